@@ -35,6 +35,7 @@ devnet: build ## a whole network on this machine trains a small model (ARGS="--r
 
 lab: build ## real workers at the ends of bad lines, in network namespaces; needs root (ARGS="loss nat")
 	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-p2p --features testing --example relay
+	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-store --example bucket
 	tests/lab/lab.py --bin $(CARGO_TARGET_DIR)/debug $(ARGS)
 
 lab-joining: setup ## a checkpoint of 1 GiB from several sources, beside a download from one; needs root (ARGS="2 3")

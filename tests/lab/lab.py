@@ -30,12 +30,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Where the relay is in the hub, and where `forward.py` has it for each member.
 RELAY_PORT = 3340
 RELAY = f"http://127.0.0.1:{RELAY_PORT}"
+# The same of a bucket's server, which takes no TLS either; and the prefix in it that all have as their store.
+BUCKET_PORT = 8333
+BUCKET = "lab"
+# Programs beside those of the workspace that a scenario needs.
+EXAMPLES = {"relay": "relay", "s3": "bucket"}
 # Kilobits a second of each line, both ways, where a scenario does not say otherwise.
 RATE = 10_000
 # How long members may take after the last round until they hold its parameters, in seconds.
 CATCHING_UP = 90
 # How long a supervisor waits at least from one start of a worker to the next, in seconds.
 PAUSE = 5
+VARIABLE = re.compile(r"\b(AWS_\w+)=(\S+)")
 TRAINED = re.compile(r"round (\d+) · trained \d+ steps, ([\d,]+) tokens")
 
 
@@ -67,6 +73,12 @@ SCENARIOS = {
         relay=True,
     ),
     "file": Scenario("as loss, with one directory for all", {"delay": 50, "loss": 1}, transport="file"),
+    "s3": Scenario(
+        "every line: 20 ms each way, 0.1 % lost; one bucket for all, and miner-1 has no open port",
+        {"delay": 20, "loss": 0.1},
+        transport="s3",
+        routers={"miner-1": "closed"},
+    ),
 }
 
 
@@ -118,6 +130,7 @@ class Play:
         self.members = members(args, self.scenario)
         self.rounds = {}
         self.commands = {}  # of workers, by member
+        self.variables = {}  # that workers have beside their options
         self.launched = {}  # when, by member
         self.restarts = {}  # of workers that ended, by member
         self.until = time.monotonic() + args.patience
@@ -147,14 +160,28 @@ class Play:
         if self.scenario.relay:
             network.start("relay", "hub", [self.args.bin / "examples" / "relay", f"{HUB_ADDRESS}:{RELAY_PORT}"])
             network.until("relay", "http", 10)
+        if self.scenario.transport == "s3":
+            self.serve_bucket(network, store)
         chain.found(self.members)
         for member in self.members:
             line = {"up": RATE, "down": RATE} | self.scenario.line | self.scenario.lines.get(member.name, {})
             network.join(member, line)
             if self.scenario.relay:
                 network.forward(member, RELAY_PORT)
+            if self.scenario.transport == "s3":
+                network.forward(member, BUCKET_PORT)
             self.start(network, chain, member, store)
         chain.start_run(self.args.run, store)
+
+    def serve_bucket(self, network, store):
+        """A bucket's server, with the encoded text in it."""
+        files = self.directory / "buckets"
+        shutil.copytree(store, files / "bucket" / BUCKET)
+        program = self.args.bin / "examples" / "bucket"
+        network.start("bucket", "hub", [program, files, BUCKET_PORT, HUB_ADDRESS])
+        network.until("bucket", "AWS_SECRET_ACCESS_KEY", 10)
+        self.variables = dict(VARIABLE.findall(network.said("bucket")))
+        self.variables["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{BUCKET_PORT}"
 
     def start(self, network, chain, member, store):
         """Starts a member's worker."""
@@ -167,6 +194,8 @@ class Play:
             own = self.directory / "stores" / member.name
             shutil.copytree(store, own)
             command += ["--store", f"file://{own}", "--p2p", "--trust-endpoints", *self.peer(member)]
+        elif self.scenario.transport == "s3":
+            command += ["--store", f"s3://bucket/{BUCKET}"]
         else:
             command += ["--store", f"file://{store}"]
         self.commands[member.name] = command
@@ -175,7 +204,8 @@ class Play:
     def launch(self, network, name):
         """Starts a worker, or starts it again."""
         self.launched[name] = time.monotonic()
-        network.start(name, name, self.commands[name], clean() | {"RAYON_NUM_THREADS": "1"})
+        env = clean() | {"RAYON_NUM_THREADS": "1"} | self.variables
+        network.start(name, name, self.commands[name], env)
 
     def supervise(self, network):
         """Starts workers again that ended, as a supervisor does, where the scenario takes from them what they need."""
@@ -320,9 +350,10 @@ def arguments():
 def wanted(args):
     """The scenarios to play: the undisturbed one first, if its report is not given."""
     chosen = args.scenarios or list(SCENARIOS)
-    if not (args.bin / "examples" / "relay").exists() and not args.scenarios:
-        chosen = [name for name in chosen if not SCENARIOS[name].relay]
-        say("relay is left out: there is no examples/relay beside the programs")
+    for name, program in EXAMPLES.items():
+        if name in chosen and not args.scenarios and not (args.bin / "examples" / program).exists():
+            chosen.remove(name)
+            say(f"{name} is left out: there is no examples/{program} beside the programs")
     first = [] if args.beside else ["still"]
     return [*first, *(name for name in dict.fromkeys(chosen) if name != "still")]
 

@@ -3,11 +3,12 @@
 
     recovery.py                           five kills, the model of `cairn devnet`: 0.9 million parameters
     recovery.py --kills 3 --run FILE --keep DIR
+    recovery.py --miners 1 --patience 7200 --run tests/lab/run-1gib.toml
 
-A real node, two miners and a validator on one machine, with one directory as their store. The first miner is killed, as
-by `kill -9`, after some inner steps of a round, and started again at once; how long a supervisor waits is not in the
-figures. It runs at a terminal of this program's, and what its display says of inner steps is read there: four times a
-second. Then it is let be until a round has included it again.
+A real node, two miners (`--miners`) and a validator on one machine, with one directory as their store. The first miner
+is killed, as by `kill -9`, after some inner steps of a round, and started again at once; how long a supervisor waits is
+not in the figures. It runs at a terminal of this program's, and what its display says of inner steps is read there:
+four times a second. Then it is let be until a round has included it again.
 
 Needs root, iproute2, nftables and python3; `make lab-recovery` builds what it starts. Where namespaces cannot be made
 it says so and ends with 0.
@@ -124,7 +125,7 @@ class Trial:
     def __init__(self, network, args, directory):
         self.network, self.args, self.directory = network, args, directory
         self.chain = Chain(network, args.bin, directory, ROOT)
-        names = ["miner-1", "miner-2", "validator-1"]
+        names = [*(f"miner-{number}" for number in range(1, args.miners + 1)), "validator-1"]
         self.members = [Member(name, name.split("-")[0], RICH[at], at) for at, name in enumerate(names, 1)]
         self.until = time.monotonic() + args.patience
 
@@ -218,13 +219,17 @@ def arguments():
     target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/cairn/target")
     parser = argparse.ArgumentParser(description="Seconds from the kill of a miner to training again: see docs/lab.md")
     parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--miners", type=int, default=2, help="one of them is killed; with 1 there is nobody else")
     parser.add_argument("--after", type=int, default=3, help="inner steps of a round before it is killed")
     parser.add_argument("--patience", type=int, default=1800, help="seconds for all of it")
     programs = pathlib.Path(target) / "debug"
     parser.add_argument("--bin", type=pathlib.Path, default=programs, help="where the programs are")
     parser.add_argument("--run", type=pathlib.Path, default=ROOT / "chain-specs/run-tiny.toml")
     parser.add_argument("--keep", type=pathlib.Path, help="keep logs and the report in this directory")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not 0 < args.miners < len(RICH) - 1:
+        parser.error(f"from 1 to {len(RICH) - 2} miners: so many development accounts have money")
+    return args
 
 
 def main():

@@ -8,7 +8,8 @@ Everything is on one machine: a node, five miners and three validators, each wit
 `kill -9`, when, and how long it stays away follows from the seed. Memory of each process and bytes of each directory
 are sampled. At the end nobody is killed any more, all have to come to hold the newest parameters that the chain has as
 final, and it says what was seen: rounds, kills, memory, disk, how long no round was settled, and what workers warned
-of, by kind.
+of, by kind. Each store and state directory has to be within the bound that `cairn run plan` names, and to hold nothing
+of rounds that it should have removed.
 
 Needs root, iproute2, nftables and python3; `make lab-soak` builds what it starts. Where namespaces cannot be made it
 says so and ends with 0.
@@ -28,8 +29,9 @@ import tempfile
 import time
 import urllib.error
 
+import table
 from chain import NETUID, RICH, Chain, clean
-from lab import ROOT, Member
+from lab import ROOT, TRAINED, Member
 from network import LabError, Network, clear_leftovers, why_not
 
 MINERS, VALIDATORS = 5, 3
@@ -42,6 +44,9 @@ NODE_OF_TEN = 1
 SAMPLE = 5
 # Seconds that all have at the end to hold what the chain has.
 CATCHING_UP = 180
+# Rounds of which a store holds files, and what was served for audits: `HISTORY_ROUNDS` and `AUDITED_ROUNDS`, with the
+# present one. Five rounds may go by between two looks, and a look takes its time.
+KEPT = {"contributions": 256 + 1 + 5 + 2, "audits": 10 + 1 + 2}
 MIB = 1 << 20
 # What differs from one warning to the next of its kind: numbers, roots, addresses.
 DIFFERS = re.compile(r"0x[0-9a-f]+|\b[1-9A-HJ-NP-Za-km-z]{40,}\b|[0-9a-f]{16,}|[\d,.]*\d")
@@ -64,9 +69,10 @@ class Soak:
         self.away = {}  # when it is started again, by name
         self.kills = collections.Counter()
         self.settled = {}  # when, by round
-        self.included = 0  # contributions in them
+        self.included = set()  # contributions in them, by uid and round
         self.most = collections.defaultdict(lambda: [0, 0])  # MiB of memory in each half, by name
         self.disk = []  # bytes of all stores and state directories together
+        self.node_disk = []  # of the node's database
         self.ended = []  # workers that ended by themselves
         self.unanswered = []  # of these, those that began while the node was away
         self.astray = []
@@ -138,6 +144,7 @@ class Soak:
             if name not in self.away:
                 self.most[name][half] = max(self.most[name][half], resident(self.network.processes[name].pid))
         self.disk.append(size(self.directory / "stores") + size(self.directory / "state"))
+        self.node_disk.append(size(self.directory / "node"))
 
     def rounds(self, now):
         """Notes rounds that were settled, and whether anybody holds other parameters than the chain."""
@@ -145,7 +152,8 @@ class Soak:
             current = self.chain.round() or 0
             self.lineage |= self.chain.roots()
             for number in range(len(self.settled), current):
-                self.included += len((self.chain.settled(number) or {"included": []})["included"])
+                settled = self.chain.settled(number) or {"included": []}
+                self.included |= {(uid, number) for uid in settled["included"]}
                 self.settled[number] = now
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return
@@ -156,6 +164,25 @@ class Soak:
                 root = self.lineage.get(status["round"])
                 if root not in (None, status["model_root"]):
                     self.astray.append(f"{member.name} holds other parameters in round {status['round']}")
+
+    def over(self):
+        """Directories that hold more than their bound, or files of rounds that should be gone."""
+        plan = json.loads(self.chain.cairn("run", "plan", "--file", self.args.run, "--json"))
+        held = {part["who"]: [one["bytes"] for one in part["held"]] for part in plan["parts"]}
+        text, current, found = size(self.directory / "store"), max(self.settled, default=0), []
+        for member in self.members:
+            state_bound, store_bound = held[f"a {member.role}, on disk"][:2]
+            state, store = self.directory / "state" / member.name, self.directory / "stores" / member.name
+            for place, bound in [(state, state_bound), (store, store_bound + text)]:
+                # Logs have a line for each round or for what was measured in it, and grow.
+                bytes_ = size(place, lambda file: not file.endswith(".jsonl"))
+                if bytes_ > bound:
+                    found.append(f"{place.name}'s {place.parent.name} has {bytes_} bytes of {bound}")
+            for kind, rounds in KEPT.items():
+                old = [number for number in rounds_in(store / kind / str(NETUID)) if number <= current - rounds]
+                if old:
+                    found.append(f"{member.name}'s store has {kind} of rounds {min(old)} to {max(old)} in {current}")
+        return found
 
     def behind(self):
         """Members that do not hold the newest parameters that are final, nor newer ones."""
@@ -185,6 +212,17 @@ class Soak:
             time.sleep(2)
         return self.facts(begin)
 
+    def goodput(self, logs):
+        """Of the tokens that miners say they made contributions of, the percentage that settled rounds include."""
+        trained, total = {}, 0
+        for member in self.members:
+            for number, tokens in TRAINED.findall(ANSI.sub("", logs[member.name])):
+                tokens = int(tokens.replace(",", ""))
+                trained[member.uid, int(number)] = tokens
+                # What a round still going on will include nobody knows.
+                total += tokens if int(number) in self.settled else 0
+        return round(table.share(sum(trained.get(one, 0) for one in self.included), total), 1)
+
     def facts(self, begin):
         """What was seen."""
         times = [begin, *sorted(self.settled.values())]
@@ -194,7 +232,8 @@ class Soak:
             "seed": self.args.seed,
             "load": round(os.getloadavg()[0], 1),
             "rounds": len(self.settled),
-            "included": self.included,
+            "included": len(self.included),
+            "goodput": self.goodput(logs),
             "longest_without": round(max((b - a for a, b in zip(times, times[1:])), default=0)),
             "kills": dict(self.kills),
             "ended": self.ended,
@@ -203,6 +242,8 @@ class Soak:
             "behind": self.behind(),
             "memory": dict(self.most),
             "disk": [self.disk[0] // MIB, max(self.disk) // MIB, self.disk[-1] // MIB],
+            "node_disk": [self.node_disk[0] // MIB, self.node_disk[-1] // MIB],
+            "over": self.over(),
             "panics": [name for name, log in logs.items() if "panicked" in log],
             "warnings": warnings(logs).most_common(),
         }
@@ -217,11 +258,18 @@ def resident(pid):
     return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS:")), 0)
 
 
-def size(directory):
-    """Bytes of all files beneath a directory."""
+def rounds_in(directory):
+    """The rounds of which a store's directory has files."""
+    if not directory.is_dir():
+        return []
+    return [int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal() and any(entry.iterdir())]
+
+
+def size(directory, counts=lambda _: True):
+    """Bytes of all files beneath a directory that count."""
     total = 0
     for place, _, files in os.walk(directory):
-        for file in files:
+        for file in filter(counts, files):
             try:
                 total += os.lstat(os.path.join(place, file)).st_size
             except OSError:
@@ -245,11 +293,14 @@ def show(facts):
     print(f"{facts['minutes']} minutes with seed {facts['seed']}, load {facts['load']} at the end:\n")
     print(f"- {facts['rounds']} rounds were settled; the longest time without one was {facts['longest_without']} s.")
     print(f"- {facts['included']} of {MINERS * facts['rounds']} contributions were included.")
+    print(f"- Goodput: {facts['goodput']} % of the tokens that miners say they made contributions of.")
     kills = ", ".join(f"{name} {times}" for name, times in sorted(facts["kills"].items()))
     print(f"- {sum(facts['kills'].values())} kills: {kills}.")
     first, most, last = facts["disk"]
     print(f"- Stores and states together had {first} MiB at first, {most} at most, {last} at last.")
-    for words in ["ended", "unanswered", "astray", "behind", "panics"]:
+    first, last = facts["node_disk"]
+    print(f"- The node's directory had {first} MiB at first, {last} at last.")
+    for words in ["ended", "unanswered", "astray", "behind", "over", "panics"]:
         print(f"- {words}: {'; '.join(facts[words]) or 'nobody'}")
     print("\n| | MiB of memory, first half | second half |\n|---|--:|--:|")
     for name, (sooner, later) in facts["memory"].items():
@@ -278,7 +329,7 @@ def arguments():
 
 
 def main():
-    """Soaks, and shows what was seen; 1 if somebody was stuck, astray or panicked."""
+    """Soaks, and shows what was seen; 1 if somebody was stuck, astray, panicked or held too much."""
     args = arguments()
     missing = why_not()
     if missing:
@@ -296,7 +347,7 @@ def main():
         return 1
     (directory / "soak.json").write_text(json.dumps(facts, indent=2) + "\n")
     show(facts)
-    failed = any(facts[words] for words in ["ended", "astray", "behind", "panics"])
+    failed = any(facts[words] for words in ["ended", "astray", "behind", "over", "panics"])
     if not args.keep and not failed:
         shutil.rmtree(directory)
     return 1 if failed else 0

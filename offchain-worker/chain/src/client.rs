@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use cairn_primitives::{BlockNumber, H256};
@@ -22,7 +23,16 @@ pub struct Client {
     pub(crate) connection: Arc<Connection>,
     pub(crate) runtimes: Arc<Runtimes>,
     turns: Arc<Mutex<HashMap<AccountId, Turns>>>,
+    /// A client of each node alone, if there are several. None of them is connected before it is asked.
+    each: Arc<[Client]>,
+    /// Until when this node is not asked beside another one.
+    passed_over: Arc<Mutex<Option<Instant>>>,
 }
+
+/// For what is asked of a node beside the one whose turn it is: it is not waited for.
+const BESIDE: Duration = Duration::from_secs(3);
+/// For how long a node that did not answer then is not asked so.
+const PASSED_OVER: Duration = Duration::from_secs(60);
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,11 +80,56 @@ impl Client {
         connection
             .patiently(patience, || connection.session_number())
             .await?;
-        Ok(Client {
+        let beside = Settings {
+            connect: BESIDE,
+            request: BESIDE,
+            patience: Patience::NONE,
+            ..settings
+        };
+        let genesis = Some(connection.genesis());
+        let alone = |url: &String| -> Result<Client, ChainError> {
+            let connection = Connection::new(std::slice::from_ref(url), genesis, beside)?;
+            Ok(Client::of(connection, Arc::default()))
+        };
+        let each: Result<Arc<[Client]>, ChainError> = match connection.endpoints.has_others() {
+            true => connection.endpoints.all().iter().map(alone).collect(),
+            false => Ok(Arc::default()),
+        };
+        Ok(Client::of(connection, each?))
+    }
+
+    fn of(connection: Arc<Connection>, each: Arc<[Client]>) -> Client {
+        Client {
             connection,
             runtimes: Arc::default(),
             turns: Arc::default(),
-        })
+            each,
+            passed_over: Arc::default(),
+        }
+    }
+
+    /// Clients of all nodes but the one that is asked at present, each of one node alone: for what one node may not
+    /// decide. They wait for 3 s at most, once to connect and once for an answer, and have no patience. Who is passed
+    /// over is not among them.
+    pub fn others(&self) -> impl Iterator<Item = &Client> {
+        let (present, now) = (self.url(), Instant::now());
+        let is_other = move |one: &&Client| one.url() != present && !one.is_passed_over(now);
+        self.each.iter().filter(is_other)
+    }
+
+    /// This one of [`Client::others`] did not answer: it is not among them for a minute.
+    pub fn pass_over(&self) {
+        let until = Instant::now().checked_add(PASSED_OVER);
+        *self.until() = until;
+    }
+
+    fn is_passed_over(&self, now: Instant) -> bool {
+        self.until().is_some_and(|until| now < until)
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        let until = self.passed_over.lock();
+        until.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The URL of the node that is asked at present.

@@ -51,6 +51,11 @@ impl Endpoints {
         self.urls.len()
     }
 
+    /// All of them, in the order in which they are asked.
+    pub fn all(&self) -> &[String] {
+        &self.urls
+    }
+
     /// Whether there is another one to ask.
     pub fn has_others(&self) -> bool {
         self.urls.len() > 1

@@ -83,7 +83,8 @@ pub enum Task {
 pub enum Done {
     /// A contribution is stored and the intent is on disk.
     Sealed(Intent),
-    /// A contribution and the intent are on disk; it is to be stored while something else is computed.
+    /// A contribution and the intent are on disk. It is not stored: that is left to be done beside what is computed, or
+    /// the store did not take it.
     Made(Intent),
     /// The contribution with this sealed root is stored, or that came to nothing.
     Stored(SealedRoot, bool),
@@ -123,8 +124,10 @@ pub struct Miner {
     sent: Vec<Round>,
     /// What is known to be stored of what it made.
     stored: Vec<SealedRoot>,
-    /// What is being stored.
-    storing: Vec<SealedRoot>,
+    /// What is being stored, and since which block.
+    storing: Vec<(SealedRoot, BlockNumber)>,
+    /// What its store did not take, or may have lost since: it is stored before it is committed to.
+    wanting: Vec<SealedRoot>,
     /// What is audited of its work.
     serving: Serving,
     /// Whether its own work is to make what is audited again.
@@ -152,6 +155,7 @@ impl Miner {
             skipped: None,
             stored: Vec::new(),
             storing: Vec::new(),
+            wanting: Vec::new(),
             serving: Serving::default(),
             is_serving: false,
             trained: None,
@@ -165,6 +169,13 @@ impl Miner {
         self.ahead = ahead.filter(|ahead| Some(ahead.round) == next);
         let rounds = self.ahead.iter().map(|ahead| ahead.round);
         self.sent.extend(rounds);
+        self
+    }
+
+    /// The same, of which nobody knows whether what it made is stored.
+    pub fn storing_again(mut self) -> Miner {
+        let made = self.intent.iter().chain(&self.ahead);
+        self.wanting = made.map(|made| made.commitment.sealed_root).collect();
         self
     }
 
@@ -219,6 +230,7 @@ impl Miner {
         self.skipped = None;
         let own = self.intent.as_ref().map(|own| own.commitment.sealed_root);
         self.stored.retain(|root| Some(*root) == own);
+        self.wanting.retain(|root| Some(*root) == own);
         self.sent.retain(|round| *round >= held.round);
         self.stop_fetching();
         self.fetching = Ahead::of(Some(held.round));
@@ -227,7 +239,7 @@ impl Miner {
     fn done(&mut self, done: Done, now: BlockNumber) {
         match done {
             // These run beside what is computed, and say nothing of how that ended.
-            Done::Stored(root, is_stored) => return self.stored(root, is_stored),
+            Done::Stored(root, is_stored) => return self.stored(root, is_stored, now),
             Done::Fetched { round, id, is_here } => {
                 if self.fetching.ended(round, id, is_here, now) {
                     self.course.look_again();
@@ -244,7 +256,10 @@ impl Miner {
                 self.stored.push(intent.commitment.sealed_root);
                 self.sealed(intent);
             }
-            Done::Made(intent) => self.sealed(intent),
+            Done::Made(intent) => {
+                self.wanting.push(intent.commitment.sealed_root);
+                self.sealed(intent);
+            }
             Done::NothingTrained(_) if restarts => {}
             Done::NothingTrained(round) => self.skipped = Some(round),
             Done::Served(round, served) => {
@@ -255,10 +270,16 @@ impl Miner {
         }
     }
 
-    fn stored(&mut self, root: SealedRoot, is_stored: bool) {
-        self.storing.retain(|storing| *storing != root);
-        // What came to nothing is tried again with the next block.
+    fn stored(&mut self, root: SealedRoot, is_stored: bool, now: BlockNumber) {
+        let since = self.storing.iter().find(|it| it.0 == root);
+        let since = since.map(|it| it.1);
+        self.storing.retain(|it| it.0 != root);
+        // What came to nothing is tried again with the next block, which may have come meanwhile.
+        if since.is_some_and(|since| since < now) {
+            self.course.look_again();
+        }
         if is_stored {
+            self.wanting.retain(|wanting| *wanting != root);
             self.stored.push(root);
             self.course.look_again();
         }
@@ -296,7 +317,7 @@ impl Miner {
         if self.is_lost(view, now) {
             self.ahead = None;
         }
-        self.store(view);
+        self.store(view, now);
         if view.next.is_none() && self.is_over(view) {
             // Where rounds overlap, more of it can come while it trains.
             self.stop_fetching();
@@ -386,19 +407,33 @@ impl Miner {
         }
     }
 
-    /// Where rounds overlap, what was made is stored beside what is computed. After a crash nobody knows whether it is.
-    fn store(&mut self, view: &View) {
-        if view.next.is_none() {
-            return;
-        }
+    /// Where rounds overlap, what was made is stored beside what is computed; elsewhere, what its store did not take
+    /// when it was made. After a crash nobody knows whether it is stored.
+    fn store(&mut self, view: &View, now: BlockNumber) {
         for made in self.intent.iter().chain(&self.ahead) {
             let root = made.commitment.sealed_root;
-            let is_begun = self.stored.contains(&root) || self.storing.contains(&root);
-            if !is_begun && made.round >= view.round.round {
-                self.storing.push(root);
+            let mut storing = self.storing.iter();
+            let is_begun = self.stored.contains(&root) || storing.any(|it| it.0 == root);
+            let is_wanted = self.must_be_stored(&root, view) && self.is_of_use(made, view, now);
+            if is_wanted && !is_begun {
+                self.storing.push((root, now));
                 self.course.act(Action::Do(Task::Store(made.clone())));
             }
         }
+    }
+
+    /// Whether a contribution is committed to only once it is known to be stored.
+    fn must_be_stored(&self, root: &SealedRoot, view: &View) -> bool {
+        view.next.is_some() || self.wanting.contains(root)
+    }
+
+    /// Whether somebody may still ask for a contribution: its round is not over, and it was committed to or can be.
+    fn is_of_use(&self, made: &Intent, view: &View, now: BlockNumber) -> bool {
+        let may_be_asked = || {
+            let is_open = view.round.timetable().next_phase(now) == Phase::Train;
+            view.next.is_some() || is_open || view.contribution_of(self.hotkey).is_some()
+        };
+        made.round >= view.round.round && may_be_asked()
     }
 
     /// Whether the contribution made for the round held is known not to be included in it, now or ever.
@@ -563,7 +598,7 @@ impl Miner {
 
     fn may_commit(&self, intent: &Intent, view: &View) -> bool {
         let root = &intent.commitment.sealed_root;
-        let is_stored = view.next.is_none() || self.stored.contains(root);
+        let is_stored = !self.must_be_stored(root, view) || self.stored.contains(root);
         is_stored && self.is_borne_out(intent, view) && !self.is_out(view)
     }
 

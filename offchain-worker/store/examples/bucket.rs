@@ -1,8 +1,9 @@
 //! An S3 server on this machine, to try `s3://` stores against: not for keeping anything.
 //!
-//!     cargo run -p cairn-store --example bucket -- DIRECTORY PORT
+//!     cargo run -p cairn-store --example bucket -- DIRECTORY PORT [ADDRESS]
 //!
-//! Each directory in DIRECTORY is a bucket; one named `bucket` is made. It prints the variables to set.
+//! Each directory in DIRECTORY is a bucket; one named `bucket` is made. It listens on 127.0.0.1, or on another address
+//! of this machine's. It prints the variables to set.
 
 use std::error::Error;
 
@@ -26,7 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
     let service = builder.build();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port.parse()?)).await?;
+    let address = words.next().unwrap_or_else(|| "127.0.0.1".into());
+    let listener = tokio::net::TcpListener::bind((address.as_str(), port.parse()?)).await?;
     println!(
         "export AWS_ENDPOINT_URL=http://{} AWS_ALLOW_HTTP=true",
         listener.local_addr()?

@@ -43,8 +43,8 @@ mod store;
 pub mod url;
 
 pub use blob::{
-    fetch, Blob, Content, Fault, FetchError, Outcome, Patience, Reply, Report, Source, GROUP,
-    MAX_LENGTH, SMALL,
+    fetch, fetch_metered, Blob, Content, Fault, FetchError, Meter, Outcome, Patience, Reply,
+    Report, Source, GROUP, MAX_LENGTH, SMALL,
 };
 pub use error::StoreError;
 pub use store::{Deadlines, Entry, Store, MAX_LISTED};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cairn_data::{DataSet, Manifest, TextTokenizer, MAX_MANIFEST_BYTES};
 use cairn_gradient::model_root;
 use cairn_primitives::{InitialParameters, Layout, RunConfig, H256};
-use cairn_store::{paths, Store};
+use cairn_store::{fetch, paths, Blob, FetchError, Patience, Store};
 
 use crate::{error::Failure, prepare::check_window, unseen};
 
@@ -137,6 +137,37 @@ pub async fn load(store: &Store, manifest: &Manifest) -> Result<DataSet, Failure
         files.insert(shard.root, bytes);
     }
     Ok(DataSet::new(manifest, |root| files.get(&root))?)
+}
+
+/// The same from the store that a run names. Where a worker's own store is a directory and another one, what is not in
+/// it yet is fetched into it first: so a start that was cut off goes on where it was, and the next one fetches nothing.
+pub async fn load_into(
+    own: &Store,
+    named: &Store,
+    manifest: &Manifest,
+) -> Result<DataSet, Failure> {
+    let Some(directory) = own.directory().filter(|_| own.url() != named.url()) else {
+        return load(named, manifest).await;
+    };
+    for shard in manifest.shards() {
+        let (root, length) = (shard.root.0, manifest.file_length(shard));
+        let is_there = own.holds_blob(paths::DATA, &root, length).await;
+        if is_there.unwrap_or(false) {
+            continue;
+        }
+        let blob = Blob::new(paths::DATA, root, length);
+        let (sources, into) = ([named.source()], directory.join(&blob.path));
+        match fetch(&blob, &sources, &into, Patience::default()).await {
+            Ok(_) => {}
+            // Who else has this directory fetches it.
+            Err(FetchError::Busy { .. }) => return load(named, manifest).await,
+            Err(error) => {
+                let remedy = "start again: what came stays, and is not fetched again";
+                return Err(Failure::new(error.to_string(), remedy));
+            }
+        }
+    }
+    load(own, manifest).await
 }
 
 /// The root of the store's manifest, if there is exactly one data set. The same data set with relays in its manifest is

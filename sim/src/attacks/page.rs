@@ -213,6 +213,7 @@ Not here, since a simulator has none of it, and where it is tested:
 - Files, paths and servers of a store that lies (E1): the tests of `cairn-store`, and the decoder's of
   `cairn-gradient`.
 - Wallets and keys on disk (E7): the tests of `cairn-worker`.
+- A second node that has to bear out that training is over before a key is shown (E5): the tests of `cairn-worker`.
 - Others that overwrite files, block joins or fill disks (D5, D7, D8), a run whose configuration names a store (E3), a
   stolen hotkey (E8), what RPC costs and which methods are open (E9, E10), how the real pool drops what does not fit
   (D12 in part): nothing here measures it.

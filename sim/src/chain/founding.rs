@@ -116,6 +116,12 @@ pub fn add_bond(netuid: Netuid, hotkey: &Key, amount: Balance) -> RuntimeCall {
     .into()
 }
 
+/// Asks for a hotkey's bond back.
+pub fn unbond(netuid: Netuid, hotkey: &Key) -> RuntimeCall {
+    let hotkey = hotkey.account().clone();
+    pallet_stake::Call::unbond { netuid, hotkey }.into()
+}
+
 impl Chain {
     /// Signs these calls as of the best block, and sends them: of each key in this order. Gives their names.
     ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cairn_chain::{Client, Patience, Settings, BEHIND};
+use cairn_chain::{ChainError, Client, Patience, Settings, BEHIND};
 use cairn_primitives::H256;
 use futures::StreamExt;
 
@@ -34,6 +34,32 @@ async fn the_next_node_is_asked_when_one_is_down() {
     other.stop().await;
     assert_eq!(client.best().await.unwrap().number, 0);
     assert_eq!(client.url(), one.url());
+}
+
+#[tokio::test]
+async fn the_others_are_all_but_the_one_that_is_asked() {
+    let (mut one, other, client) = of_two(settings()).await;
+    let urls = || -> Vec<String> {
+        let others = client.others();
+        others.map(|other| other.url().to_string()).collect()
+    };
+    assert_eq!(urls(), [other.url()]);
+    other.produce();
+    let beside = client.others().next().unwrap();
+    assert_eq!(beside.best().await.unwrap().number, 1);
+    assert_eq!(client.best().await.unwrap().number, 0);
+    assert_eq!(beside.others().count(), 0);
+    beside.pass_over();
+    assert_eq!(urls(), Vec::<String>::new(), "for a minute");
+    one.stop().await;
+    assert_eq!(client.best().await.unwrap().number, 1);
+    assert_eq!(urls(), [one.url()]);
+    let gone = client.others().next().unwrap();
+    assert!(gone.best().await.unwrap_err().is_transient());
+    // Of another chain it is not asked.
+    one.restart_on_another_chain().await;
+    let error = gone.best().await.unwrap_err();
+    assert!(matches!(error, ChainError::WrongChain { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
 
 use super::{closed, connect, content, frames, get, peer, soon, source, stranger, Host, Site};
 use crate::{
@@ -60,15 +60,9 @@ async fn head(from: &mut RecvStream) -> Head {
     Head::decode(&head).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_thousand_streams_a_few_are_open_and_others_are_served() {
-    let content = content(2 * MIB);
-    let site = Site::new(&content).await;
-    let limits = limits(NEVER);
-    let host = Host::new(1, site.shelf(), limits).await;
-    let enemy = stranger(2).await;
-    let connection = connect(&enemy, &host.address()).await;
-    let (opened, mut count) = tokio::sync::mpsc::unbounded_channel();
+/// A thousand streams, as far as they can be opened, and what is told of each that is.
+fn a_thousand(connection: &Connection) -> (JoinSet<()>, UnboundedReceiver<()>) {
+    let (opened, count) = tokio::sync::mpsc::unbounded_channel();
     let mut streams = JoinSet::new();
     for _ in 0..1_000 {
         let (connection, opened) = (connection.clone(), opened.clone());
@@ -82,6 +76,18 @@ async fn of_a_thousand_streams_a_few_are_open_and_others_are_served() {
             }
         });
     }
+    (streams, count)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_streams_a_few_are_open_and_others_are_served() {
+    let content = content(2 * MIB);
+    let site = Site::new(&content).await;
+    let limits = limits(NEVER);
+    let host = Host::new(1, site.shelf(), limits).await;
+    let enemy = stranger(2).await;
+    let connection = connect(&enemy, &host.address()).await;
+    let (_streams, mut count) = a_thousand(&connection);
     let most = limits.requests_each as usize;
     host.until(|counts| counts.requests == most).await;
     fetches(3, &host, &site, &content).await;
@@ -95,6 +101,20 @@ async fn of_a_thousand_streams_a_few_are_open_and_others_are_served() {
     assert!(counts.most_requests <= 2 * most, "{counts:?}");
     assert_eq!(counts.most_connections, 2);
     assert_eq!((counts.malformed, counts.stalled), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_streams_end_with_their_connection_as_one_error() {
+    let site = Site::new(&content(1_000)).await;
+    let host = Host::new(1, site.shelf(), limits(ENOUGH)).await;
+    let enemy = stranger(2).await;
+    let connection = connect(&enemy, &host.address()).await;
+    let (_streams, _count) = a_thousand(&connection);
+    assert_eq!(closed(&connection).await, Some(Code::Stalled));
+    host.until(|counts| counts.connections == 0 && counts.requests == 0)
+        .await;
+    let counts = host.counts();
+    assert_eq!((counts.stalled, counts.malformed, counts.bytes), (1, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -292,6 +292,63 @@ fn a_contribution_is_not_replaced_and_not_taken_late() {
 }
 
 #[test]
+fn what_the_store_did_not_take_is_stored_before_it_is_committed_to() {
+    let store = [Action::Do(Task::Store(intent(3, 7)))];
+    let root = intent(3, 7).commitment.sealed_root;
+    let stored = |well| Event::Done(Done::Stored(root, well));
+    let refused = || {
+        let mut miner = miner(3, None);
+        miner.look(view(3, 100), 100);
+        miner.tell(Event::Done(Done::Made(intent(3, 7))), 102);
+        assert_eq!(miner.look(view(3, 100), 102), store);
+        assert_eq!(miner.look(view(3, 100), 103), [], "it is under way");
+        miner
+    };
+    let mut again = refused();
+    quiet(&mut again, 103);
+    assert_eq!(again.tell(stored(false), 103), []);
+    assert!(again.asked.is_some(), "a block has come since it was begun");
+    assert_eq!(again.look(view(3, 100), 103), store);
+    quiet(&mut again, 103);
+    assert_eq!(again.tell(stored(false), 103), []);
+    assert_eq!(again.asked, None, "not twice in a block");
+    assert_eq!(again.look(view(3, 100), 104), store);
+    again.tell(stored(true), 104);
+    assert_eq!(again.look(view(3, 100), 104), [commit(&intent(3, 7))]);
+    // When nobody can commit any more, nobody needs it.
+    let mut late = refused();
+    late.tell(stored(false), 105);
+    assert_eq!(late.look(view(3, 100), 105), []);
+}
+
+/// The chain does not answer what it was asked, and nothing is asked again.
+fn quiet(miner: &mut Driven<Miner>, now: BlockNumber) {
+    if miner.asked.is_some() {
+        assert_eq!(miner.tell(Event::NotLooked, now), []);
+    }
+    assert_eq!(miner.asked, None);
+}
+
+#[test]
+fn what_may_be_lost_since_a_crash_is_looked_for_before_it_is_committed_to() {
+    let back = || {
+        let made = Some(intent(3, 7));
+        let machine = Miner::new(hotkey(MINER), Some(held_at(3)), made);
+        Driven::new(machine.storing_again())
+    };
+    let store = Action::Do(Task::Store(intent(3, 7)));
+    let mut miner = back();
+    assert_eq!(miner.look(view(3, 100), 101), std::slice::from_ref(&store));
+    let root = intent(3, 7).commitment.sealed_root;
+    miner.tell(Event::Done(Done::Stored(root, true)), 101);
+    assert_eq!(miner.look(view(3, 100), 101), [commit(&intent(3, 7))]);
+    // What is on chain is asked for until the round is over; what is not, nobody needs.
+    let committed = own(7, false, view(3, 100));
+    assert_eq!(back().look(committed, 106), [store, reveal(&intent(3, 7))]);
+    assert_eq!(back().look(view(3, 100), 106), []);
+}
+
+#[test]
 fn a_commit_that_a_reorganisation_dropped_is_sent_again() {
     let mut miner = miner(3, Some(intent(3, 7)));
     miner.look(view(3, 100), 101);

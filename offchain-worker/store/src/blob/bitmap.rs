@@ -31,6 +31,11 @@ impl Bitmap {
         self.set == self.groups
     }
 
+    /// How many are there.
+    pub fn count(&self) -> u64 {
+        self.set
+    }
+
     /// Whether one is there.
     pub fn has(&self, group: u64) -> bool {
         let byte = self.bytes.get((group / 8) as usize).copied();

@@ -5,7 +5,10 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+    },
     time::{Duration, Instant},
 };
 
@@ -70,6 +73,22 @@ impl Default for Patience {
             strikes: 4,
             pause: Duration::from_millis(250),
         }
+    }
+}
+
+/// How much of a blob is there while it is fetched. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    /// Good bytes on the disk.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Several sources tell it at a time: the most is what is there.
+    fn tell(&self, bytes: u64) {
+        self.0.fetch_max(bytes, Ordering::Relaxed);
     }
 }
 
@@ -144,14 +163,26 @@ pub async fn fetch(
     into: &Path,
     patience: Patience,
 ) -> Result<Outcome, FetchError> {
-    let impossible = || FetchError::Impossible {
+    fetch_metered(blob, sources, into, patience, &Meter::default()).await
+}
+
+/// The same, with a meter that shows how far it is.
+///
+/// # Errors
+/// [`FetchError`].
+pub async fn fetch_metered(
+    blob: &Blob,
+    sources: &[Arc<dyn Source>],
+    into: &Path,
+    patience: Patience,
+    meter: &Meter,
+) -> Result<Outcome, FetchError> {
+    let is_possible = |tree: &Tree| tree.length > 0 || tree.root == *blake3::hash(b"").as_bytes();
+    let tree = Tree::new(blob.root, blob.length).filter(is_possible);
+    let tree = tree.ok_or_else(|| FetchError::Impossible {
         path: blob.path.clone(),
         length: blob.length,
-    };
-    let tree = Tree::new(blob.root, blob.length).ok_or_else(impossible)?;
-    if tree.length == 0 && tree.root != *blake3::hash(b"").as_bytes() {
-        return Err(impossible());
-    }
+    })?;
     let disk = |source| FetchError::Disk {
         into: into.to_path_buf(),
         source,
@@ -160,6 +191,7 @@ pub async fn fetch(
     let roster = Roster::new(names, patience.strikes);
     let path = into.to_path_buf();
     if off(move || is_there(&path, tree)).await.map_err(disk)? {
+        meter.tell(tree.length);
         return Ok(Outcome {
             resumed: tree.length,
             fetched: 0,
@@ -182,6 +214,7 @@ pub async fn fetch(
         plan: Mutex::new(Plan::new(Vec::new())),
         lately: Mutex::new(vec![Instant::now(); sources.len()]),
         changes: watch::channel(()).0,
+        meter: meter.clone(),
     });
     let resumed = bring_all(&work).await.map_err(disk)?;
     let sources = work.roster().reports();
@@ -226,6 +259,7 @@ struct Work {
     lately: Mutex<Vec<Instant>>,
     /// Told when a source without work should look again, and at the end.
     changes: watch::Sender<()>,
+    meter: Meter,
 }
 
 /// Why a source stopped in the middle of a stretch.
@@ -257,6 +291,7 @@ async fn bring_all(work: &Arc<Work>) -> io::Result<Option<u64>> {
         Ok((resumed, at.partial.gaps()))
     })
     .await?;
+    work.meter.tell(resumed);
     *work.plan() = Plan::new(gaps);
     if work.tree.length == 0 {
         return Ok(Some(0));
@@ -479,6 +514,7 @@ impl Work {
         let bytes = self.tree.bytes_of(groups);
         self.roster().good(who, bytes.end - bytes.start, took);
         self.was_here(who);
+        self.meter.tell(self.partial.bytes());
         let mut plan = self.plan();
         for group in groups.clone() {
             plan.brought(group);

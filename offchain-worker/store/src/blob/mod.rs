@@ -14,7 +14,7 @@ mod tree;
 mod tests;
 
 pub use fault::Fault;
-pub use fetch::{fetch, Blob, FetchError, Outcome, Patience};
+pub use fetch::{fetch, fetch_metered, Blob, FetchError, Meter, Outcome, Patience};
 pub use publish::Content;
 pub use roster::Report;
 pub use source::{Reply, Source};

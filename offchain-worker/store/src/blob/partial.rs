@@ -13,7 +13,7 @@ use std::{
     io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use bytes::Bytes;
@@ -23,12 +23,15 @@ use super::{
     tree::{halves, Hash, Tree, Walk, GROUP, PAIR},
 };
 
-/// The bitmap is written after so many groups (1 MiB), or after each 512th part of the blob if that is more.
+/// The bitmap is written after so many groups (1 MiB), or after each part of the blob of [`PARTS`] if that is more.
 const SAVE_EVERY: u64 = 64;
+
+/// How often the bitmap of a long blob is written at most: together that is 1/128 of the blob's own bytes.
+const PARTS: u64 = 1_024;
 
 /// After how many groups the bitmap is written.
 pub(crate) fn save_every(tree: &Tree) -> u64 {
-    SAVE_EVERY.max(tree.groups() / 512)
+    SAVE_EVERY.max(tree.groups() / PARTS)
 }
 
 /// A file and its siblings.
@@ -45,7 +48,7 @@ pub(crate) struct Partial {
 #[derive(Debug)]
 struct Verified {
     bitmap: Bitmap,
-    /// Groups since the bitmap was written.
+    /// Groups that came since the bitmap was written, or at least since its writing began.
     unsaved: u64,
 }
 
@@ -144,13 +147,9 @@ impl Partial {
         verified.bitmap.put(group, true);
         verified.unsaved += 1;
         let due = verified.unsaved >= save_every(&self.tree) && !verified.bitmap.is_full();
-        let file = due.then(|| verified.bitmap.encode(&self.tree));
-        if due {
-            verified.unsaved = 0;
-        }
         drop(verified);
-        if let Some(file) = file {
-            self.save(&file)?;
+        if due {
+            self.save()?;
         }
         Ok(true)
     }
@@ -165,6 +164,12 @@ impl Partial {
             good += 1;
         }
         Ok(good)
+    }
+
+    /// Good bytes that are there.
+    pub fn bytes(&self) -> u64 {
+        let groups = self.verified().bitmap.count();
+        groups.saturating_mul(GROUP).min(self.tree.length)
     }
 
     /// What is missing.
@@ -202,14 +207,26 @@ impl Partial {
     }
 
     /// Writes the bitmap beside its place and renames it, so that it is never torn.
-    fn save(&self, file: &[u8]) -> io::Result<()> {
-        // Several sources come here at a time; while one writes, the others need not.
-        let Ok(_saving) = self.saving.try_lock() else {
-            return Ok(());
+    fn save(&self) -> io::Result<()> {
+        // Several sources come here at a time; while one writes, the others need not. What they brought is counted, so
+        // that it is written with the next group that comes.
+        let _saving = match self.saving.try_lock() {
+            Ok(saving) => saving,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
         };
+        // Only who writes looks at what is there: nothing older is written over something newer.
+        let mut verified = self.verified();
+        let file = verified.bitmap.encode(&self.tree);
+        let saved = std::mem::take(&mut verified.unsaved);
+        drop(verified);
         let fresh = beside(&self.into, ".bitmap-new");
-        fs::write(&fresh, file)?;
-        fs::rename(fresh, beside(&self.into, ".bitmap"))
+        let written =
+            fs::write(&fresh, file).and_then(|()| fs::rename(fresh, beside(&self.into, ".bitmap")));
+        if written.is_err() {
+            self.verified().unsaved += saved;
+        }
+        written
     }
 
     fn verified(&self) -> MutexGuard<'_, Verified> {
@@ -221,11 +238,11 @@ impl Drop for Partial {
     /// A fetch that was given up keeps all that came.
     fn drop(&mut self) {
         let verified = self.verified();
-        if verified.unsaved > 0 && !verified.bitmap.is_full() {
-            let file = verified.bitmap.encode(&self.tree);
-            drop(verified);
+        let is_due = verified.unsaved > 0 && !verified.bitmap.is_full();
+        drop(verified);
+        if is_due {
             // What is lost with it is fetched again.
-            let _ = self.save(&file);
+            let _ = self.save();
         }
     }
 }
@@ -267,4 +284,62 @@ pub(crate) fn outboard_of(bytes: &[u8]) -> (Tree, Vec<u8>) {
     }
     let made = bao_tree::io::outboard::PreOrderMemOutboard::create(bytes, tree.bao().block_size());
     (tree, made.data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{content, groups},
+        *,
+    };
+
+    /// A blob of 200 groups, its bytes, and a place for it whose outboard is whole.
+    fn begun(directory: &Path) -> (Tree, Bytes, Partial) {
+        let content = content(groups(200));
+        let (tree, outboard) = outboard_of(&content);
+        let partial = Partial::open(&directory.join("blob"), tree).unwrap();
+        let partial = partial.unwrap();
+        partial.put_pairs(0, &outboard).unwrap();
+        (tree, content, partial)
+    }
+
+    fn put(partial: &Partial, content: &Bytes, group: u64) {
+        let bytes = partial.tree.bytes(group);
+        let bytes = &content[bytes.start as usize..bytes.end as usize];
+        assert!(partial.put_group(group, bytes).unwrap());
+    }
+
+    /// The one gap that there is by the bitmap on the disk.
+    fn missing(directory: &Path, tree: &Tree) -> std::ops::Range<u64> {
+        let file = fs::read(beside(&directory.join("blob"), ".bitmap")).unwrap();
+        let gaps = Bitmap::decode(tree, &file).unwrap().gaps();
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        gaps[0].clone()
+    }
+
+    #[test]
+    fn what_came_while_another_wrote_the_bitmap_is_in_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (tree, content, partial) = begun(directory.path());
+        let writing = partial.saving.lock().unwrap();
+        (0..100).for_each(|group| put(&partial, &content, group));
+        drop(writing);
+        put(&partial, &content, 100);
+        assert_eq!(missing(directory.path(), &tree), 101..200);
+    }
+
+    #[test]
+    fn what_several_brought_at_once_is_all_kept_when_a_fetch_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let (tree, content, partial) = begun(directory.path());
+        std::thread::scope(|scope| {
+            for who in 0..4 {
+                let (partial, content) = (&partial, &content);
+                let mine = (0..190).filter(move |group| group % 4 == who);
+                scope.spawn(move || mine.for_each(|group| put(partial, content, group)));
+            }
+        });
+        drop(partial);
+        assert_eq!(missing(directory.path(), &tree), 190..200);
+    }
 }

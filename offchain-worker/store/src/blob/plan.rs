@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use super::tree::GROUP;
+use super::{fetch::TOGETHER, tree::GROUP};
 
 /// A stretch is what a source brings in about this many seconds, so that its latency hardly counts.
 const SECONDS: f64 = 4.0;
@@ -124,7 +124,8 @@ impl Plan {
         stretch.start..middle
     }
 
-    /// The back of the stretch that would take longest. Its source keeps at least the group that is under way.
+    /// The back of the stretch that would take longest. Its source keeps at least the group that is under way, and if
+    /// it is in time as many as may be at hand together: those may be on their way to the disk.
     fn steal(
         &mut self,
         mine: Option<f64>,
@@ -150,8 +151,12 @@ impl Plan {
             speed(victim).unwrap_or(1.0).max(1.0),
         );
         let share = (length as f64 * mine / (mine + theirs)) as u64;
+        let kept = match is_late(victim) || length <= TOGETHER as u64 {
+            true => 1,
+            false => TOGETHER as u64,
+        };
         let stretch = self.taken.get_mut(&victim)?;
-        let middle = stretch.end - share.clamp(1, length - 1);
+        let middle = stretch.end - share.clamp(1, length - kept);
         let back = middle..stretch.end;
         stretch.end = middle;
         Some(back)

@@ -1,6 +1,6 @@
 //! What a role needs of the chain.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use cairn_chain::{
     AccountId, AuditInfo, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair,
@@ -11,6 +11,10 @@ use cairn_primitives::{
     BlockNumber, Netuid, Round, H256,
 };
 use cairn_round::machine::Transaction;
+use futures::{
+    stream::{BoxStream, FuturesUnordered},
+    StreamExt,
+};
 
 /// The call of a transaction.
 fn call(transaction: &Transaction, netuid: Netuid) -> Call {
@@ -52,6 +56,12 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
 /// An answer of the chain.
 pub type Answer<T> = Result<T, ChainError>;
 
+/// What other nodes say of a subnet's run, each at its own best block, of which this has the number, as they answer.
+pub type Elsewhere = BoxStream<'static, (BlockNumber, Option<RunInfo>)>;
+
+/// How long another node may take to say that.
+const ELSEWHERE: Duration = Duration::from_secs(5);
+
 /// The chain, as a role sees it. Reads are of the state after the block `at`.
 pub trait Chain: Clone + Send + Sync + 'static {
     /// Hash of block 0.
@@ -71,6 +81,8 @@ pub trait Chain: Clone + Send + Sync + 'static {
     /// The subnet's run.
     fn run(&self, at: H256, netuid: Netuid)
         -> impl Future<Output = Answer<Option<RunInfo>>> + Send;
+    /// What other nodes than the one that is asked say of the subnet's run; nothing of those that do not answer.
+    fn elsewhere(&self, netuid: Netuid) -> Elsewhere;
     /// A round that is still kept.
     fn round(
         &self,
@@ -141,6 +153,12 @@ pub trait Chain: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Answer<BlockNumber>> + Send;
 }
 
+/// What one node says of a subnet's run.
+async fn of_one(node: &Client, netuid: Netuid) -> Answer<(BlockNumber, Option<RunInfo>)> {
+    let best = node.best().await?;
+    Ok((best.number, node.at(best.hash).run(netuid).await?))
+}
+
 impl Chain for Client {
     fn genesis(&self) -> H256 {
         self.genesis_hash()
@@ -164,6 +182,24 @@ impl Chain for Client {
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {
         self.at(at).run(netuid).await
+    }
+
+    fn elsewhere(&self, netuid: Netuid) -> Elsewhere {
+        let asked = self.others().map(|other| {
+            let other = other.clone();
+            async move {
+                match tokio::time::timeout(ELSEWHERE, of_one(&other, netuid)).await {
+                    Ok(Ok(said)) => Some(said),
+                    silent => {
+                        tracing::debug!("{} does not answer: {silent:?}", other.url());
+                        other.pass_over();
+                        None
+                    }
+                }
+            }
+        });
+        let asked: FuturesUnordered<_> = asked.collect();
+        asked.filter_map(std::future::ready).boxed()
     }
 
     async fn round(&self, at: H256, netuid: Netuid, round: Round) -> Answer<Option<RoundInfo>> {

@@ -26,7 +26,7 @@ use super::{
     ledger::{Ledger, Line},
     look::{look, Looked},
     progress::{Progress, Reporter},
-    retention,
+    retention::Pruned,
     run::Run,
     setup::{SharedEngine, SharedState},
     sources::Sources,
@@ -146,8 +146,8 @@ pub(super) struct Driver<C, R: Role> {
     member: Option<MemberInfo>,
     /// Whether the round that is being applied includes its own contribution.
     is_included: bool,
-    /// Before this round the own store has nothing any more.
-    pruned: Option<Round>,
+    /// Up to which rounds the own store has nothing any more.
+    pruned: Arc<Pruned>,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
     idle: Said,
@@ -188,7 +188,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             info,
             member: None,
             is_included: false,
-            pruned: None,
+            pruned: Arc::default(),
             lacks: false,
             idle: Said::default(),
             waiting: Said::default(),
@@ -499,6 +499,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
         if checkpoint::is_due(held.round) {
             self.prune();
         }
+        if self.desk.run.config.audits.rate > 0 {
+            self.prune_audits();
+        }
         self.role.holds(held);
         self.forget_ahead(held.round);
         self.tell(Event::Kept(held));
@@ -517,17 +520,30 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     /// Removes from the own store what nobody can ask for any more.
     fn prune(&mut self) {
-        let (desk, oldest) = (self.desk.clone(), self.info.oldest_round);
-        let first = self.pruned.unwrap_or_else(|| retention::first(oldest));
-        self.pruned = Some(oldest);
-        let round = self.info.round.round;
+        let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
+        let (oldest, round) = (self.info.oldest_round, self.info.round.round);
         self.jobs.spawn(async move {
             desk.sources.forget_before(round).await;
             let run = &desk.run;
-            match retention::prune(&run.store, run.netuid, (first, oldest)).await {
+            match pruned.prune(&run.store, run.netuid, oldest).await {
                 Ok(0) => {}
                 Ok(removed) => tracing::debug!("{removed} files of old rounds are removed"),
                 Err(error) => tracing::warn!("old files stay: {error}"),
+            }
+            Ok(Ended::Nothing)
+        });
+    }
+
+    /// Removes from the own store what was served for audits that are over.
+    fn prune_audits(&mut self) {
+        let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
+        let rounds = (self.info.oldest_round, self.info.round.round);
+        self.jobs.spawn(async move {
+            let run = &desk.run;
+            match pruned.prune_audits(&run.store, run.netuid, rounds).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!("{removed} files of old audits are removed"),
+                Err(error) => tracing::warn!("files of old audits stay: {error}"),
             }
             Ok(Ended::Nothing)
         });

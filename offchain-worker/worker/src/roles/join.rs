@@ -4,7 +4,12 @@
 //! parameters. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
@@ -15,7 +20,9 @@ use cairn_protocol::{
     verdict::Ends,
 };
 use cairn_round::Held;
-use cairn_store::{fetch, paths, Blob, Patience, Source, Store};
+use cairn_store::{
+    fetch_metered, paths, Blob, FetchError, Meter, Outcome, Patience, Source, Store,
+};
 
 use super::{
     chain::Chain,
@@ -30,6 +37,8 @@ use crate::shards;
 
 /// For a checkpoint: this, and a second for each MiB, before another one is tried.
 const LEAST: Duration = Duration::from_secs(60);
+/// How often it is said how far a checkpoint is.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Writes a checkpoint of the parameters held, or of those before them. Its name is the model root, since that is the
 /// hash of its bytes. `false` if the engine no longer has them.
@@ -292,6 +301,45 @@ pub(super) async fn read_checkpoint(
     }
 }
 
+/// Fetches, and says now and then how far that is.
+async fn told(
+    blob: &Blob,
+    sources: &[Arc<dyn Source>],
+    into: &Path,
+) -> Result<Outcome, FetchError> {
+    let meter = Meter::default();
+    let fetched = fetch_metered(blob, sources, into, Patience::default(), &meter);
+    tokio::pin!(fetched);
+    let (began, mut before) = (Instant::now(), None);
+    loop {
+        tokio::select! {
+            ended = &mut fetched => return ended,
+            () = tokio::time::sleep(SAY_EVERY) => {
+                let there = meter.bytes();
+                // What was there from the beginning took no time.
+                let first = *before.get_or_insert((there, began.elapsed()));
+                tracing::info!("{}", how_far(blob.length, first, (there, began.elapsed())));
+            }
+        }
+    }
+}
+
+/// How far a download is, from what was there at a moment and what is there now.
+fn how_far(length: u64, (before, at): (u64, Duration), (there, now): (u64, Duration)) -> String {
+    let (mebibytes, all) = (there >> 20, length >> 20);
+    let percent = there.saturating_mul(100).checked_div(length).unwrap_or(100);
+    let far = format!("joining: {mebibytes} of {all} MiB of a checkpoint are here, {percent} %");
+    let came = there.saturating_sub(before) as f64;
+    let rate = came / now.saturating_sub(at).as_secs_f64();
+    if rate.is_finite() && rate > 0.0 {
+        let left = length.saturating_sub(there) as f64 / rate;
+        let rate = rate / 1_048_576.0;
+        format!("{far}; {rate:.1} MiB a second, about {left:.0} s more")
+    } else {
+        far
+    }
+}
+
 async fn download(
     run: &Run,
     held: Held,
@@ -309,7 +357,7 @@ async fn download(
     let sources: Vec<_> = stores.chain(others.iter().cloned()).collect();
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let limit = LEAST.saturating_add(Duration::from_secs(length >> 20));
-    let fetched = fetch(&blob, &sources, &into, Patience::default());
+    let fetched = told(&blob, &sources, &into);
     let fetched = tokio::time::timeout(limit, fetched).await.map_err(|_| {
         let seconds = limit.as_secs();
         format!("it did not come in {seconds} s; what came stays")
@@ -320,4 +368,26 @@ async fn download(
         tracing::info!("the download went on where it was: {had} of {all} MiB were there");
     }
     tokio::fs::read(&into).await.map_err(|error| said(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_a_checkpoint_is_and_how_long_it_takes_is_said() {
+        let seconds = Duration::from_secs;
+        let (length, before) = (1_000 << 20, (200 << 20, seconds(10)));
+        let far = "joining: 200 of 1000 MiB of a checkpoint are here, 20 %";
+        assert_eq!(how_far(length, before, before), far);
+        // What was there when it began is in no rate.
+        let now = (400 << 20, seconds(30));
+        let far = "joining: 400 of 1000 MiB of a checkpoint are here, 40 %";
+        let whole = format!("{far}; 10.0 MiB a second, about 60 s more");
+        assert_eq!(how_far(length, before, now), whole);
+        // Nothing comes.
+        let now = (200 << 20, seconds(30));
+        assert!(!how_far(length, before, now).contains("second"));
+        assert!(how_far(0, (0, seconds(0)), (0, seconds(1))).contains("100 %"));
+    }
 }

@@ -4,14 +4,20 @@
 use cairn_chain::{AccountId, ChainError, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
 use cairn_primitives::{
     api::{self, NextRound},
-    BlockNumber, Hotkey, Round, Uid, H256,
+    BlockNumber, Hotkey, Phase, Round, Uid, H256,
 };
-use cairn_protocol::{assignment::DataRange, phase::Timetable};
+use cairn_protocol::{
+    assignment::DataRange,
+    eligibility::{claim, Claim},
+    phase::Timetable,
+};
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
     Attester, Included, Named, Next, RoundView, Seen, Settlement, View,
 };
+
+use futures::StreamExt;
 
 use super::{chain::Chain, heads::Heads, idle::has_begun, run::Run, RoleError};
 
@@ -60,7 +66,7 @@ pub(super) async fn look<C: Chain>(
         Some(_) => chain.member(at, netuid, run.hotkey).await?,
         None => None,
     };
-    let certain = certain(chain, run, at, &info).await?;
+    let certain = certain(chain, run, heads, (&info, &contributions[..])).await?;
     let view = View {
         round: RoundView {
             round: round.round,
@@ -85,11 +91,54 @@ pub(super) async fn look<C: Chain>(
         voting,
     };
     Ok(Some(Looked {
-        view,
+        view: backed(chain, run, best, view).await?,
         info,
         member,
         block: heads.best.number,
     }))
+}
+
+/// Where rounds overlap, slots are drawn a round ahead, and who has not the bond when its round begins has no part in
+/// it. So of who has not enough now the view has no slot in the next round, and none in this one if it had not enough
+/// when that began.
+async fn backed<C: Chain>(
+    chain: &C,
+    run: &Run,
+    best: H256,
+    mut view: View,
+) -> Result<View, RoleError> {
+    let own = run.hotkey.hotkey();
+    let has_slot = |next: &Next| next.slot_of(own).is_some() || view.slot_of(own).is_some();
+    if !view.next.as_ref().is_some_and(has_slot) || has_bond(chain, run, best).await? {
+        return Ok(view);
+    }
+    let is_another = |(_, hotkey): &(Uid, Hotkey)| *hotkey != own;
+    if let Some(next) = &mut view.next {
+        next.miners.retain(is_another);
+    }
+    let start = chain.block_hash(view.round.timetable().start()).await?;
+    let had_bond = match start {
+        // What a node does not keep any more says nothing.
+        Some(start) => has_bond(chain, run, start).await.unwrap_or(true),
+        None => true,
+    };
+    if !had_bond {
+        view.miners.retain(is_another);
+    }
+    Ok(view)
+}
+
+/// Whether this worker may mine by its bond, as of a block.
+async fn has_bond<C: Chain>(chain: &C, run: &Run, at: H256) -> Result<bool, RoleError> {
+    let member = chain.member(at, run.netuid, run.hotkey).await?;
+    let subnet = chain.subnet(at, run.netuid).await?;
+    Ok(match (member, subnet) {
+        (Some(member), Some(subnet)) => {
+            let (rules, role) = (&subnet.hyperparameters, member.chosen_role);
+            claim(rules, role, || member.stake, || member.bond) == Claim::Data
+        }
+        _ => true,
+    })
 }
 
 /// A round that is drawn and has not begun.
@@ -106,21 +155,66 @@ fn hotkeys(members: &[(Uid, AccountId)]) -> Vec<Hotkey> {
     members.iter().map(|(_, hotkey)| hotkey.hotkey()).collect()
 }
 
-/// When the current round is, as far as block `at` knows. Before round 0 has begun a run has one of that number without
-/// times: of that nothing is known.
+/// When the current round is, as far as the final block knows. Before round 0 has begun a run has one of that number
+/// without times: of that nothing is known. Of who has a key to keep until nobody can commit any more, that is not one
+/// node's word alone.
 async fn certain<C: Chain>(
     chain: &C,
     run: &Run,
-    at: H256,
-    best: &RunInfo,
+    heads: Heads,
+    (best, contributions): (&RunInfo, &[ContributionInfo]),
 ) -> Result<Timetable, RoleError> {
-    let known = chain.run(at, run.netuid).await?.filter(has_begun);
+    let known = chain.run(heads.finalized.hash, run.netuid).await?;
+    let known = known.filter(has_begun);
     let known = known.filter(|known| known.round.round == best.round.round);
     let known = known.filter(|known| known.started_at == best.started_at);
-    Ok(match known {
+    let certain = match known {
         Some(known) => Timetable(known.round.times),
         None => Timetable::new(best.round.times.start, &best.config.phases),
+    };
+    let now = heads.best.number;
+    let mut own = contributions.iter().filter(|one| one.hotkey == run.hotkey);
+    let is_asked_for = Timetable(best.round.times).next_phase(now) == Phase::Reveal;
+    let would_show = is_asked_for && own.any(|one| one.key.is_none());
+    let asks_others = would_show && certain.next_phase(now) != Phase::Train;
+    Ok(match asks_others {
+        true => borne_out(chain, run, (now, best), certain).await,
+        false => certain,
     })
+}
+
+/// A round's times, if another node bears out that nobody can commit any more, or none answers; else as if the round
+/// began only now. A key that is out while others can commit gives the work away, and one node may say anything.
+async fn borne_out<C: Chain>(
+    chain: &C,
+    run: &Run,
+    (now, info): (BlockNumber, &RunInfo),
+    certain: Timetable,
+) -> Timetable {
+    let mut others = chain.elsewhere(run.netuid);
+    let mut is_denied = false;
+    while let Some((at, said)) = others.next().await {
+        if said.is_some_and(|said| is_over(info, &said, at)) {
+            return certain;
+        }
+        is_denied = true;
+    }
+    if !is_denied {
+        return certain;
+    }
+    let round = info.round.round;
+    tracing::warn!(
+        "round {round} · the key is kept back: no other node says that training is over; see which --node is wrong"
+    );
+    Timetable::new(now.saturating_add(1), &info.config.phases)
+}
+
+/// Whether training of the round that one node has is over by what another one says at block `at`.
+fn is_over(info: &RunInfo, said: &RunInfo, at: BlockNumber) -> bool {
+    let (ours, theirs) = (info.round.round, said.round.round);
+    let has_ended = Timetable(said.round.times).next_phase(at) != Phase::Train;
+    let is_it = info.started_at == said.started_at;
+    is_it && (theirs > ours || (theirs == ours && has_ended))
 }
 
 /// How `round` ended, as of block `at`.
@@ -224,6 +318,8 @@ fn voting(voting: api::Scoring) -> Scoring {
 
 #[cfg(test)]
 mod tests {
+    use cairn_chain::Block;
+
     use super::*;
     use crate::roles::{
         stores::Stores,
@@ -246,8 +342,13 @@ mod tests {
         let before = Chain::run(&chain, earlier, NETUID).await;
         assert!(!has_begun(&before.expect("it answers").expect("a run")));
         let longest = Timetable::new(best.number, &PHASES);
-        for at in [earlier, best.hash] {
-            let found = certain(&chain, &run, at, &info).await;
+        let earlier = Block {
+            hash: earlier,
+            number: best.number - 1,
+        };
+        for finalized in [earlier, best] {
+            let heads = Heads { best, finalized };
+            let found = certain(&chain, &run, heads, (&info, &[])).await;
             assert_eq!(found.expect("it answers"), longest);
         }
     }

@@ -51,6 +51,7 @@ mod tests;
 
 pub use error::RoleError;
 pub use miner::Behaviour;
+pub(crate) use retention::AUDITED_ROUNDS;
 pub(crate) use setup::device;
 pub use setup::WorkerOptions;
 pub use status::Status;

@@ -1,36 +1,94 @@
-//! What a worker removes from its own store: files of rounds that the chain no longer keeps.
+//! What a worker removes from its own store: files of rounds that the chain no longer keeps, and what was served for
+//! audits that are over.
 //!
 //! Nobody can ask for them: whoever joins begins at a checkpoint of a round that the chain keeps, and applies the
 //! rounds since. So a store holds the files of at most [`HISTORY_ROUNDS`] rounds, and of those that went by since the
-//! last look. The newest checkpoint stays, whatever its round.
+//! last look. The newest checkpoint stays, whatever its round. What is served for an audit is as large as five vectors
+//! of the parameters, and is of no use once the audit is over.
 
-use cairn_primitives::{Netuid, Round};
+use std::sync::Mutex;
+
+use cairn_primitives::{AuditRules, Netuid, Round};
 use cairn_protocol::limits::HISTORY_ROUNDS;
 use cairn_store::{paths, Store, StoreError};
 
-/// The first round to look at, for who has not looked yet.
-pub(super) fn first(oldest: Round) -> Round {
-    oldest.saturating_sub(HISTORY_ROUNDS)
+use super::setup::locked;
+
+/// Rounds before the current one of which what is served for audits stays: those whose audits may be open, and two
+/// more, since a fork may bring a round back.
+pub const AUDITED_ROUNDS: Round = AuditRules::OPEN_ROUNDS + 2;
+
+/// Up to which round files were removed; `None` for who has not looked yet.
+#[derive(Debug, Default)]
+pub(super) struct Pruned {
+    files: Mutex<Option<Round>>,
+    audits: Mutex<Option<Round>>,
+}
+
+impl Pruned {
+    /// Removes files of rounds before the oldest that the chain keeps, and gives how many. What a store does not remove
+    /// is tried again the next time.
+    ///
+    /// # Errors
+    /// Those of the store. What was removed is removed.
+    pub async fn prune(
+        &self,
+        store: &Store,
+        netuid: Netuid,
+        oldest: Round,
+    ) -> Result<usize, StoreError> {
+        let removed = prune(store, netuid, (from(&self.files, oldest), oldest)).await?;
+        *locked(&self.files) = Some(oldest);
+        Ok(removed)
+    }
+
+    /// Removes what was served for audits that are over in this round, and gives how many files. `oldest` is the oldest
+    /// round that the chain keeps.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn prune_audits(
+        &self,
+        store: &Store,
+        netuid: Netuid,
+        (oldest, round): (Round, Round),
+    ) -> Result<usize, StoreError> {
+        let end = round.saturating_sub(AUDITED_ROUNDS);
+        let mut old = Vec::new();
+        for round in from(&self.audits, oldest)..end {
+            let listed = store.list(&paths::audits(netuid.get(), round)).await?;
+            old.extend(listed.into_iter().map(|file| file.path));
+        }
+        let removed = remove(store, &old).await?;
+        *locked(&self.audits) = Some(end);
+        Ok(removed)
+    }
+}
+
+/// The first round to look at.
+fn from(pruned: &Mutex<Option<Round>>, oldest: Round) -> Round {
+    let known = *locked(pruned);
+    known.unwrap_or_else(|| oldest.saturating_sub(HISTORY_ROUNDS))
+}
+
+async fn remove(store: &Store, old: &[String]) -> Result<usize, StoreError> {
+    for path in old {
+        store.delete(path).await?;
+    }
+    Ok(old.len())
 }
 
 /// Removes files of the rounds from `first` up to `oldest`, without it; gives how many.
-///
-/// # Errors
-/// Those of the store. What was removed is removed.
-pub(super) async fn prune(
+async fn prune(
     store: &Store,
     netuid: Netuid,
     (first, oldest): (Round, Round),
 ) -> Result<usize, StoreError> {
     let mut old: Vec<String> = Vec::new();
     for round in first..oldest {
-        for directory in [
-            paths::contributions(netuid.get(), round),
-            paths::audits(netuid.get(), round),
-        ] {
-            let listed = store.list(&directory).await?;
-            old.extend(listed.into_iter().map(|file| file.path));
-        }
+        let directory = paths::contributions(netuid.get(), round);
+        let listed = store.list(&directory).await?;
+        old.extend(listed.into_iter().map(|file| file.path));
     }
     let checkpoints = store.list(&paths::all_checkpoints(netuid.get())).await?;
     let rounds = checkpoints
@@ -43,10 +101,7 @@ pub(super) async fn prune(
     };
     let checkpoints = checkpoints.into_iter().map(|file| file.path);
     old.extend(checkpoints.filter(|path| is_old(path)));
-    for path in &old {
-        store.delete(path).await?;
-    }
-    Ok(old.len())
+    remove(store, &old).await
 }
 
 #[cfg(test)]
@@ -92,10 +147,13 @@ mod tests {
             .chain([other, "data/".into()])
             .collect();
         let (directory, store) = store_with(&all).await;
-        assert_eq!(prune(&store, NETUID, (0, 3)).await.expect("room"), 3 * 2);
+        let pruned = Pruned::default();
+        let removed = pruned.prune(&store, NETUID, 3).await;
+        assert_eq!(removed.expect("room"), 2 * 2);
+        let served = pruned.prune_audits(&store, NETUID, (3, AUDITED_ROUNDS + 10));
+        assert_eq!(served.await.expect("room"), 2 * 2, "of two rounds");
         let expected = [
             "audits/7/10",
-            "audits/7/3",
             "checkpoints/7/10",
             "checkpoints/7/3",
             "contributions/7/10",
@@ -105,10 +163,49 @@ mod tests {
         ];
         assert_eq!(left(&store).await, expected);
         let root = directory.path();
-        for gone in ["contributions/7/2", "audits/7/2"] {
+        for gone in ["contributions/7/2", "audits/7/2", "audits/7/3"] {
             assert!(!root.join(gone).exists(), "{gone} is empty and still there");
         }
-        assert_eq!(prune(&store, NETUID, (0, 3)).await.expect("room"), 0);
+        for pruned in [pruned, Pruned::default()] {
+            let removed = pruned.prune(&store, NETUID, 3).await;
+            assert_eq!(removed.expect("room"), 0);
+        }
+    }
+
+    /// Whatever audits may be open in a round, what is served for them is there.
+    #[tokio::test]
+    async fn what_is_served_stays_for_as_long_as_an_audit_may_be_open() {
+        let prefixes: Vec<String> = (0..30)
+            .map(|round| paths::audits(NETUID.get(), round))
+            .collect();
+        let (directory, store) = store_with(&prefixes).await;
+        let is_there = |round: Round| {
+            let place = format!("audits/{NETUID}/{round}");
+            directory.path().join(place).exists()
+        };
+        let pruned = Pruned::default();
+        for round in 0..30 {
+            let removed = pruned.prune_audits(&store, NETUID, (0, round)).await;
+            assert!(removed.expect("room") <= 2, "a round at a time");
+            let mut open = round.saturating_sub(AuditRules::OPEN_ROUNDS)..=round;
+            assert!(open.all(is_there), "in round {round}");
+            let there = (0..round).filter(|round| is_there(*round));
+            assert!(there.count() <= AUDITED_ROUNDS as usize, "in round {round}");
+        }
+    }
+
+    /// A store that removes nothing for a while loses none of it.
+    #[tokio::test]
+    async fn what_was_not_removed_is_removed_the_next_time() {
+        let (directory, store) = store_with(&[paths::audits(NETUID.get(), 1)]).await;
+        let mirror = Store::open("http://127.0.0.1:1/nobody").expect("a mirror");
+        let pruned = Pruned::default();
+        let (oldest, round) = (0, AUDITED_ROUNDS + 2);
+        let failed = pruned.prune_audits(&mirror, NETUID, (oldest, round)).await;
+        assert!(failed.is_err(), "nobody is there");
+        let removed = pruned.prune_audits(&store, NETUID, (oldest, round)).await;
+        assert_eq!(removed.expect("room"), 2);
+        assert!(!directory.path().join("audits/7/1").exists());
     }
 
     #[tokio::test]

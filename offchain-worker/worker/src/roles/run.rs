@@ -62,7 +62,7 @@ impl Run {
         let (store, data_store) = (stores.own()?, stores.of_run(&config)?);
         store.check_writable().await?;
         let manifest = shards::manifest(&data_store, config.data.manifest_root).await?;
-        let data = shards::load(&data_store, &manifest).await?;
+        let data = shards::load_into(&store, &data_store, &manifest).await?;
         let length = config.inner.sequence_length;
         let (found, expected) = (data.windows(length), config.data.windows);
         if found != expected {

@@ -4,6 +4,7 @@ mod bits;
 mod disk;
 mod https;
 mod plan;
+mod proxy;
 mod s3;
 mod server;
 mod several;

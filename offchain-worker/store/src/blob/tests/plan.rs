@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::{
     fault::Fault,
+    fetch::TOGETHER,
     plan::{stretch, Plan},
     roster::{Roster, Sentence},
 };
@@ -122,6 +123,18 @@ fn who_is_late_loses_all_but_the_group_under_way() {
     assert_eq!(plan.take(1, |_| Some(1e9), never), None);
     let rest = plan.take(1, |_| Some(1e9), |who| who == 0).unwrap();
     assert!(rest.start >= 1 && rest.end == 10, "{rest:?}");
+}
+
+#[test]
+fn who_is_in_time_keeps_what_may_be_on_its_way_to_the_disk() {
+    let speeds = [Some(1e6), Some(1e12)];
+    let taken = |late: fn(usize) -> bool| {
+        let mut plan = plan_of(0..100);
+        assert_eq!(plan.take(0, |who| speeds[who], never), Some(0..100));
+        plan.take(1, |who| speeds[who], late).unwrap()
+    };
+    assert_eq!(taken(never), TOGETHER as u64..100);
+    assert_eq!(taken(|who| who == 0), 1..100);
 }
 
 #[test]

@@ -22,9 +22,9 @@ use crate::{open::s3, paths, Store, StoreError};
 const KEY: &str = "AKIDEXAMPLE";
 const SECRET: &str = "do-not-show-me";
 
-struct Bucket {
+pub(super) struct Bucket {
     directory: TempDir,
-    endpoint: String,
+    address: std::net::SocketAddr,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -35,14 +35,14 @@ impl Drop for Bucket {
 }
 
 impl Bucket {
-    async fn start() -> Bucket {
+    pub async fn start() -> Bucket {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("bucket")).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(directory.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
         let service = builder.build();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let service = service.clone();
@@ -56,21 +56,26 @@ impl Bucket {
         });
         Bucket {
             directory,
-            endpoint,
+            address,
             task,
         }
     }
 
-    fn variables(&self) -> HashMap<&'static str, String> {
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    pub fn variables(&self) -> HashMap<&'static str, String> {
         HashMap::from([
-            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
             ("AWS_ALLOW_HTTP", "true".into()),
             ("AWS_ACCESS_KEY_ID", KEY.into()),
             ("AWS_SECRET_ACCESS_KEY", SECRET.into()),
         ])
     }
 
-    fn store(&self) -> Store {
+    pub fn store(&self) -> Store {
         open(&self.variables()).unwrap()
     }
 
@@ -80,7 +85,7 @@ impl Bucket {
     }
 }
 
-fn open(variables: &HashMap<&'static str, String>) -> Result<Store, StoreError> {
+pub(super) fn open(variables: &HashMap<&'static str, String>) -> Result<Store, StoreError> {
     let url = "s3://bucket/my/prefix";
     let files = s3::open(url, "bucket", "my/prefix", |name| {
         variables.get(name).cloned()

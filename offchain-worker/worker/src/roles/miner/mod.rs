@@ -129,18 +129,13 @@ pub(super) async fn mine<C: Chain>(
     work(chain, &options, |run, resumed| {
         let copies = StateDir::outgoing_in(&resumed.directory);
         let made = resumed.open.iter().chain(&resumed.ahead);
-        let outgoing = made.map(|intent| {
-            let outgoing = Outgoing::of(intent, run.netuid, &copies);
-            // Where rounds overlap, a crash may have come before it was stored: its machine says when to.
-            match run.config.overlaps() {
-                true => outgoing.not_stored(),
-                false => outgoing,
-            }
-        });
+        // A crash may have come before it was stored: its machine says when to.
+        let outgoing = made.map(|made| Outgoing::of(made, run.netuid, &copies).of_before());
         let outgoing = outgoing.collect();
         Ok(MinerRole {
             machine: Miner::new(run.hotkey.hotkey(), resumed.held, resumed.open)
                 .ahead_with(resumed.ahead)
+                .storing_again()
                 .serving(resumed.owed, resumed.shown)
                 .serving_at(resumed.endpoints),
             outgoing,
@@ -286,7 +281,8 @@ impl Role for MinerRole {
     }
 
     fn share(&self, round: Round, member: Option<&MemberInfo>) -> (bool, u16) {
-        let committed = self.outgoing.iter().any(|one| one.round() == round);
+        let mut outgoing = self.outgoing.iter();
+        let committed = outgoing.any(|one| one.round() == round && one.may_be_committed());
         (committed, member.map_or(0, |member| member.incentive))
     }
 

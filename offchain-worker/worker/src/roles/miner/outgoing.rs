@@ -30,6 +30,8 @@ pub(super) struct Outgoing {
     copy: PathBuf,
     /// Whether the store has had it.
     is_stored: bool,
+    /// Whether it was on the disk when this process began.
+    is_of_before: bool,
     /// How often a look was asked for since none was under way; 0: none is now.
     asked: Arc<AtomicU32>,
 }
@@ -79,6 +81,7 @@ impl Outgoing {
             length: intent.commitment.length,
             copy: place(directory, &root),
             is_stored: true,
+            is_of_before: false,
             asked: Arc::default(),
         }
     }
@@ -92,6 +95,20 @@ impl Outgoing {
     /// This one is stored, if it is it.
     pub fn note_stored(&mut self, root: SealedRoot) {
         self.is_stored |= root == self.root;
+    }
+
+    /// The same of one that this process found on the disk: whether it is stored and committed to is not known.
+    pub fn of_before(self) -> Outgoing {
+        let is_of_before = true;
+        Outgoing {
+            is_of_before,
+            ..self.not_stored()
+        }
+    }
+
+    /// Whether it may have been committed to: what is made here is stored first.
+    pub fn may_be_committed(&self) -> bool {
+        self.is_stored || self.is_of_before
     }
 
     /// The round that it was made for.
@@ -117,10 +134,10 @@ impl Outgoing {
         });
     }
 
-    /// Publishes the copy, unless the store has it.
+    /// Publishes the copy, unless the store has it and every byte of it is good.
     async fn publish(&self, store: &Store) -> Result<(), String> {
-        let holds = store.holds_blob(&self.prefix, self.root.bytes(), self.length);
-        if holds.await.map_err(|error| error.to_string())? {
+        let check = store.check_blob(&self.prefix, self.root.bytes(), self.length);
+        if check.await.is_ok() {
             return Ok(());
         }
         let published = store.publish(&self.prefix, self.copy.as_path()).await;

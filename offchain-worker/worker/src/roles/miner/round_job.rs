@@ -218,7 +218,8 @@ pub(super) async fn train<C: Clone + Send + 'static>(
 }
 
 /// Keeps a copy of a file and stores it, and says whether it is stored: where rounds overlap, that is left to be done
-/// while the next one is trained. `None` if it is lost.
+/// while the next one is trained, and what the store does not take is tried again with each block. `None` if it is
+/// lost.
 async fn stored<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> Option<bool> {
     let (run, round) = (&desk.run, intent.round);
     let is_copied = copied(desk, intent, sealed.clone()).await;
@@ -229,9 +230,17 @@ async fn stored<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> Option<boo
     match run.store.publish(&prefix, sealed).await {
         Ok(_) => Some(true),
         Err(error) => {
-            tracing::warn!("round {round} · its work is lost: {error}");
             desk.metrics().failed(Failed::Publish);
-            None
+            match is_copied {
+                true => {
+                    tracing::warn!("round {round} · {error}; trying again with the next block");
+                    Some(false)
+                }
+                false => {
+                    tracing::warn!("round {round} · its work is lost: {error}");
+                    None
+                }
+            }
         }
     }
 }

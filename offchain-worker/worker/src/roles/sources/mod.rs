@@ -5,6 +5,8 @@
 //! that did not answer, is remembered and passed over for a while.
 
 mod ahead;
+#[cfg(all(test, feature = "p2p"))]
+mod impostor_tests;
 mod outside;
 mod peer;
 mod relays;
@@ -255,7 +257,13 @@ impl Sources {
             Err(_) => &[],
         };
         let endpoints = asked.iter().map(|one| one.endpoint.as_str());
-        locked(&self.standing).note(endpoints.zip(reports), Instant::now());
+        let fallen = locked(&self.standing).note(endpoints.zip(reports), Instant::now());
+        for (endpoint, fault) in fallen {
+            match fault {
+                Fault::Lied { .. } => tracing::warn!("{endpoint} is not asked for a day: {fault}"),
+                _ => tracing::info!("{endpoint} is not asked for a while: {fault}"),
+            }
+        }
         fetched.map(|_| ()).map_err(|error| error.to_string())
     }
 

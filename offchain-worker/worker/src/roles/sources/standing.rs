@@ -40,33 +40,45 @@ impl Standing {
         self.0.values().filter(|fallen| fallen.until > now).count()
     }
 
-    /// Takes note of what was found at each endpoint in a fetch. Not to have a file is no fault.
+    /// Takes note of what was found at each endpoint in a fetch, and gives those that are not asked from now on, with
+    /// the reason. Not to have a file is no fault.
     pub fn note<'a>(
         &mut self,
         found: impl IntoIterator<Item = (&'a str, &'a Report)>,
         now: Instant,
-    ) {
+    ) -> Vec<(&'a str, &'a Fault)> {
+        let mut fallen = Vec::new();
         for (endpoint, report) in found {
-            match &report.fault {
+            let falls = match &report.fault {
                 // What it should have, and how long that is, others said.
-                Some(Fault::Absent { .. } | Fault::WrongLength { .. }) => {}
-                Some(Fault::Lied { .. }) => self.fall(endpoint, now, |_| LIED),
-                Some(_) if report.passed_over => self.fall(endpoint, now, silence),
+                Some(Fault::Absent { .. } | Fault::WrongLength { .. }) => None,
+                Some(fault @ Fault::Lied { .. }) => {
+                    let falls = self.fall(endpoint, now, |_| LIED);
+                    falls.then_some(fault)
+                }
+                Some(fault) if report.passed_over => {
+                    let falls = self.fall(endpoint, now, silence);
+                    falls.then_some(fault)
+                }
                 _ if report.bytes > 0 => {
                     self.0.remove(endpoint);
+                    None
                 }
-                _ => {}
-            }
+                _ => None,
+            };
+            fallen.extend(falls.map(|fault| (endpoint, fault)));
         }
+        fallen
     }
 
-    fn fall(&mut self, endpoint: &str, now: Instant, length: impl Fn(u32) -> Duration) {
+    /// One is not asked for a while; whether it was asked until now, and there is room to remember it.
+    fn fall(&mut self, endpoint: &str, now: Instant, length: impl Fn(u32) -> Duration) -> bool {
         if self.0.len() >= MOST {
             self.0.retain(|_, fallen| fallen.until > now);
         }
         // What was asked of it at the same time fails for the same reason.
         if !self.is_asked(endpoint, now) {
-            return;
+            return false;
         }
         let times = self.0.get(endpoint).map_or(0, |fallen| fallen.times);
         let until = now.checked_add(length(times)).unwrap_or(now);
@@ -74,9 +86,11 @@ impl Standing {
             times: times.saturating_add(1),
             until,
         };
-        if self.0.len() < MOST || self.0.contains_key(endpoint) {
+        let has_room = self.0.len() < MOST || self.0.contains_key(endpoint);
+        if has_room {
             self.0.insert(endpoint.to_string(), fallen);
         }
+        has_room
     }
 }
 
@@ -98,12 +112,13 @@ mod tests {
         }
     }
 
-    /// Each source is at the endpoint of its name.
-    fn note(standing: &mut Standing, reports: &[Report], now: Instant) {
+    /// Each source is at the endpoint of its name. Gives the names of those that are not asked from now on.
+    fn note(standing: &mut Standing, reports: &[Report], now: Instant) -> Vec<String> {
         let found = reports
             .iter()
             .map(|report| (report.source.as_str(), report));
-        standing.note(found, now);
+        let fallen = standing.note(found, now).into_iter();
+        fallen.map(|(endpoint, _)| endpoint.to_string()).collect()
     }
 
     fn lied() -> Option<Fault> {
@@ -133,7 +148,7 @@ mod tests {
             report("good", 9, None),
             report("new", 0, longer),
         ];
-        note(&mut standing, &reports, now);
+        assert_eq!(note(&mut standing, &reports, now), ["liar", "slow"]);
         let asked = |standing: &Standing, after| {
             let at = now + Duration::from_secs(after);
             ["liar", "slow", "new", "good"].map(|one| standing.is_asked(one, at))
@@ -148,8 +163,9 @@ mod tests {
         let (mut standing, mut now) = (Standing::default(), Instant::now());
         for times in 0..20 {
             // However much was asked of it at once.
-            for _ in 0..3 {
-                note(&mut standing, &[report("slow", 0, stalled())], now);
+            for fallen in [1, 0, 0] {
+                let said = note(&mut standing, &[report("slow", 0, stalled())], now);
+                assert_eq!(said.len(), fallen, "it is said once");
             }
             let length = Duration::from_secs(15 << times.min(8));
             now += length - Duration::from_secs(1);

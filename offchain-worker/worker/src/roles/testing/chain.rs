@@ -1,7 +1,7 @@
 //! The chain that the tests' roles work on: the real runtime, on a thread of its own since its state stays on one.
 
 use std::{
-    sync::{mpsc, Arc},
+    sync::{mpsc, Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -25,7 +25,7 @@ use super::{
     node::{told, Node, Sent},
     state::State,
 };
-use crate::roles::chain::{Answer, Chain};
+use crate::roles::chain::{Answer, Chain, Elsewhere};
 
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -35,6 +35,8 @@ type Job = Box<dyn FnOnce(&mut Node) + Send>;
 
 struct Shared {
     jobs: mpsc::Sender<Job>,
+    /// What other nodes say.
+    elsewhere: Mutex<Vec<(BlockNumber, RunInfo)>>,
     head: watch::Sender<Block>,
     changes: watch::Sender<u64>,
 }
@@ -60,6 +62,7 @@ impl SimChain {
         let (head, changes) = (watch::Sender::new(genesis), watch::Sender::new(0));
         let chain = SimChain(Arc::new(Shared {
             jobs,
+            elsewhere: Mutex::default(),
             head,
             changes,
         }));
@@ -111,6 +114,12 @@ impl SimChain {
         self.0.changes.send_modify(|count| *count += 1);
     }
 
+    /// From now on another node says that this is the run at its best block, which has this number.
+    pub fn elsewhere_is(&self, number: BlockNumber, run: RunInfo) {
+        let mut elsewhere = self.0.elsewhere.lock().expect("nobody panicked");
+        *elsewhere = vec![(number, run)];
+    }
+
     /// The best block.
     pub fn head(&self) -> Block {
         *self.0.head.borrow()
@@ -135,6 +144,12 @@ impl SimChain {
     pub fn register(&self, name: &str, role: Role) {
         let member = [(name.to_string(), role)];
         self.act(move |node| node.register(&member));
+    }
+
+    /// Asks for a miner's bond back, which takes a block.
+    pub fn unbond(&self, name: &str) {
+        let name = name.to_string();
+        self.act(move |node| node.unbond(&name));
     }
 
     /// Starts a run, once nothing is left of the last one.
@@ -270,6 +285,12 @@ impl Chain for SimChain {
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {
         self.read(at, move || readers::run(netuid))
+    }
+
+    fn elsewhere(&self, _: Netuid) -> Elsewhere {
+        let said = self.0.elsewhere.lock().expect("nobody panicked").clone();
+        let said = said.into_iter().map(|(at, run)| (at, Some(run)));
+        futures::stream::iter(said).boxed()
     }
 
     async fn round(&self, at: H256, netuid: Netuid, round: Round) -> Answer<Option<RoundInfo>> {

@@ -318,6 +318,13 @@ impl Network {
         self.mine_as((shutdown, options), name, Behaviour::Honest);
     }
 
+    /// An honest one that names these endpoints beside its own.
+    pub fn mine_at(&mut self, endpoints: Vec<Text>, name: &str) {
+        let (shutdown, mut options) = self.options(Device::Cpu, name);
+        options.reach.endpoints = endpoints;
+        self.mine_as((shutdown, options), name, Behaviour::Honest);
+    }
+
     fn mine_as(
         &mut self,
         (shutdown, options): (watch::Sender<bool>, WorkerOptions),
@@ -371,14 +378,23 @@ impl Network {
 
     /// Bytes of files that a worker fetched from other members since it was started.
     pub fn fetched_from_members(&self, name: &str) -> u64 {
+        self.counted(name, ["fetched_bytes_total", "from=\"members\""])
+    }
+
+    /// How often a worker's store did not take what it was to publish, since it was started.
+    pub fn failed_to_publish(&self, name: &str) -> u64 {
+        self.counted(name, ["failures_total", "kind=\"publish\""])
+    }
+
+    /// The one of a worker's counters in whose line all of this is.
+    fn counted(&self, name: &str, what: [&str; 2]) -> u64 {
         let worker = self.workers.iter().find(|worker| worker.name == name);
         let shown = worker.expect("started").metrics.exposition();
         let shown = shown.expect("text");
         let mut lines = shown.lines().filter(|line| !line.starts_with('#'));
-        let line = lines
-            .find(|line| line.contains("fetched_bytes_total") && line.contains("from=\"members\""));
+        let line = lines.find(|line| what.iter().all(|what| line.contains(what)));
         let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
-        value.expect("a number of bytes")
+        value.expect("a number")
     }
 
     /// Drops a worker as `kill -9` would: no word to it.

@@ -259,6 +259,12 @@ impl Node {
         self.do_all(&calls);
     }
 
+    /// Asks for a miner's bond back. It takes a block.
+    pub fn unbond(&mut self, name: &str) {
+        let call = founding::unbond(NETUID, &key_of(&hotkey(name)));
+        self.do_all(&[(coldkey(name), call)]);
+    }
+
     /// Starts a run, once nothing is left of the last one. Where there are members for it, the best block is then the
     /// first one of its first round, and epochs come a block before reveal phases.
     pub fn start_run(&mut self, config: RunConfig) {

@@ -2,7 +2,8 @@
 
 use std::{future::Future, path::Path};
 
-use cairn_primitives::{Phase, Round, Uid};
+use cairn_p2p::PeerKey;
+use cairn_primitives::{Phase, Round, Text, Uid};
 use cairn_protocol::phase::Timetable;
 use cairn_store::Store;
 use tokio::time::timeout;
@@ -219,5 +220,41 @@ async fn what_no_validator_brings_comes_from_its_maker_before_the_settlement() {
         until_has_all(&network, name, 0).await;
     }
     assert_eq!(chain.state().round, 0, "it is not settled");
+    network.stop().await;
+}
+
+/// Alice names an address beside her own at which another member is, under a key that is nobody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_somebody_elses_holds_nobody_up() {
+    let mut network = Network::apart(&["Alice"], &VALIDATORS).await;
+    for name in VALIDATORS {
+        network.validate(name);
+    }
+    let chain = network.chain.clone();
+    let serve = |count| move |state: &State| state.endpoints.len() == count;
+    chain.until("both have named endpoints", serve(2)).await;
+    chain.tick();
+    let named = chain.state().endpoints;
+    let victor = Network::account("Victor");
+    let of_victor = named.iter().find(|member| member.hotkey == victor);
+    let of_victor = of_victor.expect("he has named his").endpoints[0].to_text();
+    let (_, ways) = of_victor.split_once('?').expect("ways to him");
+    let nobody = PeerKey::from_bytes(&[9; 32]).id();
+    let foreign = Text::new(&format!("iroh://{nobody}?{ways}")).expect("short");
+    network.mine_at(vec![foreign.clone()], "Alice");
+    chain.until("all have named endpoints", serve(3)).await;
+    let named = chain.state().endpoints;
+    let of_alice = named.iter().find(|one| one.endpoints.contains(&foreign));
+    assert_eq!(of_alice.expect("it is named").endpoints.len(), 2);
+    chain.tick();
+    play(&network, 1, 2).await;
+    chain.until("round 1 has begun", committed(1, 1)).await;
+    let state = chain.state();
+    assert_eq!(state.refused, Vec::<String>::new());
+    assert_eq!(state.settled[&0].included, [Uid(0)]);
+    for name in VALIDATORS {
+        let store = network.store_of(name);
+        assert!(has_all(&network, &store, 0).await, "{name}");
+    }
     network.stop().await;
 }

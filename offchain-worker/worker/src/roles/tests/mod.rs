@@ -3,6 +3,7 @@
 #[cfg(feature = "p2p")]
 mod apart;
 mod cheats;
+mod elsewhere;
 mod engine;
 mod joining;
 mod liars;

@@ -8,8 +8,11 @@ use crate::roles::{
     chain::Chain,
     ledger::Line,
     testing::{Network, State, NETUID},
-    Behaviour,
+    Behaviour, Status,
 };
+
+/// After this time something hangs, on however busy a machine.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);
 
 fn overlapping(config: &mut RunConfig, _: &Store) {
     config.overlap = 1;
@@ -188,5 +191,38 @@ async fn audits_begin_from_what_the_contribution_was_made_from() {
     let member = chain.member(at, NETUID, Network::account("Alice")).await;
     let member = member.expect("it answers").expect("she is a member");
     assert!(member.bond > 0, "her bond is lost");
+    network.stop().await;
+}
+
+/// Alice asks her bond back in round 0. She still has her part in that, and none in round 1, for which she was drawn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_not_the_bond_any_more_trains_no_further_and_says_what_is_missing() {
+    let network = at_work().await;
+    let chain = network.chain.clone();
+    chain.until("both have committed", committed(0, 2)).await;
+    chain.unbond("Alice");
+    play(&network, 2, 1).await;
+    chain.until("Bob has committed", committed(1, 1)).await;
+    let state = chain.state();
+    assert_eq!(state.settled[&0].included, [0, 1].map(Uid));
+    let made = state.contributions_of(1).iter().map(|one| one.uid);
+    assert_eq!(made.collect::<Vec<_>>(), [Uid(1)]);
+    let directory = network.state_dir("Alice");
+    let says_so = async {
+        // Why that is she asks the chain, and writes it down with the block after.
+        loop {
+            let status = Status::read(&directory);
+            let (idle, block) = status.map_or((None, 0), |it| (it.idle, it.block));
+            if idle.is_some_and(|why| why.contains("bond")) {
+                break;
+            }
+            if block == chain.head().number {
+                chain.tick();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, says_so).await;
+    waited.expect("she says what is missing");
     network.stop().await;
 }

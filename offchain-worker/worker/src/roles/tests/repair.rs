@@ -91,3 +91,35 @@ async fn a_miner_that_was_down_when_the_store_lost_it_publishes_it_again() {
     assert_eq!(network.chain.state().settled[&0].included, [ALICE]);
     network.stop().await;
 }
+
+/// Its store takes nothing when the work is made, and does again in the last block in which there is use for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_does_not_take_is_published_as_soon_as_it_does_and_then_committed_to() {
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
+    let store = network.store.directory().expect("a directory");
+    let in_the_way = store.join("contributions");
+    std::fs::write(&in_the_way, b"a file").expect("room");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    // When it is made, at once again, and with each block.
+    for tries in 2..5 {
+        let tried = async {
+            while network.failed_to_publish("Alice") < tries {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, tried).await;
+        waited.unwrap_or_else(|_| panic!("it is not tried for the {tries}th time"));
+        let state = network.chain.state();
+        assert_eq!(state.contributions_of(0).len(), 0, "nobody can fetch it");
+        if tries == 4 {
+            std::fs::remove_file(&in_the_way).expect("it was there");
+        }
+        network.chain.tick();
+    }
+    play(&network, 1, 1).await;
+    let state = network.chain.state();
+    assert_eq!(state.refused, Vec::<String>::new());
+    assert_eq!(state.settled[&0].included, [ALICE]);
+    network.stop().await;
+}

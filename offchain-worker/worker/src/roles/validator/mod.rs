@@ -50,12 +50,19 @@ pub async fn run(options: WorkerOptions) -> Result<(), RoleError> {
     }
 }
 
+/// Lines of the log of evidence that are read before what is old among them is forgotten.
+const READ_AT_ONCE: usize = 10_000;
+
 /// Validates on any chain.
 pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Result<(), RoleError> {
     work(chain, &options, |run, resumed| {
         let mut evidence = Vec::new();
         let log = Log::open(&resumed.directory.join("evidence.jsonl"), |item| {
             evidence.push(item);
+            // The log only grows, and what is needed of it does not.
+            if evidence.len().is_multiple_of(READ_AT_ONCE) {
+                forget_old(&mut evidence);
+            }
         })?;
         forget_old(&mut evidence);
         let (hotkey, initial_root) = (run.hotkey.hotkey(), run.config.initial_root);

@@ -9,13 +9,18 @@ use cairn_engine::{Device, Engine, EngineError, Order, State};
 use cairn_gradient::max_encoded_len;
 use cairn_primitives::{api::Duty, Layout, RunConfig};
 use cairn_protocol::{
+    audit,
     limits::{CHECKPOINT_EVERY, HISTORY_ROUNDS},
     phase::Timetable,
 };
 use cairn_trainer::initial_parameters;
 
 use super::check::Check;
-use crate::{amount::size, needs, roles::sources::INCOMING_ROUNDS};
+use crate::{
+    amount::size,
+    needs,
+    roles::{sources::INCOMING_ROUNDS, AUDITED_ROUNDS},
+};
 
 /// Steps that are timed, after one that is not.
 const TIMED: u32 = 3;
@@ -242,19 +247,30 @@ impl Place {
 }
 
 /// The most bytes that a member's own store takes of this run: the files of all rounds that the chain keeps, each
-/// with the hashes beside it, and, of who validates, the checkpoints among them.
+/// with the hashes beside it, what is served for audits of the last rounds, and, of who validates, checkpoints.
 pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
     let outboard = |bytes: u64| bytes.saturating_add(bytes / 256);
     let rounds = u64::from(HISTORY_ROUNDS.saturating_add(CHECKPOINT_EVERY));
     let files = u64::from(config.max_contributors).saturating_mul(outboard(contribution(config)));
     let parameters = config.model.parameters().unwrap_or(u64::MAX);
-    let checkpoint = match duty {
-        Duty::Validator => outboard(parameters.saturating_mul(4)),
-        Duty::Miner | Duty::Idle => 0,
+    let served = match config.audits.rate {
+        0 => 0,
+        _ => outboard(audit::longest(parameters)),
+    };
+    // A miner serves its own, and a validator may be drawn for all.
+    let (checkpoint, audits) = match duty {
+        Duty::Validator => (
+            outboard(parameters.saturating_mul(4)),
+            u64::from(config.max_contributors),
+        ),
+        Duty::Miner | Duty::Idle => (0, 1),
     };
     let checkpoints = rounds / u64::from(CHECKPOINT_EVERY);
+    let audits = audits.saturating_mul(u64::from(AUDITED_ROUNDS).saturating_add(1));
     let files = files.saturating_mul(rounds);
-    files.saturating_add(checkpoint.saturating_mul(checkpoints))
+    files
+        .saturating_add(checkpoint.saturating_mul(checkpoints))
+        .saturating_add(served.saturating_mul(audits))
 }
 
 /// The most bytes that a worker's state takes: [`STATE_COPIES`] of the parameters, [`AHEAD_COPIES`] more where rounds
@@ -395,6 +411,15 @@ mod tests {
             store_bound(&config, Duty::Validator),
         );
         assert!(validator > miner && miner > 256 * contribution(&config));
+        let of = |rate| {
+            let mut config = config.clone();
+            config.audits.rate = rate;
+            store_bound(&config, Duty::Miner)
+        };
+        let vectors = config.model.parameters().unwrap() * 4;
+        let served = of(1) - of(0);
+        let rounds = u64::from(AUDITED_ROUNDS);
+        assert!((5 * vectors * rounds..6 * vectors * (rounds + 1)).contains(&served));
         assert!(state_bound(&config) > config.model.parameters().unwrap() * 4 * 15);
         let below = std::env::temp_dir().join("none/of/this/is/there");
         assert!(Place::at(&below, 0).free.unwrap() > 0);

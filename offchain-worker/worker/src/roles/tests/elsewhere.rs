@@ -1,0 +1,51 @@
+//! What one node may not decide.
+
+use std::time::Duration;
+
+use cairn_primitives::{BlockNumber, Phase};
+use cairn_protocol::phase::Timetable;
+
+use super::network::{committed, revealed};
+use crate::roles::{testing::Network, Behaviour, Status};
+
+/// After this time something hangs, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Waits until Alice has looked at this block.
+async fn until_looked(network: &Network, block: BlockNumber) {
+    let directory = network.state_dir("Alice");
+    let looked = || Status::read(&directory).map(|status| status.block);
+    let wait = async {
+        while looked() != Some(block) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    waited.unwrap_or_else(|_| panic!("she does not look at block {block}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_kept_back_until_another_node_says_that_training_is_over() {
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    let chain = network.chain.clone();
+    chain.until("Alice has committed", committed(0, 1)).await;
+    let state = chain.state();
+    let run = state.run().clone();
+    let times = Timetable(run.round.times);
+    // It stands still where others can commit.
+    chain.elsewhere_is(state.number, run.clone());
+    let last = run.round.times.reveal - 1;
+    assert_eq!(times.next_phase(last), Phase::Reveal, "by its own node");
+    chain.pass(last - state.number);
+    until_looked(&network, last).await;
+    let state = chain.state();
+    assert!(!revealed(0, 1)(&state), "one node is not enough");
+    // It has gone on.
+    chain.elsewhere_is(last, run);
+    chain.tick();
+    chain.until("Alice has revealed", revealed(0, 1)).await;
+    assert_eq!(chain.state().refused, Vec::<String>::new());
+    network.stop().await;
+}
