@@ -294,16 +294,8 @@ impl Device {
         needed: usize,
         error: DriverError,
     ) -> CudaError {
-        if error.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-            return CudaError::driver(doing, error);
-        }
-        let (free, total) = self.memory().unwrap_or_default();
-        CudaError::OutOfMemory {
-            doing,
-            needed_mib: needed >> 20,
-            free_mib: free >> 20,
-            total_mib: total >> 20,
-        }
+        let memory = self.memory().unwrap_or_default();
+        CudaError::allocation(doing, needed, error, memory)
     }
 
     /// Copies numbers to the beginning of a buffer.

@@ -50,6 +50,7 @@ use std::path::PathBuf;
 
 pub use device::{Card, Device};
 pub use error::{CudaError, Version};
+pub use ranks::CROSSING;
 pub use trainer::{CudaOptions, CudaTrainer, Sending, Steps};
 pub use trial::Trial;
 
