@@ -349,7 +349,23 @@ impl Device {
         self.synchronize("waiting for the GPU")
     }
 
-    /// The same, into a new vector.
+    /// The same of as many of its first numbers as `to` has.
+    ///
+    /// # Errors
+    ///
+    /// [`CudaError::Lost`] if something launched before failed.
+    pub fn download_first<T: DeviceRepr>(
+        &self,
+        from: &Buffer<T>,
+        to: &mut [T],
+    ) -> Result<(), CudaError> {
+        assert!(to.len() <= from.len(), "more numbers than the buffer has");
+        let copied = self.stream.memcpy_dtoh(&from.slice.slice(..to.len()), to);
+        copied.map_err(|error| CudaError::driver("copying from the GPU", error))?;
+        self.synchronize("waiting for the GPU")
+    }
+
+    /// All of it, into a new vector.
     ///
     /// # Errors
     ///
