@@ -61,7 +61,12 @@ FEW=8 MANY=10 KILL_AFTER=8 DOCTOR=20 SELFTEST=90
 # How many times its seconds a step has: a CPU is slow, and may have other work. What may take longer there, the doctor
 # and the self-test, gets no more for that.
 TIMES=1
-[ "$REHEARSE" = no ] || FEW=1 MANY=1 KILL_AFTER=1 DOCTOR=2 SELFTEST=1 TIMES=10
+# Tokens of a prompt that is read, and that are chosen behind it.
+TEXT=(--prompt-tokens 64 --max-tokens 128)
+if [ "$REHEARSE" != no ]; then
+    FEW=1 MANY=1 KILL_AFTER=1 DOCTOR=2 SELFTEST=1 TIMES=10
+    TEXT=(--prompt-tokens 3 --max-tokens 2 --repeats 1)
+fi
 
 BEGUN=$SECONDS
 left() { echo $((MINUTES * 60 - (SECONDS - BEGUN))); }
@@ -166,6 +171,8 @@ step killed 30 bash -c kill_in_the_middle
 # shellcheck disable=SC2046
 step after-kill 40 $(train "$SMALL") --steps "$FEW"
 compare recovers repeat-1 after-kill
+# Text, with the keys and values of what was read kept on the card.
+step generate 20 "$CAIRN" bench generate --config "$SMALL" --device "$DEVICE" "${TEXT[@]}" --json
 # Asked once: the first import alone can take many seconds.
 TORCH=no
 [ "$(left)" -gt 60 ] && timeout 60 python3 -c 'import torch' >/dev/null 2>&1 </dev/null && TORCH=yes

@@ -55,6 +55,7 @@ fn every_step_is_written_down_and_one_that_does_not_end_well_stops_no_other() {
         "killed",
         "after-kill",
         "recovers",
+        "generate",
         "train-tiny",
     ] {
         assert_eq!(outcomes.get(step), Some(&"done"), "{step}: {said}");
@@ -82,6 +83,9 @@ fn every_step_is_written_down_and_one_that_does_not_end_well_stops_no_other() {
         read("repeat-1.json")["root"],
         read("after-kill.json")["root"]
     );
+    let generated = read("generate.json");
+    assert_eq!(generated["tokens"].as_array().map(Vec::len), Some(2));
+    assert_ne!(generated["device"], "cpu");
     assert!(read("train-tiny.json")["tokens_per_s"].as_f64() > Some(0.0));
 }
 

@@ -47,9 +47,9 @@ pub enum Bench {
         after_help = "Examples:\n  cairn bench memory --config tiny\n  cairn bench memory --config 100m --json"
     )]
     Memory(memory::Memory),
-    /// Time reading a prompt and choosing tokens on the CPU
+    /// Time reading a prompt and choosing tokens
     #[command(
-        after_help = "Examples:\n  cairn bench generate --config 100m --threads 2\n  cairn bench generate --model model --prompt-tokens 32 --max-tokens 64 --json"
+        after_help = "Examples:\n  cairn bench generate --config 100m --threads 2\n  cairn bench generate --config 1b --device cuda:0\n  cairn bench generate --model model --prompt-tokens 32 --max-tokens 64 --json"
     )]
     Generate(generate::Generate),
 }
