@@ -173,6 +173,14 @@ step after-kill 40 $(train "$SMALL") --steps "$FEW"
 compare recovers repeat-1 after-kill
 # Text, with the keys and values of what was read kept on the card.
 step generate 20 "$CAIRN" bench generate --config "$SMALL" --device "$DEVICE" "${TEXT[@]}" --json
+# A round of mining without a chain: two miners train, select and seal, their files are applied and scored, all that a
+# card does of it on the card. On a CPU in its place it would take too long.
+if [ "$REHEARSE" = no ]; then
+    step score 60 "$CAIRN" bench score --config "$SMALL" --seq 512 --steps 10 --sequences 16 --contributions 2 \
+        --rounds 1 --device "$DEVICE" --json
+else
+    note score skipped 0 "a rehearsal does not score"
+fi
 # Asked once: the first import alone can take many seconds.
 TORCH=no
 [ "$(left)" -gt 60 ] && timeout 60 python3 -c 'import torch' >/dev/null 2>&1 </dev/null && TORCH=yes

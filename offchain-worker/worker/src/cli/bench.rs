@@ -39,7 +39,7 @@ pub enum Bench {
     Codec(codec::Codec),
     /// Time scoring contributions as a validator does: of rounds that are played on the text that is built in
     #[command(
-        after_help = "Examples:\n  cairn bench score\n  cairn bench score --rounds 8 --threads 2 --json\n  cairn bench score --config 100m --contributions 2 --steps 2 --sequences 4"
+        after_help = "Examples:\n  cairn bench score\n  cairn bench score --rounds 8 --threads 2 --json\n  cairn bench score --config 10m --device cuda:0\n  cairn bench score --config 100m --contributions 2 --steps 2 --sequences 4"
     )]
     Score(score::Score),
     /// Measure the memory of a miner and of a validator, phase by phase
