@@ -171,16 +171,6 @@ step killed 30 bash -c kill_in_the_middle
 # shellcheck disable=SC2046
 step after-kill 40 $(train "$SMALL") --steps "$FEW"
 compare recovers repeat-1 after-kill
-# Text, with the keys and values of what was read kept on the card.
-step generate 20 "$CAIRN" bench generate --config "$SMALL" --device "$DEVICE" "${TEXT[@]}" --json
-# A round of mining without a chain: two miners train, select and seal, their files are applied and scored, all that a
-# card does of it on the card. On a CPU in its place it would take too long.
-if [ "$REHEARSE" = no ]; then
-    step score 60 "$CAIRN" bench score --config "$SMALL" --seq 512 --steps 10 --sequences 16 --contributions 2 \
-        --rounds 1 --device "$DEVICE" --json
-else
-    note score skipped 0 "a rehearsal does not score"
-fi
 # Asked once: the first import alone can take many seconds.
 TORCH=no
 [ "$(left)" -gt 60 ] && timeout 60 python3 -c 'import torch' >/dev/null 2>&1 </dev/null && TORCH=yes
@@ -197,6 +187,16 @@ for model in $MODELS; do
     step "torch-$model" 60 "${torch[@]}"
     step "torch-compiled-$model" 120 "${torch[@]}" --compile
 done
+# Text, with the keys and values of what was read kept on the card.
+step generate 20 "$CAIRN" bench generate --config "$SMALL" --device "$DEVICE" "${TEXT[@]}" --json
+# A round of mining without a chain: two miners train, select and seal, their files are applied and scored, all that a
+# card does of it on the card. On a CPU in its place it would take too long.
+if [ "$REHEARSE" = no ]; then
+    step score 60 "$CAIRN" bench score --config "$SMALL" --seq 512 --steps 10 --sequences 16 --contributions 2 \
+        --rounds 1 --device "$DEVICE" --json
+else
+    note score skipped 0 "a rehearsal does not score"
+fi
 # Two rounds of a network: miners train on the card, and validators score there what they made.
 if [ -x "$NODE" ]; then
     step round 240 "$CAIRN" devnet --rounds 2 --miners 2 --validators 2 --cheats 0 --device "$DEVICE" \
