@@ -42,6 +42,7 @@ pub struct CudaReader {
 pub struct CudaText {
     /// Of each layer.
     kept: Vec<Pair>,
+    room: usize,
     length: usize,
 }
 
@@ -169,6 +170,7 @@ impl CudaReader {
         let kept = self.model.layers.iter().map(of_layer);
         Ok(CudaText {
             kept: kept.collect::<Result<_, _>>()?,
+            room,
             length: 0,
         })
     }
@@ -179,6 +181,10 @@ impl CudaReader {
     /// # Errors
     ///
     /// [`CudaError`] if the card fails. The text is as it was then.
+    ///
+    /// # Panics
+    ///
+    /// If a token is none of the vocabulary's, or there is no room for all.
     pub fn read(
         &mut self,
         text: &mut CudaText,
@@ -186,7 +192,11 @@ impl CudaReader {
         all: bool,
         each: &mut dyn FnMut(&[f32]),
     ) -> Result<(), CudaError> {
+        let vocabulary = self.model.vocabulary;
+        let known = |token: &u32| (*token as usize) < vocabulary;
+        assert!(tokens.iter().all(known), "a token beyond the vocabulary");
         let before = text.length;
+        assert!(tokens.len() <= text.room - before, "a text without room");
         let read = self.pieces(text, tokens, all, each);
         if read.is_err() {
             text.length = before;
