@@ -61,7 +61,12 @@ FEW=8 MANY=10 KILL_AFTER=8 DOCTOR=20 SELFTEST=90
 # How many times its seconds a step has: a CPU is slow, and may have other work. What may take longer there, the doctor
 # and the self-test, gets no more for that.
 TIMES=1
-[ "$REHEARSE" = no ] || FEW=1 MANY=1 KILL_AFTER=1 DOCTOR=2 SELFTEST=1 TIMES=10
+# Tokens of a prompt that is read, and that are chosen behind it.
+TEXT=(--prompt-tokens 64 --max-tokens 128)
+if [ "$REHEARSE" != no ]; then
+    FEW=1 MANY=1 KILL_AFTER=1 DOCTOR=2 SELFTEST=1 TIMES=10
+    TEXT=(--prompt-tokens 3 --max-tokens 2 --repeats 1)
+fi
 
 BEGUN=$SECONDS
 left() { echo $((MINUTES * 60 - (SECONDS - BEGUN))); }
@@ -182,6 +187,16 @@ for model in $MODELS; do
     step "torch-$model" 60 "${torch[@]}"
     step "torch-compiled-$model" 120 "${torch[@]}" --compile
 done
+# Text, with the keys and values of what was read kept on the card.
+step generate 20 "$CAIRN" bench generate --config "$SMALL" --device "$DEVICE" "${TEXT[@]}" --json
+# A round of mining without a chain: two miners train, select and seal, their files are applied and scored, all that a
+# card does of it on the card. On a CPU in its place it would take too long.
+if [ "$REHEARSE" = no ]; then
+    step score 60 "$CAIRN" bench score --config "$SMALL" --seq 512 --steps 10 --sequences 16 --contributions 2 \
+        --rounds 1 --device "$DEVICE" --json
+else
+    note score skipped 0 "a rehearsal does not score"
+fi
 # Two rounds of a network: miners train on the card, and validators score there what they made.
 if [ -x "$NODE" ]; then
     step round 240 "$CAIRN" devnet --rounds 2 --miners 2 --validators 2 --cheats 0 --device "$DEVICE" \

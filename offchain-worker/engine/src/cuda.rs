@@ -68,8 +68,10 @@ impl Cuda {
     /// [`EngineError`], which says what is missing.
     pub fn new(config: &RunConfig, options: CudaOptions) -> Result<Cuda, EngineError> {
         EngineError::only_adamw(config, EngineError::CARD)?;
+        let opened = CudaTrainer::new(&config.model, options);
+        let card = opened.map_err(|error| EngineError::from(error).unopened())?;
         Ok(Cuda {
-            card: CudaTrainer::new(&config.model, options)?,
+            card,
             host: Host::new(config),
             measured: None,
         })

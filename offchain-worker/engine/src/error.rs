@@ -24,6 +24,10 @@ pub enum EngineError {
     /// The device does not answer any more. The next verb opens it anew.
     #[error("{0}")]
     DeviceLost(String),
+    /// This process can use the device no more: no later verb goes well, and whoever watches over it has to start it
+    /// again.
+    #[error("{0}")]
+    Broken(String),
     /// The device refused something, or gave what cannot be.
     #[error("{0}")]
     Device(String),
@@ -60,7 +64,8 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Whether the device is at fault: the round's work is lost, and a later round may go well.
+    /// Whether the device is at fault: the round's work is lost, and a later round may go well. It may not where it is
+    /// [broken](EngineError::Broken).
     pub fn is_device_fault(&self) -> bool {
         matches!(
             self,
@@ -114,9 +119,20 @@ impl EngineError {
             | CudaError::Compile { .. }
             | CudaError::Shape { .. } => EngineError::Unavailable(said),
             CudaError::OnCard { error, .. } => EngineError::of_card(said, error),
+            CudaError::Broken { .. } => EngineError::Broken(said),
             CudaError::Matrices => EngineError::Matrices {
                 engine: EngineError::CARD,
             },
+        }
+    }
+
+    /// The same where a device was being opened: nothing was lost by it, whatever it is.
+    pub(crate) fn unopened(self) -> EngineError {
+        match self {
+            EngineError::DeviceLost(said) | EngineError::Device(said) => {
+                EngineError::Unavailable(said)
+            }
+            other => other,
         }
     }
 

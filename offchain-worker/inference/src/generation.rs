@@ -1,7 +1,7 @@
 //! A prompt that is gone on with, a step at a time.
 
 use crate::{
-    model::AT_ONCE,
+    cpu::AT_ONCE,
     sampling::{Sampler, Sampling},
     scores::Scores,
     InferenceError, Model, Sequence,

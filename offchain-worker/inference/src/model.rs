@@ -1,67 +1,32 @@
-//! A model that is used.
+//! A model that is used: on the CPU, or on a card.
+
+use std::sync::{Mutex, PoisonError};
 
 use cairn_primitives::{Layout, ModelShape};
-use cairn_trainer::kernels::{self, gate, normalise, Angles, Kept, Layer, Start};
-use rayon::prelude::*;
+use cairn_trainer::{cuda::CudaReader, TrainerError};
 
-use crate::{
-    sequence::{Rows, Sequence},
-    weights::Weights,
-    InferenceError,
-};
+use crate::{cpu::Cpu, InferenceError, Sequence};
 
-/// Tokens that are read at once: buffers grow with it, and who shares a model waits as long.
-pub(crate) const AT_ONCE: usize = 128;
-/// Rows of which the logits exist at once.
-const LOGITS: usize = 16;
-/// Multiply-adds of attention below which a second thread is not worth it.
-const ALONE: usize = 1 << 16;
-
-/// A model's parameters, packed for reading a few tokens at a time, and threads of its own to do it.
+/// A model's parameters, where they are read from fastest, and what computes with them.
 ///
-/// Nothing in it changes, so several sequences may use it at once.
+/// Nothing in it changes, so several sequences may use it at once; on a card they take turns.
 pub struct Model {
     shape: ModelShape,
-    embedding: Vec<f32>,
-    layers: Vec<Packed>,
-    norm: Vec<f32>,
-    head: Weights,
-    angles: Angles,
-    pool: rayon::ThreadPool,
+    on: On,
 }
 
-/// A layer.
-struct Packed {
-    attention_norm: Vec<f32>,
-    qkv: Weights,
-    output: Weights,
-    feed_norm: Vec<f32>,
-    gate_up: Weights,
-    down: Weights,
-}
+/// What [`Model::device`] is on the CPU.
+pub const CPU: &str = "cpu";
 
-impl Packed {
-    fn new(params: &[f32], layer: &Layer, width: usize, ffn: usize) -> Packed {
-        let pack =
-            |range: &std::ops::Range<usize>, inputs| Weights::pack(&params[range.clone()], inputs);
-        Packed {
-            attention_norm: params[layer.attention_norm.clone()].to_vec(),
-            qkv: pack(&layer.qkv, width),
-            output: pack(&layer.output, width),
-            feed_norm: params[layer.feed_norm.clone()].to_vec(),
-            gate_up: pack(&layer.gate_up, width),
-            down: pack(&layer.down, ffn),
-        }
-    }
-
-    fn weights(&self) -> [&Weights; 4] {
-        [&self.qkv, &self.output, &self.gate_up, &self.down]
-    }
+/// What computes.
+enum On {
+    Cpu(Box<Cpu>),
+    Card(Box<Mutex<CudaReader>>),
 }
 
 impl Model {
-    /// The model of this shape with these parameters, in the order of [`Layout`], computed by `threads` threads.
-    /// The parameters are copied.
+    /// The model of this shape with these parameters, in the order of [`Layout`], computed by `threads` threads of the
+    /// CPU. The parameters are copied.
     ///
     /// # Errors
     ///
@@ -71,34 +36,31 @@ impl Model {
         params: &[f32],
         threads: usize,
     ) -> Result<Model, InferenceError> {
-        kernels::check(shape)?;
+        Ok(Model {
+            shape: shape.clone(),
+            on: On::Cpu(Box::new(Cpu::new(shape, params, threads)?)),
+        })
+    }
+
+    /// The same on an NVIDIA card, with bfloat16 where training has it: six bytes a parameter. Its logits are near those
+    /// of the CPU, and have other bits on another model of card.
+    ///
+    /// # Errors
+    ///
+    /// [`InferenceError`] if card, shape or number of parameters do not suit.
+    pub fn on_card(
+        shape: &ModelShape,
+        params: &[f32],
+        ordinal: usize,
+    ) -> Result<Model, InferenceError> {
         let (expected, found) = (Layout::of(shape).parameters(), params.len());
         if expected != found {
             return Err(InferenceError::Length { expected, found });
         }
-        let pool = pool(threads)?;
-        let places = kernels::Model::new(shape);
-        let (width, ffn) = (places.width, places.ffn);
-        let mut angles = Angles::default();
-        angles.reach(
-            shape.context as usize,
-            shape.head_dim() as usize,
-            shape.rope_theta,
-        );
-        let (layers, head) = pool.install(|| {
-            let layers = places.layers.iter();
-            let layers = layers.map(|layer| Packed::new(params, layer, width, ffn));
-            let head = Weights::pack(&params[places.head.clone()], width);
-            (layers.collect(), head)
-        });
+        let reader = CudaReader::new(shape, params, ordinal)?;
         Ok(Model {
             shape: shape.clone(),
-            embedding: params[places.embedding.clone()].to_vec(),
-            layers,
-            norm: params[places.norm.clone()].to_vec(),
-            head,
-            angles,
-            pool,
+            on: On::Card(Box::new(Mutex::new(reader))),
         })
     }
 
@@ -107,47 +69,60 @@ impl Model {
         &self.shape
     }
 
+    /// What computes: the card's name, or [`CPU`].
+    pub fn device(&self) -> String {
+        match &self.on {
+            On::Cpu(_) => CPU.into(),
+            On::Card(reader) => locked(reader, |reader| reader.card().into()),
+        }
+    }
+
     /// Bytes of the parameters as they are kept.
     pub fn bytes(&self) -> usize {
-        let layers = self.layers.iter().flat_map(Packed::weights);
-        let weights: usize = layers.map(Weights::bytes).sum();
-        4 * self.embedding.len() + weights + self.head.bytes()
+        match &self.on {
+            On::Cpu(cpu) => cpu.bytes(),
+            On::Card(reader) => locked(reader, |reader| reader.bytes()),
+        }
     }
 
     /// An empty sequence with room for `room` tokens.
     ///
     /// # Errors
     ///
-    /// [`InferenceError::Full`] if that is more than the model's context.
+    /// [`InferenceError::Full`] if that is more than the model's context; [`InferenceError::Unsuitable`] if a card has
+    /// no memory for it.
     pub fn sequence(&self, room: usize) -> Result<Sequence, InferenceError> {
         let context = self.shape.context as usize;
         if room > context {
             let (tokens, room) = (room, context);
             return Err(InferenceError::Full { tokens, room });
         }
-        Ok(Sequence::new(&self.shape, room))
+        match &self.on {
+            On::Cpu(_) => Ok(Sequence::new(&self.shape, room)),
+            On::Card(reader) => {
+                let text = locked(reader, |reader| reader.text(room));
+                let text = text.map_err(TrainerError::Cuda)?;
+                Ok(Sequence::on_card(&self.shape, room, text))
+            }
+        }
     }
 
     /// Reads tokens, and gives the logits after the last.
     ///
     /// # Errors
     ///
-    /// [`InferenceError`] if there are no tokens, if one is none of the model's, or if they are more than the
-    /// sequence has room for. Nothing has been read then.
+    /// [`InferenceError`] if there are no tokens, if one is none of the model's, if they are more than the sequence has
+    /// room for, or if a card fails. Nothing has been read then.
     pub fn feed<'s>(
         &self,
         sequence: &'s mut Sequence,
         tokens: &[u32],
     ) -> Result<&'s [f32], InferenceError> {
         self.check(sequence, tokens)?;
-        self.pool.install(|| {
-            for tokens in tokens.chunks(AT_ONCE) {
-                self.pass(sequence, tokens);
-            }
-            let width = self.shape.d_model as usize;
-            let from = sequence.rows.stream.len().saturating_sub(width);
-            self.head(&mut sequence.rows, from, 1, &mut sequence.logits);
-        });
+        match &self.on {
+            On::Cpu(cpu) => cpu.feed(sequence, tokens),
+            On::Card(reader) => read(reader, sequence, tokens, None)?,
+        }
         Ok(&sequence.logits)
     }
 
@@ -163,27 +138,19 @@ impl Model {
         mut each: impl FnMut(&[f32]) + Send,
     ) -> Result<(), InferenceError> {
         self.check(sequence, tokens)?;
-        let (width, vocabulary) = (self.shape.d_model as usize, self.shape.vocabulary as usize);
-        let mut room = Vec::new();
-        self.pool.install(|| {
-            for tokens in tokens.chunks(AT_ONCE) {
-                self.pass(sequence, tokens);
-                for from in (0..tokens.len()).step_by(LOGITS) {
-                    let rows = LOGITS.min(tokens.len() - from);
-                    self.head(&mut sequence.rows, from * width, rows, &mut room);
-                    room.chunks_exact(vocabulary).for_each(&mut each);
-                }
+        match &self.on {
+            On::Cpu(cpu) => {
+                cpu.feed_each(sequence, tokens, each);
+                Ok(())
             }
-        });
-        let last = room.len().saturating_sub(vocabulary);
-        sequence.logits.clear();
-        sequence.logits.extend_from_slice(&room[last..]);
-        Ok(())
+            On::Card(reader) => read(reader, sequence, tokens, Some(&mut each)),
+        }
     }
 
     /// Whether these tokens can be read.
     pub(crate) fn check(&self, sequence: &Sequence, tokens: &[u32]) -> Result<(), InferenceError> {
-        if sequence.shape != self.shape {
+        let is_of_card = matches!(self.on, On::Card(_));
+        if sequence.shape != self.shape || sequence.text.is_some() != is_of_card {
             return Err(InferenceError::Sequence);
         }
         if tokens.is_empty() {
@@ -205,122 +172,34 @@ impl Model {
             false => Ok(()),
         }
     }
-
-    /// Runs the layers for tokens that were checked, and leaves their residual streams.
-    fn pass(&self, sequence: &mut Sequence, tokens: &[u32]) {
-        let Sequence {
-            length,
-            layers,
-            rows,
-            ..
-        } = sequence;
-        rows.fit(&self.shape, tokens.len());
-        let width = self.shape.d_model as usize;
-        for (token, row) in tokens.iter().zip(rows.stream.chunks_exact_mut(width)) {
-            row.copy_from_slice(&self.embedding[*token as usize * width..][..width]);
-        }
-        for (layer, kept) in self.layers.iter().zip(layers) {
-            self.attend(layer, kept, *length, rows);
-            self.feed_forward(layer, rows);
-        }
-        *length += tokens.len();
-    }
-
-    /// The first half of a layer, for tokens from position `first` on.
-    fn attend(&self, layer: &Packed, kept: &mut Kept, first: usize, rows: &mut Rows) {
-        let (heads, width) = (
-            usize::from(self.shape.kv_heads),
-            self.shape.head_dim() as usize,
-        );
-        let (queries, keys) = (self.shape.d_model as usize, heads * width);
-        let row = queries + 2 * keys;
-        normalise(
-            &rows.stream,
-            &layer.attention_norm,
-            &mut rows.normed,
-            &mut rows.rates,
-        );
-        layer.qkv.apply(&rows.normed, &mut rows.qkv, Start::Zero);
-        self.angles
-            .turn_batch(&mut rows.qkv, row, queries + keys, first, usize::MAX);
-        for (i, row) in rows.qkv.chunks_exact(row).enumerate() {
-            let (keys, values) = row[queries..].split_at(keys);
-            kept.put(first + i, keys, values);
-        }
-        let (group, kept) = (queries / heads, &*kept);
-        let count = rows.qkv.len() / row;
-        let task = |i: usize, output: &mut [f32]| {
-            let (token, head) = (i / heads, i % heads);
-            let queries = &rows.qkv[token * row + head * group..][..group];
-            kept.attend(head, queries, first + token + 1, output);
-        };
-        if count * queries * (first + count) < ALONE {
-            let tasks = rows.mixed.chunks_exact_mut(group).enumerate();
-            tasks.for_each(|(i, output)| task(i, output));
-        } else {
-            let tasks = rows.mixed.par_chunks_exact_mut(group).enumerate();
-            tasks.for_each(|(i, output)| task(i, output));
-        }
-        layer
-            .output
-            .apply(&rows.mixed, &mut rows.stream, Start::Present);
-    }
-
-    /// The second half of a layer.
-    fn feed_forward(&self, layer: &Packed, rows: &mut Rows) {
-        normalise(
-            &rows.stream,
-            &layer.feed_norm,
-            &mut rows.normed,
-            &mut rows.rates,
-        );
-        layer
-            .gate_up
-            .apply(&rows.normed, &mut rows.gate_up, Start::Zero);
-        gate(&rows.gate_up, self.shape.ffn as usize, &mut rows.hidden);
-        layer
-            .down
-            .apply(&rows.hidden, &mut rows.stream, Start::Present);
-    }
-
-    /// The logits of `count` rows of the stream from number `from` on.
-    fn head(&self, rows: &mut Rows, from: usize, count: usize, logits: &mut Vec<f32>) {
-        let (width, vocabulary) = (self.shape.d_model as usize, self.shape.vocabulary as usize);
-        let stream = &rows.stream[from..][..count * width];
-        let normed = &mut rows.normed[..count * width];
-        normalise(stream, &self.norm, normed, &mut rows.rates);
-        logits.resize(count * vocabulary, 0.0);
-        self.head.apply(normed, logits, Start::Zero);
-    }
 }
 
-impl Rows {
-    /// Gives the buffers `count` rows.
-    fn fit(&mut self, shape: &ModelShape, count: usize) {
-        let (width, ffn) = (shape.d_model as usize, shape.ffn as usize);
-        let keys = usize::from(shape.kv_heads) * shape.head_dim() as usize;
-        for (buffer, numbers) in [
-            (&mut self.stream, width),
-            (&mut self.normed, width),
-            (&mut self.rates, 1),
-            (&mut self.qkv, width + 2 * keys),
-            (&mut self.mixed, width),
-            (&mut self.gate_up, 2 * ffn),
-            (&mut self.hidden, ffn),
-        ] {
-            buffer.resize(count * numbers, 0.0);
-        }
-    }
+/// Does something with a card, in its turn.
+fn locked<T>(reader: &Mutex<CudaReader>, work: impl FnOnce(&mut CudaReader) -> T) -> T {
+    work(&mut reader.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn pool(threads: usize) -> Result<rayon::ThreadPool, InferenceError> {
-    let refused = |reason: String| InferenceError::Threads { threads, reason };
-    if threads == 0 {
-        return Err(refused("none".into()));
-    }
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("inference-{i}"))
-        .build()
-        .map_err(|error| refused(error.to_string()))
+/// Reads tokens that were checked on a card, and calls `each`, if it is there, with the logits after each of them.
+fn read(
+    reader: &Mutex<CudaReader>,
+    sequence: &mut Sequence,
+    tokens: &[u32],
+    mut each: Option<&mut dyn FnMut(&[f32])>,
+) -> Result<(), InferenceError> {
+    let Some(text) = &mut sequence.text else {
+        return Err(InferenceError::Sequence);
+    };
+    let (all, mut last) = (each.is_some(), Vec::new());
+    let mut take = |logits: &[f32]| {
+        if let Some(each) = &mut each {
+            each(logits);
+        }
+        last.clear();
+        last.extend_from_slice(logits);
+    };
+    locked(reader, |reader| reader.read(text, tokens, all, &mut take))
+        .map_err(TrainerError::Cuda)?;
+    sequence.logits = last;
+    sequence.length += tokens.len();
+    Ok(())
 }

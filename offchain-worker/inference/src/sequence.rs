@@ -1,14 +1,17 @@
 //! One text, as far as a model has read it.
 
 use cairn_primitives::ModelShape;
-use cairn_trainer::kernels::Kept;
+use cairn_trainer::{cuda::CudaText, kernels::Kept};
 
 /// One text, as far as a model has read it: the keys and values of its tokens, and the logits after the last.
 pub struct Sequence {
     pub(crate) shape: ModelShape,
     pub(crate) room: usize,
     pub(crate) length: usize,
+    /// Keys and values on the CPU.
     pub(crate) layers: Vec<Kept>,
+    /// The same on a card, if that is where it is.
+    pub(crate) text: Option<CudaText>,
     pub(crate) logits: Vec<f32>,
     pub(crate) rows: Rows,
 }
@@ -36,10 +39,25 @@ impl Sequence {
     pub(crate) fn new(shape: &ModelShape, room: usize) -> Sequence {
         let kept = || Kept::new(shape.kv_heads.into(), shape.head_dim() as usize, room);
         Sequence {
+            layers: (0..shape.layers).map(|_| kept()).collect(),
+            ..Sequence::empty(shape, room)
+        }
+    }
+
+    pub(crate) fn on_card(shape: &ModelShape, room: usize, text: CudaText) -> Sequence {
+        Sequence {
+            text: Some(text),
+            ..Sequence::empty(shape, room)
+        }
+    }
+
+    fn empty(shape: &ModelShape, room: usize) -> Sequence {
+        Sequence {
             shape: shape.clone(),
             room,
             length: 0,
-            layers: (0..shape.layers).map(|_| kept()).collect(),
+            layers: Vec::new(),
+            text: None,
             logits: Vec::new(),
             rows: Rows::default(),
         }
@@ -67,6 +85,7 @@ impl Sequence {
 
     /// Bytes of the keys and values.
     pub fn bytes(&self) -> usize {
-        self.layers.iter().map(Kept::bytes).sum()
+        let layers: usize = self.layers.iter().map(Kept::bytes).sum();
+        layers + self.text.as_ref().map_or(0, CudaText::bytes)
     }
 }

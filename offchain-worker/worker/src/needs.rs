@@ -4,7 +4,7 @@
 //! the layers keep. docs/trainer.md states each figure and what was measured beside it.
 
 use cairn_primitives::{Layout, RunConfig, Tensor};
-use cairn_trainer::config::Needs;
+use cairn_trainer::{config::Needs, cuda::CROSSING};
 use serde::Serialize;
 
 /// Bytes of a number.
@@ -201,7 +201,8 @@ pub fn card(config: &RunConfig, cards: u32) -> Vec<Held> {
     ]
 }
 
-/// What each of so many cards holds while cairn itself makes a step on them, one sequence at a time.
+/// What each of so many cards holds while cairn itself makes a step on them, one sequence at a time. What NCCL takes for
+/// itself is not in it: that is its own choice, and known when cards are opened.
 pub fn own_card(config: &RunConfig, cards: u32) -> Vec<Held> {
     let mut held = resident(config, cards);
     let length = usize::try_from(config.inner.sequence_length).unwrap_or(usize::MAX);
@@ -227,7 +228,7 @@ pub fn first_card(config: &RunConfig, cards: u32) -> Vec<Held> {
 fn resident(config: &RunConfig, cards: u32) -> Vec<Held> {
     let all = Vectors::of(config).parameters;
     let shard = all.div_ceil(u64::from(cards.max(1)));
-    vec![
+    let mut held = vec![
         Held {
             what: "parameters, and a rounded copy",
             bytes: all.saturating_add(all.div_ceil(2)),
@@ -240,7 +241,16 @@ fn resident(config: &RunConfig, cards: u32) -> Vec<Held> {
             what: "its shard of both moments",
             bytes: shard.saturating_mul(2),
         },
-    ]
+    ];
+    if cards > 1 {
+        let most = NUMBER.saturating_mul(CROSSING as u64);
+        let others = u64::from(cards.saturating_sub(1));
+        held.push(Held {
+            what: "gradients that come from other cards",
+            bytes: shard.min(most).saturating_mul(others),
+        });
+    }
+    held
 }
 
 /// Numbers in the rows of rank `rank` of `ranks`: each has as many rows of each tensor as the first, but the last ones.
@@ -349,7 +359,7 @@ mod tests {
         assert_eq!(total(&auditing(&config)) - layers, 76 * parameters);
     }
 
-    /// Bytes per parameter: 18 on a card alone, 10 + 8/N on each of N.
+    /// Bytes per parameter: 18 on a card alone, 10 + 8/N on each of N. From each of the others come 16 MiB.
     #[test]
     fn cards_of_cairns_own_share_moments_only() {
         let mut config = small();
@@ -357,7 +367,8 @@ mod tests {
         let parameters = config.model.parameters().unwrap();
         for (cards, halves) in [(1, 36), (2, 28), (4, 24), (8, 22)] {
             let kept = total(&resident(&config, cards));
-            assert_eq!(2 * kept, halves * parameters, "{cards}");
+            let coming = u64::from(cards - 1) << 24;
+            assert_eq!(2 * (kept - coming), halves * parameters, "{cards}");
             let first = total(&first_card(&config, cards));
             assert_eq!(first - kept, 4 * parameters);
             assert!(total(&own_card(&config, cards)) > kept);

@@ -55,6 +55,7 @@ fn every_step_is_written_down_and_one_that_does_not_end_well_stops_no_other() {
         "killed",
         "after-kill",
         "recovers",
+        "generate",
         "train-tiny",
     ] {
         assert_eq!(outcomes.get(step), Some(&"done"), "{step}: {said}");
@@ -75,13 +76,18 @@ fn every_step_is_written_down_and_one_that_does_not_end_well_stops_no_other() {
         failed["why"].as_str().unwrap().contains("no-such-model"),
         "{failed}"
     );
-    assert_eq!(outcomes["round"], "skipped");
+    for step in ["score", "round"] {
+        assert_eq!(outcomes[step], "skipped", "{step}");
+    }
     assert_eq!(done.status.code(), Some(1), "a step failed: {said}");
 
     assert_eq!(
         read("repeat-1.json")["root"],
         read("after-kill.json")["root"]
     );
+    let generated = read("generate.json");
+    assert_eq!(generated["tokens"].as_array().map(Vec::len), Some(2));
+    assert_ne!(generated["device"], "cpu");
     assert!(read("train-tiny.json")["tokens_per_s"].as_f64() > Some(0.0));
 }
 

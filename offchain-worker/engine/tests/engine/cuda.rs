@@ -202,6 +202,32 @@ fn a_lost_card_costs_the_round_and_nothing_else() {
 }
 
 #[test]
+fn a_card_that_stays_lost_needs_another_process_and_loses_no_state() {
+    // A card that no other test uses.
+    const BROKEN: i32 = 50;
+    let fake = driver();
+    fake.cards(BROKEN + 1);
+    let (mut card, _) = open(Device::Cuda(BROKEN as usize), &config(), 1).unwrap();
+    card.load(State::new(start())).unwrap();
+    let before = held(card.as_ref());
+    fake.broken(BROKEN, true);
+    let mut fault = || train_while(card.as_mut(), Uid(1), 0, &mut |_| true).unwrap_err();
+    let first = fault();
+    assert!(matches!(first, EngineError::DeviceLost(_)), "{first}");
+    // Another round would not go better.
+    let then = fault();
+    assert!(matches!(then, EngineError::Broken(_)), "{then}");
+    assert!(!then.is_device_fault() && then.to_string().contains("started again"));
+    assert_eq!(held(card.as_ref()), before);
+    // To a process that begins, it is a device that it cannot have.
+    let error = open(Device::Cuda(BROKEN as usize), &config(), 1)
+        .err()
+        .unwrap();
+    assert!(matches!(error, EngineError::Unavailable(_)), "{error}");
+    fake.broken(BROKEN, false);
+}
+
+#[test]
 fn too_little_memory_is_told_apart_and_costs_the_round_only() {
     let fake = driver();
     let mut card = loaded();

@@ -107,6 +107,12 @@ pub const SOURCES: &[Source] = &[
         options: &["--fmad=false"],
         kernels: &[("add_ranks", 256), ("join_reports", 32)],
     },
+    Source {
+        name: "kept",
+        text: include_str!("kernels/kept.cu"),
+        options: &[],
+        kernels: &[("keep_rows", 256), ("attend_kept", 128)],
+    },
 ];
 
 /// What the compiler made of a source.

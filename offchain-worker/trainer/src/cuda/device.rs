@@ -294,16 +294,8 @@ impl Device {
         needed: usize,
         error: DriverError,
     ) -> CudaError {
-        if error.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-            return CudaError::driver(doing, error);
-        }
-        let (free, total) = self.memory().unwrap_or_default();
-        CudaError::OutOfMemory {
-            doing,
-            needed_mib: needed >> 20,
-            free_mib: free >> 20,
-            total_mib: total >> 20,
-        }
+        let memory = self.memory().unwrap_or_default();
+        CudaError::allocation(doing, needed, error, memory)
     }
 
     /// Copies numbers to the beginning of a buffer.
@@ -357,7 +349,23 @@ impl Device {
         self.synchronize("waiting for the GPU")
     }
 
-    /// The same, into a new vector.
+    /// The same of as many of its first numbers as `to` has.
+    ///
+    /// # Errors
+    ///
+    /// [`CudaError::Lost`] if something launched before failed.
+    pub fn download_first<T: DeviceRepr>(
+        &self,
+        from: &Buffer<T>,
+        to: &mut [T],
+    ) -> Result<(), CudaError> {
+        assert!(to.len() <= from.len(), "more numbers than the buffer has");
+        let copied = self.stream.memcpy_dtoh(&from.slice.slice(..to.len()), to);
+        copied.map_err(|error| CudaError::driver("copying from the GPU", error))?;
+        self.synchronize("waiting for the GPU")
+    }
+
+    /// All of it, into a new vector.
     ///
     /// # Errors
     ///

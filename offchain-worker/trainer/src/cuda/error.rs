@@ -78,7 +78,7 @@ pub enum CudaError {
         error: Box<CudaError>,
     },
     /// NCCL failed.
-    #[error("NCCL failed while {doing} (status {status}: {said}); steps made in this round are lost; set NCCL_DEBUG=WARN to see why, and start again")]
+    #[error("NCCL failed while {doing} (status {status}: {said}); steps that the round had are lost; set NCCL_DEBUG=WARN to see why, and start again")]
     Nccl {
         /// What was being done.
         doing: &'static str,
@@ -88,7 +88,7 @@ pub enum CudaError {
         said: String,
     },
     /// Other cards did not come.
-    #[error("the other GPUs did not come within {seconds} s while {doing}; steps made in this round are lost; look at `nvidia-smi` and the kernel log, and start again")]
+    #[error("the other GPUs did not come within {seconds} s while {doing}; steps that the round had are lost; look at `nvidia-smi` and the kernel log, and start again")]
     Late {
         /// What was being done.
         doing: &'static str,
@@ -137,6 +137,12 @@ pub enum CudaError {
         /// The driver's words.
         error: String,
     },
+    /// A card that was lost cannot be opened anew: not by this process.
+    #[error("this process can use the GPU no more, and has to be started again; opening it anew said: {error}")]
+    Broken {
+        /// What opening it said.
+        error: Box<CudaError>,
+    },
     /// The driver refused something else.
     #[error("the driver refused {doing} ({error}); run `cairn doctor`")]
     Driver {
@@ -176,6 +182,44 @@ impl CudaError {
             CudaError::Lost { .. } => true,
             CudaError::OnCard { error, .. } => error.is_lost(),
             _ => false,
+        }
+    }
+
+    /// What it means if it came when cards that had been lost were opened anew. A context that a fault has left behind
+    /// may stay for as long as the process, says the driver's manual; memory may be there again later.
+    pub(crate) fn anew(self) -> CudaError {
+        match self.is_for_memory() {
+            true => self,
+            false => CudaError::Broken {
+                error: Box::new(self),
+            },
+        }
+    }
+
+    /// Whether there is too little memory.
+    fn is_for_memory(&self) -> bool {
+        match self {
+            CudaError::OutOfMemory { .. } => true,
+            CudaError::OnCard { error, .. } => error.is_for_memory(),
+            _ => false,
+        }
+    }
+
+    /// What an error means that came when `needed` bytes were asked for, with so many free and in all.
+    pub(crate) fn allocation(
+        doing: &'static str,
+        needed: usize,
+        error: DriverError,
+        (free, total): (usize, usize),
+    ) -> CudaError {
+        if error.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+            return CudaError::driver(doing, error);
+        }
+        CudaError::OutOfMemory {
+            doing,
+            needed_mib: needed >> 20,
+            free_mib: free >> 20,
+            total_mib: total >> 20,
         }
     }
 

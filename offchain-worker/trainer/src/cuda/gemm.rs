@@ -86,9 +86,11 @@ struct Key {
 impl Gemm {
     /// Opens cuBLASLt, which must be there, for products on this stream.
     pub(crate) fn new(stream: &Arc<CudaStream>) -> Result<Gemm, CudaError> {
-        let driver = |error| CudaError::driver("making cuBLASLt's workspace", error);
         // SAFETY: only cuBLASLt reads it, after writing it.
-        let workspace = unsafe { stream.alloc(WORKSPACE) }.map_err(driver)?;
+        let workspace = unsafe { stream.alloc(WORKSPACE) }.map_err(|error| {
+            let memory = stream.context().mem_get_info().unwrap_or_default();
+            CudaError::allocation("cuBLASLt's workspace", WORKSPACE, error, memory)
+        })?;
         let handle = lt::create_handle().map_err(|error| CudaError::Driver {
             doing: "opening cuBLASLt",
             error: error.to_string(),

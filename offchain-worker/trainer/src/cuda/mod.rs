@@ -42,6 +42,7 @@ mod pass;
 mod peak;
 mod plan;
 mod ranks;
+mod reader;
 pub mod selftest;
 mod trainer;
 mod trial;
@@ -50,6 +51,8 @@ use std::path::PathBuf;
 
 pub use device::{Card, Device};
 pub use error::{CudaError, Version};
+pub use ranks::CROSSING;
+pub use reader::{CudaReader, CudaText};
 pub use trainer::{CudaOptions, CudaTrainer, Sending, Steps};
 pub use trial::Trial;
 

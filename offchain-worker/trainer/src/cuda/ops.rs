@@ -386,6 +386,56 @@ impl Device {
         )
     }
 
+    /// Keeps keys and values of rows of queries, keys and values, the first of which is at position `first`.
+    pub fn keep_rows(
+        &self,
+        kept: (Ptr<bf16>, Ptr<bf16>),
+        qkv: Ptr<bf16>,
+        rows: usize,
+        first: usize,
+        heads: &Heads,
+    ) -> Done {
+        let threads = rows * (heads.keys * heads.width) as usize / 2;
+        launch!(
+            self,
+            "keep_rows",
+            one_each(threads),
+            kept.0,
+            kept.1,
+            qkv,
+            threads as u64,
+            first as u32,
+            *heads,
+        )
+    }
+
+    /// Attends from rows, the first of which is at position `first`, to the keys and values that are kept up to each.
+    pub fn attend_kept(
+        &self,
+        mixed: Ptr<bf16>,
+        qkv: Ptr<bf16>,
+        kept: (Ptr<bf16>, Ptr<bf16>),
+        rows: usize,
+        first: usize,
+        heads: &Heads,
+    ) -> Done {
+        let each = LaunchConfig {
+            grid_dim: (heads.queries, rows as u32, 1),
+            ..grid(0, 128)
+        };
+        launch!(
+            self,
+            "attend_kept",
+            each,
+            mixed,
+            qkv,
+            kept.0,
+            kept.1,
+            first as u32,
+            *heads,
+        )
+    }
+
     /// `hidden` = silu(gate) · up.
     pub fn swiglu_forward(
         &self,

@@ -32,8 +32,8 @@ use super::{
 };
 use crate::{model::Model, windows::tokens_of, AdamState};
 
-/// The most numbers of a shard that come from each rank at once.
-const CROSSING: usize = 4 << 20;
+/// The most numbers of a shard that come from each rank at once, unless something else is asked for.
+pub const CROSSING: usize = 4 << 20;
 /// How long a rank waits for the others.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -115,28 +115,25 @@ impl Cards {
             let opened = Open::new(model, layout, ordinal, shards.of(rank));
             opened.map_err(|error| on_card(options, rank, error))
         };
-        let mut first = open(0)?;
-        let others = (1..ranks).map(open).collect::<Result<Vec<_>, _>>()?;
-        if !others.is_empty() {
-            let room = first.try_room();
-            room.map_err(|error| on_card(options, 0, error))?;
-        }
         let mut cards = Cards {
             ends: Vec::new(),
-            first,
-            others,
+            first: open(0)?,
+            others: (1..ranks).map(open).collect::<Result<_, _>>()?,
             shards,
             options,
         };
         cards.check_alike()?;
-        cards.join()?;
+        if !cards.others.is_empty() {
+            cards.join()?;
+            cards.greet()?;
+            let room = cards.first.try_room();
+            room.map_err(|error| on_card(options, 0, error))?;
+        }
         Ok(cards)
     }
 
+    /// Joins the cards, and gives each its memory for what comes.
     fn join(&mut self) -> Result<(), CudaError> {
-        if self.others.is_empty() {
-            return Ok(());
-        }
         let ranks = self.options.ranks();
         let devices: Vec<&Device> = self.all().map(|open| &open.device).collect();
         let comms = Comm::join(&devices, self.deadline())?;
@@ -155,6 +152,32 @@ impl Cards {
             })
         });
         self.ends = ends.collect::<Result<_, CudaError>>()?;
+        Ok(())
+    }
+
+    /// Lets each rank send something to each. NCCL connects two when they first do, and takes memory of the cards for
+    /// it: whoever looks later at what is free does not count that.
+    fn greet(&mut self) -> Result<(), CudaError> {
+        let (options, deadline) = (self.options, self.deadline().max(DEADLINE));
+        let stop = AtomicBool::new(false);
+        let patience = Patience {
+            stop: &stop,
+            deadline: Some(deadline),
+        };
+        let cards = std::iter::once(&mut self.first).chain(&mut self.others);
+        let ranks = cards.zip(&mut self.ends).map(|(open, end)| {
+            move || -> Reported {
+                let mut alarm = Alarm {
+                    stop: patience.stop,
+                    is_well: false,
+                };
+                open.device.bind()?;
+                end.cross_reports(open, "connecting GPUs", patience)?;
+                alarm.is_well = true;
+                Ok([0.0; 2])
+            }
+        });
+        in_all(options, together(ranks))?;
         Ok(())
     }
 
@@ -283,17 +306,20 @@ impl Cards {
             arrived: &arrived,
             deadline,
         });
-        let results = together(steps);
+        let results = together(steps.map(|step| move || step.run()));
         in_all(options, results)
     }
 }
 
-/// Makes the ranks' parts of a step, the first on this thread and each other on one of its own.
-fn together<'a>(mut steps: impl Iterator<Item = Step<'a>>) -> Vec<Result<[f64; 2], CudaError>> {
+/// What a rank reports.
+type Reported = Result<[f64; 2], CudaError>;
+
+/// Does the ranks' parts of something, the first on this thread and each other on one of its own.
+fn together<P: FnOnce() -> Reported + Send>(mut parts: impl Iterator<Item = P>) -> Vec<Reported> {
     thread::scope(|scope| {
-        let first = steps.next();
-        let threads: Vec<_> = steps.map(|step| scope.spawn(move || step.run())).collect();
-        let mut results: Vec<_> = first.into_iter().map(Step::run).collect();
+        let first = parts.next();
+        let threads: Vec<_> = parts.map(|part| scope.spawn(part)).collect();
+        let mut results: Vec<_> = first.into_iter().map(|part| part()).collect();
         let joined = threads.into_iter().map(|thread| match thread.join() {
             Ok(result) => result,
             Err(panic) => resume_unwind(panic),
@@ -304,10 +330,7 @@ fn together<'a>(mut steps: impl Iterator<Item = Step<'a>>) -> Vec<Result<[f64; 2
 }
 
 /// What the ranks report, which is the same of all; or the error that the others' come from.
-fn in_all(
-    options: CudaOptions,
-    results: Vec<Result<[f64; 2], CudaError>>,
-) -> Result<[f64; 2], CudaError> {
+fn in_all(options: CudaOptions, results: Vec<Reported>) -> Reported {
     let cause = |error: &CudaError| match error {
         CudaError::Stopped => 3,
         CudaError::Late { .. } => 2,
@@ -472,16 +495,26 @@ impl End {
 
     /// The report becomes that of all ranks.
     fn report(&mut self, open: &Open, patience: Patience) -> Result<(), CudaError> {
+        self.cross_reports(open, "comparing losses of several GPUs", patience)?;
+        let of = (self.rank, self.ranks);
+        let report = open.resident.report.ptr();
+        open.device.join_reports(report, self.reports.ptr(), of)
+    }
+
+    /// All ranks get all reports.
+    fn cross_reports(
+        &mut self,
+        open: &Open,
+        doing: &'static str,
+        patience: Patience,
+    ) -> Result<(), CudaError> {
         let report = open.resident.report.ptr();
         let both = self.peers().flat_map(|(place, peer)| {
             let to = self.reports.at(2 * place);
             [send(peer, report, 2), receive(peer, to, 2)]
         });
         let moves: Vec<Move> = both.collect();
-        let doing = "comparing losses of several GPUs";
-        self.comm.exchange(&open.device, doing, &moves, patience)?;
-        let of = (self.rank, self.ranks);
-        open.device.join_reports(report, self.reports.ptr(), of)
+        self.comm.exchange(&open.device, doing, &moves, patience)
     }
 
     /// The parameters of all shards become what their ranks made of them.

@@ -206,7 +206,8 @@ impl CudaTrainer {
         }
     }
 
-    /// Does something with the first card, which is opened if it was lost; forgets it if it is lost now.
+    /// Does something with the first card, which is opened if it was lost; forgets it if it is lost now. That it cannot
+    /// be opened any more is [`CudaError::Broken`].
     pub(super) fn with_card<T>(
         &mut self,
         work: impl FnOnce(&mut Open, &Model, CudaOptions) -> Result<T, CudaError>,
@@ -222,7 +223,10 @@ impl CudaTrainer {
     ) -> Result<T, TrainerError> {
         let open = match &mut self.open {
             Some(open) => open,
-            place => place.insert(Cards::open(&self.model, &self.layout, self.options)?),
+            place => {
+                let opened = Cards::open(&self.model, &self.layout, self.options);
+                place.insert(opened.map_err(CudaError::anew)?)
+            }
         };
         let bound = open.first().device.bind();
         let result = bound.and_then(|()| work(open, &self.model));

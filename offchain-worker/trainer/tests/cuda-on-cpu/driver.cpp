@@ -38,9 +38,10 @@ thread_local struct {
     long long launches = -1;           // until the card fails; −1: never
     int cards = 1;                     // that the driver sees
 } wanted;
-// The same for a card, whichever thread uses it.
+// The same for a card, whichever thread uses it; and whether its context answers no call any more.
 struct Launches {
     std::atomic<long long> left{-1};
+    std::atomic<bool> broken{false};
 };
 Launches launches_of[CARDS];
 thread_local void* current = nullptr;  // context
@@ -52,8 +53,11 @@ thread_local u64 copied;  // bytes from the card to the host
 std::mutex lock;
 std::map<u64, Allocation> allocations;
 
+bool is_broken() { return launches_of[current_card()].broken; }
+
 int allocate(u64* address, size_t size) {
     if (size == 0) return 1;
+    if (is_broken()) return 719;
     if (in_use + size > wanted.memory) return 2;  // CUDA_ERROR_OUT_OF_MEMORY
     size_t mapped = (size + PAGE - 1) / PAGE * PAGE + PAGE;
     u8* map = (u8*)mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -88,7 +92,7 @@ struct Stream {
 };
 using Graph = std::vector<Work>;
 
-bool has_failed() { return wanted.launches == 0 || launches_of[current_card()].left == 0; }
+bool has_failed() { return is_broken() || wanted.launches == 0 || launches_of[current_card()].left == 0; }
 
 // Whether a stream is of a card that is not the thread's. A real driver refuses some calls then, and others not.
 bool is_foreign(void* stream) {
@@ -180,6 +184,7 @@ API void fake_cuda_version(int version) { wanted.version = version; }
 API void fake_cuda_fail_after(long long launches) { wanted.launches = launches; }
 API void fake_cuda_cards(int cards) { wanted.cards = cards; }
 API void fake_cuda_fail_card_after(int card, long long launches) { launches_of[card].left = launches; }
+API void fake_cuda_broken(int card, int broken) { launches_of[card].broken = broken; }
 API u64 fake_cuda_copied() { return copied; }
 API const char* fake_cuda_last_fault() { return last_fault.c_str(); }
 
@@ -215,6 +220,7 @@ API int cuCtxGetCurrent(void** context) { return *context = current, 0; }
 API int cuCtxSetCurrent(void* context) { return current = context, 0; }
 API int cuCtxSynchronize() { return 0; }
 API int cuModuleLoadData(void** module, const void* image) {
+    if (is_broken()) return 719;
     if (memcmp(image, "\x7f" "ELF", 4)) return 200;  // CUDA_ERROR_INVALID_IMAGE
     return *module = load((const u8*)image), 0;
 }
@@ -227,6 +233,7 @@ API int cuModuleGetFunction(void** function, void* module, const char* name) {
 API int cuFuncGetAttribute(int* value, int, void*) { return *value = 0, 0; }
 API int cuFuncSetAttribute(void*, int, int) { return 0; }
 API int cuMemGetInfo_v2(size_t* unused, size_t* total) {
+    if (is_broken()) return 719;
     *total = wanted.memory, *unused = wanted.memory - std::min<u64>(in_use, wanted.memory);
     return 0;
 }
@@ -254,7 +261,10 @@ API int cuMemcpyDtoHAsync_v2(void* to, u64 from, size_t size, void* stream) {
 API int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t size, void* stream) {
     return enqueue(stream, [=] { return memmove((void*)to, (const void*)from, size), 0; });
 }
-API int cuStreamCreate(void** stream, u32) { return *stream = new Stream, 0; }
+API int cuStreamCreate(void** stream, u32) {
+    if (is_broken()) return 719;
+    return *stream = new Stream, 0;
+}
 API int cuStreamDestroy_v2(void* stream) { return delete (Stream*)stream, 0; }
 API int cuStreamSynchronize(void*) { return has_failed() ? 719 : 0; }
 API int cuStreamQuery(void* stream) { return is_foreign(stream) ? 201 : has_failed() ? 719 : 0; }

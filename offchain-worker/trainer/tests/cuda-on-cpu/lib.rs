@@ -38,6 +38,7 @@ pub struct Fake {
     fail_after: unsafe extern "C" fn(i64),
     cards: unsafe extern "C" fn(i32),
     fail_card_after: unsafe extern "C" fn(i32, i64),
+    broken: unsafe extern "C" fn(i32, i32),
     copied: unsafe extern "C" fn() -> u64,
 }
 
@@ -84,6 +85,14 @@ impl Fake {
         self
     }
 
+    /// Whether one card answers no call any more, whichever thread makes it, as after a fault that stays for as long as
+    /// the process.
+    pub fn broken(&self, card: i32, is_broken: bool) -> &Fake {
+        // SAFETY: as above.
+        unsafe { (self.broken)(card, i32::from(is_broken)) };
+        self
+    }
+
     /// Launches after which the card fails; −1 for never.
     pub fn fail_after(&self, launches: i64) -> &Fake {
         // SAFETY: as above.
@@ -95,6 +104,7 @@ impl Fake {
 /// NCCL's own settings.
 pub struct FakeNccl {
     fault: unsafe extern "C" fn(i32, i64, i32),
+    connection: unsafe extern "C" fn(u64),
 }
 
 impl FakeNccl {
@@ -109,6 +119,14 @@ impl FakeNccl {
     pub fn fail(&self, card: i32, sends: i64, status: i32) -> &FakeNccl {
         // SAFETY: as above.
         unsafe { (self.fault)(card, sends, status) };
+        self
+    }
+
+    /// Bytes of a card's memory that a rank of the calling thread takes for each other, when the two first exchange
+    /// something.
+    pub fn connection(&self, bytes: u64) -> &FakeNccl {
+        // SAFETY: as above.
+        unsafe { (self.connection)(bytes) };
         self
     }
 
@@ -129,9 +147,13 @@ pub fn nccl(sources: impl IntoIterator<Item = Source>) -> &'static FakeNccl {
     static FAKE: OnceLock<FakeNccl> = OnceLock::new();
     FAKE.get_or_init(|| {
         let library = open(&directory(sources).join("libnccl.so.2"));
-        // SAFETY: this is the function's type in nccl.cpp.
-        let fault = unsafe { *library.get(b"fake_nccl_fault").unwrap() };
-        FakeNccl { fault }
+        // SAFETY: these are the functions' types in nccl.cpp.
+        unsafe {
+            FakeNccl {
+                fault: *library.get(b"fake_nccl_fault").unwrap(),
+                connection: *library.get(b"fake_nccl_connection").unwrap(),
+            }
+        }
     })
 }
 
@@ -156,6 +178,7 @@ pub fn driver(sources: impl IntoIterator<Item = Source>) -> &'static Fake {
                 fail_after: *library.get(b"fake_cuda_fail_after").unwrap(),
                 cards: *library.get(b"fake_cuda_cards").unwrap(),
                 fail_card_after: *library.get(b"fake_cuda_fail_card_after").unwrap(),
+                broken: *library.get(b"fake_cuda_broken").unwrap(),
                 copied: *library.get(b"fake_cuda_copied").unwrap(),
             }
         }

@@ -12,9 +12,12 @@
 
 #include "driver.h"
 
+extern "C" int cuMemAlloc_v2(u64* address, size_t size);
+extern "C" int cuMemFree_v2(u64 address);
+
 namespace {
 
-enum { SUCCESS = 0, INVALID_ARGUMENT = 4, INVALID_USAGE = 5, IN_PROGRESS = 7 };
+enum { SUCCESS = 0, CUDA_FAILED = 1, INVALID_ARGUMENT = 4, INVALID_USAGE = 5, IN_PROGRESS = 7 };
 
 struct Parcel {
     const void* from;
@@ -41,6 +44,7 @@ struct Comm {
     std::shared_ptr<World> world;
     int rank, card;
     std::vector<Given> given{};
+    std::map<int, u64> connections{};  // by peer, and where the memory for it is
 };
 
 // What a test wants to go wrong with a card after so many more sends; −1: nothing.
@@ -66,6 +70,15 @@ unsigned last_world;
 
 thread_local int depth;
 thread_local std::vector<std::pair<Comm*, Given>> group;
+
+// What a rank of the calling thread takes of its card's memory for another, when the two first exchange something.
+thread_local u64 connection;
+
+// Takes it, unless it has it.
+bool connect(Comm* comm, int peer) {
+    auto [place, is_new] = comm->connections.insert({peer, 0});
+    return !is_new || !connection || cuMemAlloc_v2(&place->second, connection) == 0;
+}
 
 bool is_faulty(const Comm* comm) { return faults[comm->card].left == 0; }
 
@@ -99,6 +112,7 @@ API void fake_nccl_fault(int card, long long after, int status) {
     faults[card].status = status;
     faults[card].left = after;
 }
+API void fake_nccl_connection(u64 bytes) { connection = bytes; }
 
 // ---- NCCL's API.
 API const char* ncclGetErrorString(int status) {
@@ -149,6 +163,8 @@ API int ncclCommAbort(Comm* comm) {
         for (auto& [way, queue] : comm->world->mail)
             if (way.first == comm->rank) queue.clear();
     }
+    for (auto& [peer, memory] : comm->connections)
+        if (memory) cuMemFree_v2(memory);
     delete comm;
     return SUCCESS;
 }
@@ -156,7 +172,9 @@ API int ncclGroupStart() { return depth++, SUCCESS; }
 API int ncclGroupEnd() {
     if (depth == 0) return INVALID_USAGE;
     if (--depth) return SUCCESS;
+    int status = IN_PROGRESS;
     for (auto& [comm, one] : group) {
+        if (!connect(comm, one.peer)) status = CUDA_FAILED;
         std::lock_guard guard(comm->world->lock);
         if (one.goes) {
             one.parcel = std::make_shared<Parcel>(Parcel{one.at, one.bytes, false});
@@ -166,7 +184,7 @@ API int ncclGroupEnd() {
         comm->given.push_back(one);
     }
     group.clear();
-    return IN_PROGRESS;
+    return status;
 }
 API int ncclSend(const void* from, size_t bytes, int type, int peer, Comm* comm, void* stream) {
     return put(true, from, bytes, type, peer, comm, stream);

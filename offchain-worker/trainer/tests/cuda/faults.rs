@@ -151,6 +151,47 @@ fn a_card_lost_in_mid_step_loses_no_state_and_can_come_back() {
     }
 }
 
+/// A card that no other test uses.
+const BROKEN: i32 = 30;
+
+#[test]
+fn a_card_that_stays_lost_asks_for_another_process() {
+    let fake = driver();
+    fake.cards(BROKEN + 1);
+    let start = initial_parameters(&shape(), 2);
+    let adam = AdamState::new(start.len());
+    let batch = windows(0);
+    let mut card = opened(CudaOptions {
+        ordinal: BROKEN as usize,
+        ..CudaOptions::default()
+    })
+    .unwrap();
+    let (mut params, mut state) = (start.clone(), adam.clone());
+    let mut step = || {
+        let made = card.step(&mut params, &mut state, &optimizer(), &slices(&batch));
+        match made {
+            Ok(_) => None,
+            Err(TrainerError::Cuda(error)) => Some(error),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    fake.broken(BROKEN, true);
+    assert!(step().unwrap().is_lost());
+    for _ in 0..2 {
+        let error = step().unwrap();
+        assert!(matches!(error, CudaError::Broken { .. }), "{error}");
+        assert!(one_line(&error).contains("started again"), "{error}");
+    }
+    fake.broken(BROKEN, false);
+    // Memory may be there again later, in the same process.
+    fake.memory(1 << 20);
+    let error = step().unwrap();
+    assert!(matches!(error, CudaError::OutOfMemory { .. }), "{error}");
+    fake.memory(8 << 30);
+    assert!(step().is_none());
+    assert_ne!(params, start);
+}
+
 #[test]
 fn steps_after_a_loss_are_refused() {
     let fake = driver();

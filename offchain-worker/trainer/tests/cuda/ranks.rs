@@ -311,6 +311,35 @@ fn a_communicator_that_fails_is_told_apart() {
 }
 
 #[test]
+fn what_nccl_takes_of_a_card_is_taken_when_cards_are_opened() {
+    const BYTES: u64 = 48 << 20;
+    let (fake, nccl) = cards(27);
+    // Of the first rank, whose thread this is, for each of two others.
+    let taken = |bytes| {
+        nccl.connection(bytes);
+        opened(from(24, 3)).memory_taken().unwrap() as u64
+    };
+    assert_eq!(taken(BYTES) - taken(0), 2 * BYTES);
+    // A card where nothing is left for it is not opened.
+    let without = taken(0);
+    fake.memory(without + BYTES);
+    nccl.connection(BYTES);
+    let error = CudaTrainer::new(&shape(), from(24, 3)).err().unwrap();
+    fake.memory(8 << 30);
+    nccl.connection(0);
+    let (ordinal, error) = of_card(error);
+    assert_eq!(ordinal, 24);
+    let is_right = matches!(
+        &error,
+        CudaError::Nccl {
+            doing: "connecting GPUs",
+            ..
+        }
+    );
+    assert!(is_right, "{error}");
+}
+
+#[test]
 fn a_gradient_that_is_not_finite_changes_no_weight_on_any_rank() {
     cards(3);
     let (mut start, adam) = fresh();

@@ -39,7 +39,7 @@ pub enum Bench {
     Codec(codec::Codec),
     /// Time scoring contributions as a validator does: of rounds that are played on the text that is built in
     #[command(
-        after_help = "Examples:\n  cairn bench score\n  cairn bench score --rounds 8 --threads 2 --json\n  cairn bench score --config 100m --contributions 2 --steps 2 --sequences 4"
+        after_help = "Examples:\n  cairn bench score\n  cairn bench score --rounds 8 --threads 2 --json\n  cairn bench score --config 10m --device cuda:0\n  cairn bench score --config 100m --contributions 2 --steps 2 --sequences 4"
     )]
     Score(score::Score),
     /// Measure the memory of a miner and of a validator, phase by phase
@@ -47,9 +47,9 @@ pub enum Bench {
         after_help = "Examples:\n  cairn bench memory --config tiny\n  cairn bench memory --config 100m --json"
     )]
     Memory(memory::Memory),
-    /// Time reading a prompt and choosing tokens on the CPU
+    /// Time reading a prompt and choosing tokens
     #[command(
-        after_help = "Examples:\n  cairn bench generate --config 100m --threads 2\n  cairn bench generate --model model --prompt-tokens 32 --max-tokens 64 --json"
+        after_help = "Examples:\n  cairn bench generate --config 100m --threads 2\n  cairn bench generate --config 1b --device cuda:0\n  cairn bench generate --model model --prompt-tokens 32 --max-tokens 64 --json"
     )]
     Generate(generate::Generate),
 }

@@ -2,13 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use cairn_inference::Model;
+use cairn_engine::Device;
 use cairn_primitives::ModelRoot;
 use cairn_store::Store;
 use clap::Args;
 
-use super::checkpoint::{CheckpointArgs, Found};
-use crate::{error::Failure, progress::progress, serving::Loaded};
+use super::{
+    args::ThreadsArg,
+    checkpoint::{CheckpointArgs, Found},
+};
+use crate::{
+    error::Failure,
+    progress::progress,
+    serving::{Computing, Loaded},
+};
 
 /// Which model: a run's, or one that was exported.
 #[derive(Args, Debug)]
@@ -28,6 +35,37 @@ pub struct ModelArgs {
     checkpoint: CheckpointArgs,
 }
 
+/// What computes with it.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ComputingArgs {
+    /// Where to compute: on the CPU, which gives the same bits on every machine, or on one GPU, as cuda:0; auto takes
+    /// the first GPU if there is one
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
+    device: Device,
+    #[command(flatten)]
+    threads: ThreadsArg,
+}
+
+impl ComputingArgs {
+    /// What was chosen.
+    ///
+    /// # Errors
+    /// If that is several GPUs.
+    pub fn chosen(self) -> Result<Computing, Failure> {
+        let ComputingArgs { device, threads } = self;
+        match device {
+            Device::Cards { .. } => Err(Failure::new(
+                "a model is used on one GPU",
+                "name one with --device, such as cuda:0",
+            )),
+            Device::Auto | Device::Cpu | Device::Cuda(_) => Ok(Computing {
+                device,
+                threads: threads.count(),
+            }),
+        }
+    }
+}
+
 impl ModelArgs {
     /// The directory of an exported model, if one is named.
     pub fn directory(&self) -> Option<&Path> {
@@ -42,17 +80,17 @@ impl ModelArgs {
         self.checkpoint.find(&self.open()?).await
     }
 
-    /// Finds the model and makes it ready for so many threads.
+    /// Finds the model and makes it ready for what computes.
     ///
     /// # Errors
     /// If it is not there, not whole, or has no tokenizer.
-    pub async fn load(&self, threads: usize) -> Result<Loaded, Failure> {
+    pub async fn load(&self, on: Computing) -> Result<Loaded, Failure> {
         if let Some(directory) = self.model.clone() {
             let _told = progress("reading the model", 0);
-            let read = move || Loaded::read(&directory, threads);
+            let read = move || Loaded::read(&directory, on);
             return tokio::task::spawn_blocking(read).await?;
         }
-        prepared(self.find().await?, threads).await
+        prepared(self.find().await?, on).await
     }
 
     /// Whether the newest parameters of a run are meant, so that newer ones may come.
@@ -74,16 +112,16 @@ impl ModelArgs {
     }
 }
 
-/// Makes what was found ready for so many threads.
+/// Makes what was found ready for what computes.
 ///
 /// # Errors
 /// If it has no tokenizer, or is no model that can be used.
-pub(crate) async fn prepared(found: Found, threads: usize) -> Result<Loaded, Failure> {
+pub(crate) async fn prepared(found: Found, on: Computing) -> Result<Loaded, Failure> {
     let tokenizer = found
         .tokenizer
         .ok_or_else(|| Failure::new("the model has no tokenizer", "name one with --tokenizer"))?;
     let (shape, parameters) = (found.shape, found.parameters);
-    let pack = move || Model::new(&shape, &parameters, threads);
+    let pack = move || on.model(&shape, &parameters);
     Ok(Loaded {
         model: tokio::task::spawn_blocking(pack).await??,
         tokenizer,

@@ -8,9 +8,9 @@ use serde::Serialize;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    args::{JsonArg, ThreadsArg},
+    args::JsonArg,
     dashboard::cannot_listen,
-    model::ModelArgs,
+    model::{ComputingArgs, ModelArgs},
 };
 use crate::{
     error::Failure,
@@ -18,7 +18,7 @@ use crate::{
     serving::{
         follow::{Follower, Source},
         server::{serve, Limits},
-        Loaded, Origin,
+        Computing, Loaded, Origin,
     },
     shutdown,
 };
@@ -49,7 +49,7 @@ pub struct Serve {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    threads: ThreadsArg,
+    on: ComputingArgs,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -59,6 +59,8 @@ pub struct Serve {
 struct Served {
     url: String,
     model: String,
+    /// What computes.
+    device: String,
     #[serde(flatten)]
     origin: Origin,
 }
@@ -66,24 +68,25 @@ struct Served {
 impl Serve {
     /// Serves until Ctrl-C.
     pub async fn run(self) -> Result<(), Failure> {
+        let on = self.on.chosen()?;
         let stop = shutdown::watch();
         // An address that is taken is said before a model is loaded.
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| cannot_listen(self.listen, &error))?;
-        let threads = self.threads.count();
-        let loaded = Arc::new(self.model.load(threads).await?);
+        let loaded = Arc::new(self.model.load(on).await?);
         let at = listener.local_addr()?;
         let served = Served {
             url: format!("http://{at}/v1"),
             model: loaded.origin.name().into(),
+            device: loaded.model.device(),
             origin: loaded.origin.clone(),
         };
         match self.json.json {
             true => output::show_json_line(&served)?,
             false => output::show(&format!(
-                "model `{}` ({}) at {}; Ctrl-C ends it",
-                served.model, served.origin, served.url
+                "model `{}` ({}) on {} at {}; Ctrl-C ends it",
+                served.model, served.origin, served.device, served.url
             ))?,
         }
         if !at.ip().is_loopback() {
@@ -98,7 +101,7 @@ impl Serve {
         let every = Duration::from_secs(self.refresh.into());
         let model = self.model;
         let follower = match model.follows() && !every.is_zero() {
-            true => Some(Follower::new(Newest { model, threads }, models)),
+            true => Some(Follower::new(Newest { model, on }, models)),
             false => None,
         };
         let follower = follower.map(|follower| tokio::spawn(follower.follow(every)));
@@ -110,10 +113,10 @@ impl Serve {
     }
 }
 
-/// The newest parameters of a run, for so many threads.
+/// The newest parameters of a run, and what computes with them.
 struct Newest {
     model: ModelArgs,
-    threads: usize,
+    on: Computing,
 }
 
 impl Source for Newest {
@@ -122,6 +125,6 @@ impl Source for Newest {
     }
 
     async fn load(&self) -> Result<Loaded, Failure> {
-        self.model.load(self.threads).await
+        self.model.load(self.on).await
     }
 }

@@ -3,9 +3,10 @@
 use std::{fmt, path::Path};
 
 use cairn_data::TextTokenizer;
+use cairn_engine::Device;
 use cairn_gradient::model_root;
-use cairn_inference::{files, Model};
-use cairn_primitives::{BlockNumber, ModelRoot, Netuid, Round};
+use cairn_inference::{files, InferenceError, Model};
+use cairn_primitives::{BlockNumber, ModelRoot, ModelShape, Netuid, Round};
 use cairn_trainer::hugging_face;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,43 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What computes with a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Computing {
+    /// The CPU, or a card; of several the first.
+    pub device: Device,
+    /// Threads of the CPU.
+    pub threads: usize,
+}
+
+impl Computing {
+    /// On so many threads of the CPU.
+    pub const fn cpu(threads: usize) -> Computing {
+        Computing {
+            device: Device::Cpu,
+            threads,
+        }
+    }
+
+    /// Makes a model ready.
+    ///
+    /// # Errors
+    /// As [`Model::new`] and [`Model::on_card`].
+    pub fn model(self, shape: &ModelShape, parameters: &[f32]) -> Result<Model, InferenceError> {
+        let on_cpu = || Model::new(shape, parameters, self.threads);
+        match self.device {
+            Device::Cpu => on_cpu(),
+            Device::Cuda(ordinal) | Device::Cards { first: ordinal, .. } => {
+                Model::on_card(shape, parameters, ordinal)
+            }
+            Device::Auto => Model::on_card(shape, parameters, 0).or_else(|reason| {
+                tracing::info!("no GPU is used: {reason}");
+                on_cpu()
+            }),
+        }
+    }
+}
+
 /// A model with its tokenizer.
 pub struct Loaded {
     /// The model.
@@ -67,7 +105,7 @@ impl Loaded {
     ///
     /// # Errors
     /// If something in it is missing, is of another model, or has another root than it says.
-    pub fn read(directory: &Path, threads: usize) -> Result<Loaded, Failure> {
+    pub fn read(directory: &Path, on: Computing) -> Result<Loaded, Failure> {
         let (shape, parameters) = files::read(directory)?;
         let tokenizer = TextTokenizer::read(&directory.join(hugging_face::TOKENIZER))?;
         if tokenizer.vocabulary() > shape.vocabulary {
@@ -76,7 +114,7 @@ impl Loaded {
             return Err(Failure::new(what, "export the model again"));
         }
         let origin = origin(directory, model_root(&parameters))?;
-        let model = Model::new(&shape, &parameters, threads)?;
+        let model = on.model(&shape, &parameters)?;
         Ok(Loaded {
             model,
             tokenizer,

@@ -14,5 +14,5 @@ pub mod request;
 pub mod server;
 mod text;
 
-pub use loaded::{Loaded, Origin, ORIGIN};
+pub use loaded::{Computing, Loaded, Origin, ORIGIN};
 pub use text::{Stops, TextStream};

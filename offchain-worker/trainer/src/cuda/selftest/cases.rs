@@ -456,9 +456,11 @@ pub fn attention(lab: &mut Lab, width: usize, large: bool) -> Done {
             scale: (1.0 / (width as f64).sqrt()) as f32,
         };
         attend(lab, &of_width(width), *windows)?;
+        attend_kept(lab, &of_width(width))?;
         if !large {
             // Narrower than its kernel.
             attend(lab, &of_width(width - 8), *windows)?;
+            attend_kept(lab, &of_width(width - 8))?;
         }
     }
     Ok(())
@@ -509,6 +511,63 @@ fn attend(lab: &mut Lab, heads: &Heads, windows: usize) -> Done {
             )
         },
         || Ok(error(halves(&dqkv, device)?, &want.unwrap_or_default())),
+    )
+}
+
+/// Rows of a window that attend to what is kept of those before them, and of themselves.
+const LAST: usize = 5;
+
+/// A window is kept in two pieces, and the second attends.
+fn attend_kept(lab: &mut Lab, heads: &Heads) -> Done {
+    let device = lab.device;
+    let (length, row) = (heads.length as usize, heads.row());
+    let (asked, width) = (
+        (heads.queries * heads.width) as usize,
+        (heads.keys * heads.width) as usize,
+    );
+    let first = length - LAST;
+    let (qkv, qkv_at) = lab.rounded(length * row, 2.0)?;
+    let keys = device.buffer::<bf16>(length * width, "a test")?;
+    let values = device.buffer::<bf16>(length * width, "a test")?;
+    let mixed = device.buffer::<bf16>(LAST * asked, "a test")?;
+    let kept = (keys.ptr(), values.ptr());
+    lab.trial(
+        "keep_rows",
+        0.0,
+        Work::Bytes(8 * length * width),
+        || {
+            device.keep_rows(kept, qkv_at.ptr(), first, 0, heads)?;
+            device.keep_rows(kept, qkv_at.at(first * row), LAST, first, heads)
+        },
+        || {
+            let of = |from: usize| -> Vec<f64> {
+                let rows = qkv.chunks_exact(row);
+                rows.flat_map(|row| row[from..from + width].to_vec())
+                    .collect()
+            };
+            let (want_keys, want_values) = (of(asked), of(asked + width));
+            let first = error(halves(&keys, device)?, &want_keys);
+            Ok(first.max(error(halves(&values, device)?, &want_values)))
+        },
+    )?;
+    lab.trial(
+        "attend_kept",
+        ATTENTION,
+        Work::Bytes(4 * length * width),
+        || {
+            device.attend_kept(
+                mixed.ptr(),
+                qkv_at.at(first * row),
+                kept,
+                LAST,
+                first,
+                heads,
+            )
+        },
+        || {
+            let (want, _) = reference::attention(&qkv, &vec![0.0; length * asked], heads);
+            Ok(error(halves(&mixed, device)?, &want[first * asked..]))
+        },
     )
 }
 

@@ -2,19 +2,17 @@
 
 use std::{path::PathBuf, time::Instant};
 
-use cairn_inference::{files, scores, InferenceError, Model};
+use cairn_inference::{files, scores, InferenceError, Model, CPU};
 use cairn_trainer::{config, initial_parameters, simd};
 use clap::Args;
 use serde::Serialize;
 
 use super::args::NameArg;
 use crate::{
-    cli::{
-        args::{JsonArg, ThreadsArg},
-        print,
-    },
+    cli::{args::JsonArg, model::ComputingArgs, print},
     error::Failure,
     progress::progress,
+    serving::Computing,
 };
 
 /// `cairn bench generate`.
@@ -29,7 +27,7 @@ pub struct Generate {
     #[arg(long, env = "CAIRN_MODEL_DIR", value_name = "DIR")]
     model: Option<PathBuf>,
     #[command(flatten)]
-    threads: ThreadsArg,
+    on: ComputingArgs,
     /// Tokens of the prompt, which is read at once
     #[arg(
         long,
@@ -62,6 +60,8 @@ pub struct Generate {
 #[derive(Serialize)]
 struct Report {
     model: String,
+    /// What computes; the CPU with so many threads.
+    device: String,
     threads: usize,
     simd: &'static str,
     /// Bytes of the parameters as they are kept, and of the keys and values.
@@ -75,27 +75,35 @@ struct Report {
     tokens: Vec<u32>,
 }
 
+impl Report {
+    fn computing(&self) -> String {
+        match self.device.as_str() {
+            CPU => format!("{} threads ({})", self.threads, self.simd),
+            card => card.into(),
+        }
+    }
+}
+
 impl Generate {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        let threads = self.threads.count();
+        let on = self.on.chosen()?;
         let name = match &self.model {
             Some(directory) => directory.display().to_string(),
             None => self.config.name(),
         };
         let (model, report) = {
             let _told = progress("generating", 0);
-            let model = self.load(&name, threads)?;
-            let report = self.measure(&model, name, threads)?;
+            let model = self.load(&name, on)?;
+            let report = self.measure(&model, name, on)?;
             (model, report)
         };
         drop(model);
         print(self.json.json, &report, |report| {
             format!(
-                "{} on {} threads ({}): a prompt of {} tokens at {:.0} a second, then {} tokens at {:.1} a second",
+                "{} on {}: a prompt of {} tokens at {:.0} a second, then {} tokens at {:.1} a second",
                 report.model,
-                report.threads,
-                report.simd,
+                report.computing(),
                 report.prompt_tokens,
                 report.prompt_tokens_per_s,
                 report.max_tokens,
@@ -104,7 +112,7 @@ impl Generate {
         })
     }
 
-    fn load(&self, name: &str, threads: usize) -> Result<Model, Failure> {
+    fn load(&self, name: &str, on: Computing) -> Result<Model, Failure> {
         let (shape, parameters) = match &self.model {
             Some(directory) => files::read(directory)?,
             None => {
@@ -119,17 +127,18 @@ impl Generate {
                 (shape, parameters)
             }
         };
-        Ok(Model::new(&shape, &parameters, threads)?)
+        Ok(on.model(&shape, &parameters)?)
     }
 
-    fn measure(&self, model: &Model, name: String, threads: usize) -> Result<Report, Failure> {
+    fn measure(&self, model: &Model, name: String, on: Computing) -> Result<Report, Failure> {
         let vocabulary = u64::from(model.shape().vocabulary);
         let token = |i: usize| u32::try_from((i as u64).wrapping_mul(37) % vocabulary);
         let prompt = (0..self.prompt_tokens).map(token);
         let prompt: Vec<u32> = prompt.collect::<Result<_, _>>()?;
         let mut report = Report {
             model: name,
-            threads,
+            device: model.device(),
+            threads: on.threads,
             simd: simd(),
             bytes: model.bytes(),
             kept_bytes: 0,

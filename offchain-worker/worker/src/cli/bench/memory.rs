@@ -2,7 +2,7 @@
 
 use cairn_engine::{
     audit::{find, open, Audited, Traced},
-    Cpu, Engine, State, Version,
+    Cpu, Device, State, Version,
 };
 use cairn_primitives::{Finding, Round};
 use cairn_trainer::bench::peak_memory;
@@ -83,6 +83,7 @@ impl Memory {
             sequences: self.sequences.sequences,
             miners: 1,
             rounds: 2,
+            device: Device::Cpu,
             threads: self.threads.threads,
         };
         let mut network = Network::new(&play)?;
@@ -94,7 +95,7 @@ impl Memory {
         // A validator is a process of its own, which has none of what the miner had.
         let config = network.config.clone();
         let parameters = std::mem::take(&mut network.parameters);
-        network.engine = Cpu::new(&config, self.threads.threads)?;
+        network.engine = Box::new(Cpu::new(&config, self.threads.threads)?);
         validator(&mut network, &mut phases, parameters, (made, blob))?;
         let most = |who: &str| {
             let rows = phases.rows.iter().filter(|row| row.who == who);
@@ -142,7 +143,13 @@ fn miner(network: &mut Network, phases: &mut Phases) -> Result<(Made, Vec<u8>), 
         let (plan, data) = (network.plan(ROUND), &network.data);
         let length = network.config.inner.sequence_length;
         let mut sequences = |step| windows(data, &plan.of_step(0, step), length);
-        let blob = open(&mut network.engine, before, traced, DRAWN, &mut sequences)?;
+        let blob = open(
+            network.engine.as_mut(),
+            before,
+            traced,
+            DRAWN,
+            &mut sequences,
+        )?;
         blob.ok_or_else(|| Failure::new("nothing is served", "report this"))
     })?;
     phases.of("miner", "the outer step", || {
@@ -192,7 +199,7 @@ fn audit(network: &mut Network, made: &Made, blob: Vec<u8>) -> Result<(), Failur
     let (plan, data) = (network.plan(ROUND), &network.data);
     let length = config.inner.sequence_length;
     let mut sequences = |step| windows(data, &plan.of_step(0, step), length);
-    match find(&mut network.engine, &audited, &blob, &mut sequences)? {
+    match find(network.engine.as_mut(), &audited, &blob, &mut sequences)? {
         Some(Finding::Passed) => Ok(()),
         _ => Err(Failure::new(
             "an honest contribution did not pass its audit",
@@ -213,7 +220,7 @@ fn score(network: &mut Network, made: &Made) -> Result<(), Failure> {
         files: &network.files,
     };
     let plan = measurement.plan.clone();
-    scoring.score(&mut network.engine, measurement, &mut || false)?;
+    scoring.score(network.engine.as_mut(), measurement, &mut || false)?;
     let length = network.config.inner.sequence_length;
     let sequences = windows(&network.data, &plan.of_step(0, 0), length);
     let contribution = Some(made.checked.as_ref());

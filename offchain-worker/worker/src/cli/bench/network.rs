@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use cairn_data::{Corpus, DataSet, Manifest, Shard, ShardInfo, TextTokenizer, TokenWidth};
-use cairn_engine::{Cpu, Engine, Order, Settlement, State, Trained, Version};
+use cairn_engine::{Device, Engine, Order, Settlement, State, Trained, Version};
 use cairn_gradient::{
     checked::{check, Claim, Terms},
     seal, sealed_root, Checked, Header, Work,
@@ -54,7 +54,9 @@ pub struct Play {
     pub miners: u16,
     /// Rounds for which there has to be text.
     pub rounds: u32,
-    /// Threads.
+    /// What computes.
+    pub device: Device,
+    /// Threads of the CPU.
     pub threads: usize,
 }
 
@@ -106,7 +108,7 @@ pub struct Network {
     /// Its text.
     pub data: DataSet,
     /// What computes, for all.
-    pub engine: Cpu,
+    pub engine: Box<dyn Engine>,
     /// What all hold.
     pub parameters: Vec<f32>,
     /// What each miner carries on.
@@ -123,10 +125,11 @@ impl Network {
         let config = play.run_config()?;
         let data = text(&config)?;
         let parameters = initial_parameters(&config.model, 1);
+        let (engine, _) = cairn_engine::open(play.device, &config, play.threads)?;
         Ok(Network {
             layout: Layout::of(&config.model),
             data,
-            engine: Cpu::new(&config, play.threads)?,
+            engine,
             parameters,
             carried: vec![State::new(Vec::new()); usize::from(play.miners)],
             files: Files::new(),

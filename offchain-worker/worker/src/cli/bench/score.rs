@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use cairn_engine::{Device, CPU};
 use cairn_primitives::Round;
 use cairn_round::scoring::{difference, mean, Evidence, Outcome};
 use cairn_trainer::simd;
@@ -48,6 +49,9 @@ pub struct Score {
     /// Rounds; each is scored
     #[arg(long, env = "CAIRN_ROUNDS", default_value_t = 2, value_name = "N")]
     rounds: u32,
+    /// Where miners train and a validator scores: on the CPU, or on GPUs, as cuda:0
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
+    device: Device,
     #[command(flatten)]
     threads: PoolArg,
     #[command(flatten)]
@@ -60,6 +64,8 @@ struct Report {
     parameters: usize,
     sequence_length: u32,
     contributions: u16,
+    /// What computes; the CPU with so many threads.
+    device: String,
     threads: usize,
     simd: &'static str,
     rounds: Vec<Row>,
@@ -100,6 +106,7 @@ impl Score {
             sequences: self.sequences.sequences,
             miners: self.contributions,
             rounds: self.rounds,
+            device: self.device,
             threads: self.threads.threads,
         };
         let mut network = Network::new(&play)?;
@@ -114,6 +121,7 @@ impl Score {
             parameters: network.layout.parameters(),
             sequence_length: self.seq,
             contributions: self.contributions,
+            device: network.engine.name(),
             threads: self.threads.threads,
             simd: simd(),
             rounds: rows,
@@ -133,7 +141,7 @@ impl Score {
             files: &network.files,
         };
         let began = Instant::now();
-        let scored = scoring.score(&mut network.engine, measurement, &mut || true)?;
+        let scored = scoring.score(network.engine.as_mut(), measurement, &mut || true)?;
         let seconds = began.elapsed().as_secs_f64();
         network.end()?;
         let count = f64::from(self.contributions.max(1));
@@ -184,14 +192,16 @@ impl Report {
                 ]
             })
             .collect();
+        let on = match self.device.as_str() {
+            CPU => format!("{} threads ({})", self.threads, self.simd),
+            card => card.into(),
+        };
         let head = ["round", "seconds", "losses", "gain", "premium"];
         format!(
-            "{}: {} contributions of sequences of {} tokens, {} threads ({})\n{}\nseconds and losses are for one contribution; the premium is in its errors\n{:.3} s for a contribution, {:.3} contributions per second",
+            "{}: {} contributions of sequences of {} tokens, {on}\n{}\nseconds and losses are for one contribution; the premium is in its errors\n{:.3} s for a contribution, {:.3} contributions per second",
             self.config,
             self.contributions,
             self.sequence_length,
-            self.threads,
-            self.simd,
             table(&head, &rows),
             self.seconds_per_contribution,
             self.contributions_per_s,

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::{
     cli::{
-        args::{JsonArg, ThreadsArg},
-        model::ModelArgs,
+        args::JsonArg,
+        model::{ComputingArgs, ModelArgs},
     },
     error::Failure,
     output,
@@ -54,7 +54,7 @@ pub struct Generate {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    threads: ThreadsArg,
+    on: ComputingArgs,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -89,7 +89,7 @@ impl Generate {
         };
         // What is wrong with it is said before a model is loaded.
         self.sampling(seed).check()?;
-        let loaded = self.model.load(self.threads.count()).await?;
+        let loaded = self.model.load(self.on.chosen()?).await?;
         if !self.json.json {
             output::say(&format!("cairn: {}", loaded.origin));
         }

@@ -52,7 +52,15 @@ struct Report {
     sequence_length: u32,
     sequences: u16,
     parts: Vec<Part>,
+    /// What is known only where it is tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_counted: Option<&'static str>,
 }
+
+/// What is no vector of the run's.
+const OF_CARDS: &str =
+    "not counted: what CUDA, NCCL and PyTorch take of each card for themselves; \
+    `cairn bench train` on these cards shows what is taken in all";
 
 /// What somebody holds at a time, or comes to hold.
 #[derive(Serialize)]
@@ -84,6 +92,7 @@ impl Plan {
             sequence_length: config.inner.sequence_length,
             sequences: config.inner.sequences,
             parts: parts(&config, self.cards),
+            not_counted: self.cards.map(|_| OF_CARDS),
         };
         print(self.json.json, &report, Report::people)
     }
@@ -189,13 +198,15 @@ impl Report {
             Some(1) => "one card".into(),
             Some(cards) => format!("{cards} cards"),
         };
+        let not_counted = self.not_counted.map(|what| format!("{what}\n"));
         format!(
-            "{}: {} parameters, steps of {} sequences of {} tokens on {on}\n{}",
+            "{}: {} parameters, steps of {} sequences of {} tokens on {on}\n{}{}",
             self.name,
             thousands(self.parameters),
             self.sequences,
             thousands(self.sequence_length.into()),
-            table(&["", ""], &rows).trim_start()
+            table(&["", ""], &rows).trim_start(),
+            not_counted.unwrap_or_default()
         )
     }
 }

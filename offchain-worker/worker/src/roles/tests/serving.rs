@@ -31,7 +31,7 @@ use crate::{
     serving::{
         follow::{Follower, Looked, Source},
         server::{serve, Limits},
-        Loaded,
+        Computing, Loaded,
     },
 };
 
@@ -74,7 +74,7 @@ impl Source for Simulated {
     async fn load(&self) -> Result<Loaded, Failure> {
         let known = Known::from(self.run().await);
         let found = self.line.checkpoint.find_of(&self.store, known).await?;
-        prepared(found, 1).await
+        prepared(found, Computing::cpu(1)).await
     }
 }
 
