@@ -179,12 +179,15 @@ fn locked<T>(reader: &Mutex<CudaReader>, work: impl FnOnce(&mut CudaReader) -> T
     work(&mut reader.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// What is called with the logits after a token.
+type Each<'a> = &'a mut dyn FnMut(&[f32]);
+
 /// Reads tokens that were checked on a card, and calls `each`, if it is there, with the logits after each of them.
 fn read(
     reader: &Mutex<CudaReader>,
     sequence: &mut Sequence,
     tokens: &[u32],
-    mut each: Option<&mut dyn FnMut(&[f32])>,
+    mut each: Option<Each<'_>>,
 ) -> Result<(), InferenceError> {
     let Some(text) = &mut sequence.text else {
         return Err(InferenceError::Sequence);
