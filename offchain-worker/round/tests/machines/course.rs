@@ -92,9 +92,9 @@ fn joins_afresh<R: Role>() {
 
 both!(
     what_cannot_be_applied_is_passed_over_once_a_checkpoint_can_be_newer,
-    passes_over
+    gives_it_up
 );
-fn passes_over<R: Role>() {
+fn gives_it_up<R: Role>() {
     let mut role = R::with(Some(held_at(3)));
     let end = settled(3, &included());
     let fails = |role: &mut Driven<R>, current, times| {

@@ -166,7 +166,8 @@ mod tests {
     fn where_nothing_is_clear_or_too_little_was_measured_nobody_is_named() {
         let unclear = [1, 2, 3].map(|uid| measured(uid, 0.01, 0.2, 8));
         let harm = measured(4, -0.1, 0.2, 8);
-        assert_eq!(named(&[&unclear[..], &[harm.clone()]].concat()), []);
+        let with_harm = [&unclear[..], core::slice::from_ref(&harm)].concat();
+        assert_eq!(named(&with_harm), []);
         // Of five that were included two are measured.
         let work = [1, 2].map(|uid| measured(uid, 0.1, 0.2, 8));
         let included: Vec<Uid> = (1..=5).map(Uid).collect();
