@@ -6,8 +6,8 @@
 #
 #   scripts/try-containers.sh PACKAGES    the directory of cairn-node_*.deb and cairn_*.deb
 #
-# What it made it removes, the images too: all of it lies in a directory of its own. podman runs health checks by
-# systemd's timers; where there are none, as in CI, they are run here.
+# What it made it removes, the images too. podman runs health checks by systemd's timers; they are run here, too, since
+# not every machine has those.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,42 +19,9 @@ die() {
 
 [ $# = 1 ] || die "it takes the directory of the packages"
 CAIRN_RELEASE=$(realpath "$1")
-[ "$(id -u)" = 0 ] || die "it needs root"
-for tool in podman podman-compose runc curl; do
-    command -v "$tool" >/dev/null ||
-        die "$tool is missing: apt-get install podman podman-compose runc netavark aardvark-dns curl"
-done
+command -v podman-compose >/dev/null || die "podman-compose is missing: apt-get install podman-compose"
+. scripts/own-podman.sh
 TAR=$(scripts/debian-base.sh)
-
-
-# Images, containers, volumes and networks of this trial alone.
-WORK=$(mktemp -d)
-cat >"$WORK/storage.conf" <<CONF
-[storage]
-driver = "overlay"
-graphroot = "$WORK/graph"
-runroot = "$WORK/run"
-CONF
-# runc, since crun refuses where both kinds of control groups are mounted; limits that also a machine within a machine
-# may set.
-cat >"$WORK/containers.conf" <<CONF
-[containers]
-default_ulimits = ["nofile=16384:16384", "nproc=16384:16384"]
-[network]
-network_config_dir = "$WORK/networks"
-[engine]
-runtime = "runc"
-volume_path = "$WORK/volumes"
-tmp_dir = "$WORK/tmp"
-CONF
-export CONTAINERS_STORAGE_CONF=$WORK/storage.conf CONTAINERS_CONF=$WORK/containers.conf
-clean() {
-    podman ps -aq | xargs -r podman rm -f -t 5 >/dev/null 2>&1 || true
-    podman network ls -q | grep "^cairn-try" | xargs -r podman network rm -f >/dev/null 2>&1 || true
-    umount "$WORK/graph/overlay" 2>/dev/null || true
-    rm -rf --one-file-system "$WORK"
-}
-trap clean EXIT
 
 # The files of compose are played where they lie, but for the settings that an operator adds beside them.
 mkdir -p "$WORK/ops"
@@ -65,26 +32,6 @@ done
 export CAIRN_RELEASE CAIRN_BASE=localhost/cairn-debian CAIRN_CHAIN=/chains/try-raw.json
 compose() {
     (cd "$WORK" && podman-compose -p cairn-try -f ops/container/compose.yaml "$@") >>"$WORK/log" 2>&1
-}
-failed() {
-    tail -n 20 "$WORK/log" >&2
-    die "$1"
-}
-
-# After this many tries, a second apart, something is wrong on however busy a machine.
-TRIES=900
-# until_it "WHAT" COMMAND...: asks until the command succeeds.
-until_it() {
-    local what=$1
-    shift
-    for _ in $(seq $TRIES); do
-        "$@" >>"$WORK/log" 2>&1 && say "$what" && return
-        sleep 1
-    done
-    for name in authority cairn-try_{node,miner,validator,prometheus}_1; do
-        say "$name: $(podman logs --tail 1 "$name" 2>&1 || true)"
-    done
-    die "not so: $what"
 }
 
 podman import "$TAR" "$CAIRN_BASE" >>"$WORK/log" 2>&1 || failed "the empty Debian is no image"
