@@ -222,7 +222,7 @@ mod tests {
             include_str!("../../../../ops/debian/miner.toml"),
             include_str!("../../../../ops/debian/validator.toml"),
         ] {
-            let command = <crate::cli::Cli as clap::CommandFactory>::command();
+            let command = crate::cli::usage::command();
             let read = apply(command, text);
             assert!(read.is_ok(), "{text}: {:?}", read.err());
         }
