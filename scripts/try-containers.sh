@@ -71,10 +71,10 @@ for worker in miner validator; do until_it "the $worker is healthy" healthy "$wo
 
 # What Prometheus answers: a value for this expression.
 answers() {
-    curl -sf --max-time 5 http://127.0.0.1:9090/api/v1/query --data-urlencode "query=$1" | grep -q "\"$2\"\]"
+    curl -sf --max-time 5 http://127.0.0.1:9090/api/v1/query --data-urlencode "query=$1" | grep "\"$2\"\]" >/dev/null
 }
 until_it "Prometheus sees all three" answers 'count(up == 1)' 3
 until_it "it has the chain's metrics" answers 'count(cairn_chain_issued_pebbles)' 1
 until_it "and the workers'" answers 'count(cairn_worker_best_block)' 2
-curl -sf http://127.0.0.1:9090/api/v1/rules | grep -q CairnChain || die "Prometheus has no alert rules"
+curl -sf http://127.0.0.1:9090/api/v1/rules | grep CairnChain >/dev/null || die "Prometheus has no alert rules"
 compose down || failed "the services could not be stopped"

@@ -34,7 +34,7 @@ inside() { chroot "$ROOT" env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/var/li
 answers() {
     local url=$1 line=$2 log=$3
     for _ in $(seq 120); do
-        curl -sf --max-time 2 "$url" 2>/dev/null | grep -q "$line" && return
+        curl -sf --max-time 2 "$url" 2>/dev/null | grep "$line" >/dev/null && return
         sleep 1
     done
     tail -n 5 "$log" >&2

@@ -41,8 +41,8 @@ starts() {
     }
     say "$1 says that it is ready"
 }
-# is_healthy PORT PATH LINE
-is_healthy() { inside curl -sf --max-time 5 "http://127.0.0.1:$1/$2" | grep -q "$3"; }
+# is_healthy PORT PATH LINE: read to its end, or who writes would fail.
+is_healthy() { inside curl -sf --max-time 5 "http://127.0.0.1:$1/$2" | grep "$3" >/dev/null; }
 
 inside sh -c 'echo "CAIRN_NODE_ARGS=\"--dev --prometheus-port 9615\"" >/etc/default/cairn-node'
 starts cairn-node
