@@ -57,6 +57,8 @@ async function subscribers(sockets) {
   const taken = answers.flat().filter(({ result }) => result !== undefined).length;
   expect(taken === SUBSCRIBERS, `${SUBSCRIBERS - taken} subscriptions were refused`);
   row('subscriptions taken', `${taken}, in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+  // What came while they subscribed is heard before this is answered.
+  await Promise.all(sockets.map((socket) => socket.ask('system_name')));
   blocks.clear();
   await lasts(seconds);
   // Of the first and the last block not everybody may have heard while this was looked at.
