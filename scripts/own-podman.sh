@@ -30,7 +30,8 @@ export CONTAINERS_STORAGE_CONF=$WORK/storage.conf CONTAINERS_CONF=$WORK/containe
 clean() {
     podman ps -aq | xargs -r podman rm -f -t 5 >/dev/null 2>&1 || true
     podman network ls -q | grep '^cairn-try' | xargs -r podman network rm -f >/dev/null 2>&1 || true
-    umount "$WORK/graph/overlay" 2>/dev/null || true
+    # What was broken off may have left mounts.
+    mount | awk -v work="$WORK/" 'index($3, work) == 1 { print $3 }' | sort -r | xargs -r umount -l 2>/dev/null || true
     rm -rf --one-file-system "$WORK"
 }
 trap clean EXIT
