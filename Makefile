@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: lab lab-joining lab-recovery lab-soak promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: wallets load lab lab-joining lab-recovery lab-soak promtool units release reproducible portable deb try-release try-containers help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,13 @@ clients: build ## nine stock clients, unmodified, against a dev node; makes the 
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node \
 		CAIRN_SUBXT_BIN=$(CARGO_TARGET_DIR)/debug/examples/stock_subxt \
 		node tests/clients/run.mjs $(ARGS)
+
+wallets: build ## stock wallets open the key files that `cairn wallet export` writes; from npm and PyPI (a minute)
+	tests/wallets/run.sh $(CARGO_TARGET_DIR)/debug/cairn
+
+load: build ## what one node serves to ten thousand subscribers, and what it refuses and how (ARGS=60: seconds for each part)
+	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn \
+		node tests/load/run.mjs $(ARGS)
 
 # Not part of `test`: the browser that it installs is larger than everything else together.
 dashboard-test: build ## the page of `cairn dashboard` in a headless browser (ARGS=--pictures: docs/dashboard/*.png anew)
@@ -175,11 +182,18 @@ units: ## the systemd units, by systemd's own tool
 release: setup ## node and worker by the release profile, packages and checksums in $(CAIRN_CACHE)/release (an hour)
 	@scripts/release.sh $(CAIRN_CACHE)/release
 
+reproducible: setup ## the runtime's WASM as a release has it, twice, from two directories: are both the same? (an hour)
+	@scripts/reproducible.sh
+
 portable: setup ## a `cairn` for any Linux with glibc 2.28, packed with the check of a GPU, in $(CAIRN_CACHE)/portable
 	@scripts/portable.sh $(CAIRN_CACHE)/portable
 
 deb: build ## Debian packages of what `make build` built, to try them: not what is given to others
 	@scripts/deb.sh $(CARGO_TARGET_DIR)/debug $(CAIRN_CACHE)/deb
 
-try-release: deb ## install those packages into an empty Debian and run what they hold; needs root
+try-release: deb ## install those packages into an empty Debian, run what they hold, and start their units; needs root
 	@scripts/try-release.sh $(CAIRN_CACHE)/deb
+	@scripts/try-units.sh $(CAIRN_CACHE)/deb
+
+try-containers: deb ## the images of ops/container, and its compose file: node, miner, validator, Prometheus; needs root
+	@scripts/try-containers.sh $(CAIRN_CACHE)/deb

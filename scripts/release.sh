@@ -2,23 +2,43 @@
 # Builds what is given to others: node and worker by the release profile, stripped; the runtime's WASM; packages; and
 # checksums of all of it. It takes an hour on four cores, the first time.
 #
-#   scripts/release.sh [OUT]    [default: $CAIRN_CACHE/release]
+#   scripts/release.sh [OUT]          [default: $CAIRN_CACHE/release]
+#   scripts/release.sh --wasm FILE    only the WASM, into a file (scripts/reproducible.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 CACHE=${CAIRN_CACHE:-$HOME/.cache/cairn}
-TARGET=${CARGO_TARGET_DIR:-$CACHE/target}
-OUT=${1:-$CACHE/release}
+PLACE=/mnt
 
 die() {
     printf 'release: %s\n' "$*" >&2
     exit 1
 }
 
+ONLY_WASM=
+if [ "${1:-}" = --wasm ]; then
+    ONLY_WASM=$(realpath -m "${2:?--wasm takes a file}")
+    OUT=
+    set -- --wasm "$ONLY_WASM"
+else
+    OUT=$(realpath -m "${1:-$CACHE/release}")
+    set -- "$OUT"
+fi
 [ -z "$(git status --porcelain)" ] || die "the checkout has changes: commit them, so that others can build the same"
+# Whoever builds it, it is built at one place.
+if [ "$PWD" != "$PLACE" ] || [ "${CARGO_TARGET_DIR:-}" != "$PLACE/target" ]; then
+    exec scripts/in-place.sh scripts/release.sh "$@"
+fi
+TARGET=$CARGO_TARGET_DIR
+WASM=$TARGET/release/wbuild/cairn-runtime/cairn_runtime.compact.compressed.wasm
 # The places of sources are in panics' messages: named alike, they are alike whoever builds.
 export RUSTFLAGS="--remap-path-prefix=$PWD=/cairn --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 export WASM_BUILD_RUSTFLAGS="${WASM_BUILD_RUSTFLAGS:+$WASM_BUILD_RUSTFLAGS }$RUSTFLAGS"
+if [ -n "$ONLY_WASM" ]; then
+    cargo build --locked --release -p cairn-runtime --features cairn-runtime/metadata-hash
+    install -m644 "$WASM" "$ONLY_WASM"
+    exit
+fi
 for program in node npm; do
     command -v "$program" >/dev/null || die "$program is missing, and a release's digest is checked by it: install Node.js"
 done
@@ -33,7 +53,6 @@ for binary in cairn-node cairn; do
     install -m755 "$TARGET/release/$binary" "$DEST/$binary"
     strip --strip-unneeded "$DEST/$binary"
 done
-WASM=$TARGET/release/wbuild/cairn-runtime/cairn_runtime.compact.compressed.wasm
 install -m644 "$WASM" "$DEST/cairn_runtime.wasm"
 # Another package computes the same digest, or this is no release.
 DIGEST=tests/clients/metadata-hash

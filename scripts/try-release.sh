@@ -1,15 +1,11 @@
 #!/usr/bin/env bash
 # Installs the packages into an empty Debian and runs what they hold: a node makes blocks and shows metrics, a miner
 # finds it and is healthy, and removing the packages leaves settings alone. It needs root, for chroot, and the network
-# of Debian. Units are read and not started: there is no systemd in a chroot.
+# of Debian. There is no systemd in a chroot: scripts/try-units.sh starts the units.
 #
 #   scripts/try-release.sh PACKAGES    the directory of cairn-node_*.deb and cairn_*.deb
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-CACHE=${CAIRN_CACHE:-$HOME/.cache/cairn}
-SUITE=bookworm
-BASE=$CACHE/debian-$SUITE.tar
 
 say() { printf 'try-release: %s\n' "$*" >&2; }
 die() {
@@ -20,15 +16,7 @@ die() {
 [ $# = 1 ] || die "it takes the directory of the packages"
 PACKAGES=$(realpath "$1")
 [ "$(id -u)" = 0 ] || die "it needs root, for chroot"
-if [ ! -e "$BASE" ]; then
-    command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
-    say "an empty Debian comes from its mirror, once"
-    NEW=$(mktemp -d)
-    debootstrap --variant=minbase "$SUITE" "$NEW" >"$CACHE/debootstrap.log" ||
-        die "debootstrap failed; the log is $CACHE/debootstrap.log"
-    tar -C "$NEW" -cf "$BASE.new" . && mv "$BASE.new" "$BASE"
-    rm -rf "$NEW"
-fi
+BASE=$(scripts/debian-base.sh)
 
 ROOT=$(mktemp -d)
 RUNNING=()
@@ -46,7 +34,7 @@ inside() { chroot "$ROOT" env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/var/li
 answers() {
     local url=$1 line=$2 log=$3
     for _ in $(seq 120); do
-        curl -sf --max-time 2 "$url" 2>/dev/null | grep -q "$line" && return
+        curl -sf --max-time 2 "$url" 2>/dev/null | grep "$line" >/dev/null && return
         sleep 1
     done
     tail -n 5 "$log" >&2

@@ -1,11 +1,13 @@
 // A network of three authorities, a fourth that is gone for good, and a node that takes its place: stake decides on
-// it, one authority has new keys, and the chain has a new runtime, while a miner and a validator go on.
+// it, one authority has new keys, the chain has a new runtime, and a rule is changed once the council has cancelled that
+// once, while a miner and a validator go on.
 
 const { mkdtemp, writeFile } = require('node:fs/promises');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
 const { connect, finalises, pass, say, send, until } = require('./lib/chain.js');
+const rule = require('./lib/rule.js');
 const { next } = require('./lib/wasm.js');
 const workers = require('./lib/workers.js');
 
@@ -100,6 +102,7 @@ async function story(api, urls) {
     await chosen(api, ['//Alice', '//Bob', '//Charlie', '//Eve']);
     await inForce(api, ['//Alice', '//Bob', '//Charlie', '//Eve']);
     await Promise.all([authors(api, '//Eve'), finalises(api, 5)]);
+    await rule.changes(api, url);
     say(`round ${await run.settles()} is over`);
   } finally {
     await run.stop();

@@ -21,6 +21,10 @@ use crate::cli::Cli;
 /// What is in use, by whom it could be, and what to do.
 pub fn check(config: &mut Configuration, cli: &Cli) -> Result<(), String> {
     let run = &cli.run;
+    let network = &run.network_params;
+    if network.listen_addr.is_empty() && !network.force_enable_webrtc {
+        leave_webrtc_out(&mut config.network.listen_addresses);
+    }
     differ(config)?;
     let own_rule = !run.rpc_params.experimental_rpc_endpoint.is_empty();
     for endpoint in config.rpc.addr.iter_mut().flatten() {
@@ -50,9 +54,21 @@ pub fn check(config: &mut Configuration, cli: &Cli) -> Result<(), String> {
             config.prometheus_config = None;
         }
     }
-    let network = &run.network_params;
     let named = network.port.is_some() || !network.listen_addr.is_empty();
     check_network(&mut config.network.listen_addresses, named)
+}
+
+/// Substrate has who is no authority listen by WebRTC, too. What nobody asked for is left out; what somebody asked for
+/// is refused when the node is put together.
+fn leave_webrtc_out(addresses: &mut Vec<Multiaddr>) {
+    addresses.retain(|address| !speaks_webrtc(address));
+}
+
+/// Whether peers would be reached there by WebRTC, which this node does not speak.
+pub fn speaks_webrtc(address: &Multiaddr) -> bool {
+    address
+        .iter()
+        .any(|part| matches!(part, Protocol::WebRTCDirect))
 }
 
 /// No two services are to listen on one port.
@@ -200,6 +216,22 @@ mod tests {
         assert_eq!(addresses[0], multiaddr("/ip4/127.0.0.1/tcp/0"));
         assert_eq!(addresses[1], multiaddr("/ip4/127.0.0.1/tcp/0/ws"));
         check_network(&mut addresses, true).expect("any free port is free");
+    }
+
+    #[test]
+    fn of_what_the_client_listens_on_by_default_webrtc_is_left_out() {
+        let mut addresses = vec![
+            multiaddr("/ip6/::/tcp/30333/ws"),
+            multiaddr("/ip6/::/udp/30333/webrtc-direct"),
+            multiaddr("/ip4/0.0.0.0/tcp/30333/ws"),
+            multiaddr("/ip4/0.0.0.0/udp/30333/webrtc-direct"),
+        ];
+        leave_webrtc_out(&mut addresses);
+        let left = [
+            multiaddr("/ip6/::/tcp/30333/ws"),
+            multiaddr("/ip4/0.0.0.0/tcp/30333/ws"),
+        ];
+        assert_eq!(addresses, left);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use sc_consensus_babe::{BabeBlockImport, BabeLink, BabeWorkerHandle, SlotProport
 use sc_consensus_grandpa as grandpa;
 use sc_network::{
     config::{NetworkBackendType, NetworkConfiguration},
-    multiaddr::{Multiaddr, Protocol},
     Litep2pNetworkBackend,
 };
 use sc_service::{
@@ -19,7 +18,7 @@ use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_consensus_babe::inherents::BabeCreateInherentDataProviders;
 
-use crate::{metrics, rpc, supervisor};
+use crate::{metrics, ports::speaks_webrtc, rpc, supervisor};
 
 /// What the runtime may ask of the node.
 type HostFunctions = sp_io::SubstrateHostFunctions;
@@ -164,12 +163,6 @@ fn refuse_webrtc(network: &NetworkConfiguration) -> Result<(), ServiceError> {
         ))),
         None => Ok(()),
     }
-}
-
-fn speaks_webrtc(address: &Multiaddr) -> bool {
-    address
-        .iter()
-        .any(|part| matches!(part, Protocol::WebRTCDirect))
 }
 
 /// A running node.

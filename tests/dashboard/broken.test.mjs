@@ -116,8 +116,8 @@ test('a part that the node does not answer says why, and the others are shown', 
   },
   async (page) => {
     assert.match(await words(page, '#audits'), /This node does not know audits_open/);
-    assert.match(await words(page, '#agreement'), /does not answer training_lineage: the state <img/);
-    assert.match(await words(page, '#ledger'), /does not answer emissions_issuance/);
+    assert.match(await words(page, '#agreement'), /no answer to training_lineage: the state <img/);
+    assert.match(await words(page, '#ledger'), /no answer to emissions_issuance/);
     assert.equal(await page.locator('#members tbody tr').count(), 6);
     assert.equal(await page.locator('#body img').count(), 0);
   },

@@ -81,16 +81,27 @@ function send(api, call, suri) {
   });
 }
 
-/** Proposes something, and has it decided: its number. It is enacted when the chain's delays are over. */
-async function pass(url, ...what) {
+/** Proposes something: its number. */
+async function propose(url, ...what) {
   const proposed = JSON.parse(await cairn(url, 'governance', 'propose', '--suri', '//Alice', '--json', ...what));
-  const [, index] = proposed.did.match(/referendum (\d+)/);
+  return proposed.did.match(/referendum (\d+)/)[1];
+}
+
+/** Gives a referendum the deposit and the votes that it takes. It is enacted when the chain's delays are over. */
+async function decide(url, index) {
   await cairn(url, 'governance', 'deposit', '--suri', '//Alice', index);
   await Promise.all(
     VOTERS.map((voter) => cairn(url, 'governance', 'vote', '--suri', voter, '--aye', index, VOTE)),
   );
-  say(`referendum ${index} has its votes: ${what.join(' ')}`);
+  say(`referendum ${index} has its votes`);
+}
+
+/** Proposes something, and has it decided: its number. */
+async function pass(url, ...what) {
+  const index = await propose(url, ...what);
+  say(`referendum ${index} is proposed: ${what.join(' ')}`);
+  await decide(url, index);
   return index;
 }
 
-module.exports = { cairn, connect, final, finalises, pass, say, send, until };
+module.exports = { cairn, connect, decide, final, finalises, pass, propose, say, send, until };

@@ -40,6 +40,22 @@ fn dev(more: &[&str]) -> Running {
 }
 
 #[test]
+fn who_is_no_authority_starts_without_being_told_where_to_listen() {
+    let follower = Running::start(&[
+        "--chain",
+        "dev",
+        "--tmp",
+        "--rpc-port",
+        "0",
+        "--no-prometheus",
+        "--no-telemetry",
+        "--no-mdns",
+    ]);
+    let roles = follower.ask("system_nodeRoles", json!([]));
+    assert_eq!(roles, json!(["Full"]));
+}
+
+#[test]
 fn what_is_served_is_documented_and_the_other_way_round() {
     let (node, document) = (dev(&[]), document());
     assert_eq!(node.ask("rpc.discover", json!([])), document);

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+/** After this time a node hangs, on however busy a machine. */
 const START_MS = 600_000;
 const STOP_MS = 20_000;
 
@@ -56,13 +57,13 @@ export async function stop(child) {
   clearTimeout(late);
 }
 
-/** Starts a dev node whose peers connect by WebSocket, as a light client needs it. */
-export async function startNode(command) {
+/** Starts a dev node whose peers connect by WebSocket, as a light client needs it; `more` are further options. */
+export async function startNode(command, more = []) {
   const directory = await mkdtemp(join(tmpdir(), 'cairn-clients-'));
   const [rpc, p2p] = await freePorts(2);
   const child = spawn(command, [
     '--dev', '--base-path', directory, '--no-prometheus', '--no-telemetry', '--no-mdns',
-    '--rpc-port', String(rpc), '--listen-addr', `/ip4/127.0.0.1/tcp/${p2p}/ws`,
+    '--rpc-port', String(rpc), '--listen-addr', `/ip4/127.0.0.1/tcp/${p2p}/ws`, ...more,
   ], { stdio: ['ignore', 'ignore', 'pipe'] });
   const close = async () => {
     await stop(child);

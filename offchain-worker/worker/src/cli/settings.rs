@@ -217,6 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_that_packages_bring_can_be_read() {
+        for text in [
+            include_str!("../../../../ops/debian/miner.toml"),
+            include_str!("../../../../ops/debian/validator.toml"),
+        ] {
+            let command = crate::cli::usage::command();
+            let read = apply(command, text);
+            assert!(read.is_ok(), "{text}: {:?}", read.err());
+        }
+    }
+
+    #[test]
     fn switches_can_be_set() {
         let command = apply(cli(), "[mine]\njson = true\nthreads = 1").unwrap();
         let matches = command.get_matches_from(["cairn", "mine"]);

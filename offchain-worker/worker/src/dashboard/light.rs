@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::NodeUrl;
-use crate::error::Failure;
+use crate::{error::Failure, printable::printable};
 
 /// The version of smoldot that the page knows; `scripts/light-client.sh` fetches it.
 pub const SMOLDOT: &str = "3.4.1";
@@ -149,6 +149,7 @@ fn is_id(text: &str) -> bool {
 }
 
 fn read_smoldot(package: &Path) -> Result<Vec<(String, Bytes)>, Failure> {
+    is_known(package)?;
     let directory = package.join("dist/mjs");
     let read = |name: &&str| match std::fs::read(directory.join(name)) {
         Ok(content) => Ok(((*name).to_string(), Bytes::from(content))),
@@ -161,6 +162,31 @@ fn read_smoldot(package: &Path) -> Result<Vec<(String, Bytes)>, Failure> {
         )),
     };
     FILES.iter().map(read).collect()
+}
+
+/// That the package is of the version that the page knows: another one may answer otherwise.
+fn is_known(package: &Path) -> Result<(), Failure> {
+    let fetch = || format!("scripts/light-client.sh fetches smoldot {SMOLDOT}");
+    let path = package.join("package.json");
+    let text = std::fs::read(&path).map_err(|error| {
+        Failure::new(
+            format!("cannot read smoldot's {}: {error}", path.display()),
+            fetch(),
+        )
+    })?;
+    let about: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let version = about.get("version").and_then(Value::as_str);
+    match version {
+        Some(SMOLDOT) => Ok(()),
+        _ => Err(Failure::new(
+            format!(
+                "{} is smoldot {}, and the page knows {SMOLDOT}",
+                package.display(),
+                printable(version.unwrap_or("of no version"))
+            ),
+            fetch(),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +203,11 @@ pub mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, name).unwrap();
         }
+        std::fs::write(
+            directory.path().join("package.json"),
+            format!(r#"{{"version":"{SMOLDOT}"}}"#),
+        )
+        .unwrap();
         let chain = format!(r#"{{"name":"x","genesis":{{"raw":{{}}}},"bootNodes":{boot_nodes}}}"#);
         std::fs::write(directory.path().join("chain.json"), chain).unwrap();
         directory
@@ -242,6 +273,25 @@ pub mod tests {
     fn the_script_fetches_the_version_that_the_page_knows() {
         let script = include_str!("../../../../scripts/light-client.sh");
         assert!(script.contains(&format!("\nVERSION={SMOLDOT}\n")));
+    }
+
+    #[test]
+    fn another_version_than_the_page_knows_is_refused() {
+        let directory = written(&format!(r#"["{PEER}"]"#));
+        assert!(read(&directory, &[]).is_ok());
+        let package = directory.path().join("package.json");
+        for about in [r#"{"version":"3.4.0"}"#, r#"{"version":3}"#, "{}", "[]", ""] {
+            std::fs::write(&package, about).unwrap();
+            let error = read(&directory, &[]).expect_err(about).to_string();
+            assert!(
+                error.contains(SMOLDOT) && error.contains("scripts/light-client.sh"),
+                "{error}"
+            );
+            assert!(!error.contains('\n'), "{error}");
+        }
+        std::fs::remove_file(&package).unwrap();
+        let error = read(&directory, &[]).unwrap_err().to_string();
+        assert!(error.contains("package.json"), "{error}");
     }
 
     #[test]

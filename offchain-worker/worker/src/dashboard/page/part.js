@@ -14,7 +14,7 @@ export async function part(client, method, params, read) {
   } catch (error) {
     if (error instanceof Gone) throw error;
     if (error.code === NO_SUCH_METHOD) return { error: `This node does not know ${method}: another version may.` };
-    return { error: `The node does not answer ${method}: ${printable(String(error.message))}.` };
+    return { error: `There is no answer to ${method}: ${printable(String(error.message))}.` };
   }
 }
 
