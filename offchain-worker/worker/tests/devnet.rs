@@ -455,10 +455,9 @@ fn ledger(kept: &Path, name: &str) -> Vec<Line> {
 
 fn the_killed_miner_came_back(report: &Report, kept: &Path) {
     let lines = ledger(kept, "miner-1");
-    let mut next = lines.first().map_or(0, |line| line.round);
-    for line in &lines {
-        assert_eq!(line.round, next, "one line a round");
-        next += 1;
+    let first = lines.first().map_or(0, |line| line.round);
+    for (round, line) in (first..).zip(&lines) {
+        assert_eq!(line.round, round, "one line a round");
         if let Some(round) = report.rounds.get(line.round as usize) {
             assert_eq!(line.model_root, round.model_root);
         }
