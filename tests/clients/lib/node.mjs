@@ -13,7 +13,7 @@ const START_MS = 600_000;
 const STOP_MS = 20_000;
 
 /** So many ports that nobody listens on. All are held until all are known, so that they differ. */
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => once(server, 'listening')));
   const ports = servers.map((server) => server.address().port);

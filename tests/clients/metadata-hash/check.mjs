@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { merkleizeMetadata } from '@polkadot-api/merkleize-metadata';
 import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
 
-import { answers, freePort, stop } from '../lib/node.mjs';
+import { answers, freePorts, stop } from '../lib/node.mjs';
 
 const TOKEN = { tokenSymbol: 'CRN', decimals: 9 };
 // What the chain answers to a digest that it cannot know, since its build has none: `CannotLookup`.
@@ -57,7 +57,9 @@ grandpa = "${grandpa.publicKey}"
 function sent(api, pair, digest) {
   const call = api.tx.system.remark('0x00');
   return new Promise((resolve, reject) => {
-    call.signAndSend(pair, { mode: 1, metadataHash: digest }, ({ status }) => {
+    // In hexadecimal: bytes would be taken for an option that is encoded already, and lose their first.
+    const metadataHash = `0x${Buffer.from(digest).toString('hex')}`;
+    call.signAndSend(pair, { mode: 1, metadataHash }, ({ status }) => {
       if (status.isInBlock) resolve(status.asInBlock);
       if (status.isInvalid || status.isDropped || status.isUsurped) reject(new Error(status.type));
     }).catch(reject);
@@ -84,7 +86,7 @@ async function check(api, phrase) {
 }
 
 const { spec, phrase } = found();
-const [rpc, p2p] = [await freePort(), await freePort()];
+const [rpc, p2p] = await freePorts(2);
 const child = spawn(node, [
   '--chain', spec, '--base-path', place, '--validator', '--unsafe-force-node-key-generation', '--no-prometheus',
   '--no-telemetry', '--no-mdns', '--rpc-port', String(rpc), '--listen-addr', `/ip4/127.0.0.1/tcp/${p2p}`,
