@@ -68,8 +68,10 @@ pub struct Validator {
     witness: Option<(Round, H256)>,
     /// The last kept round, if all that it included had the most trust: before anybody earned anything.
     unearned: Option<Round>,
-    /// The last round that was measured, and the makers of what helped too little in it.
+    /// The last round that was measured, and the makers whose last contribution up to it helped too little.
     fruitless: Option<(Round, Vec<Hotkey>)>,
+    /// The makers of what was last to be measured.
+    tried: Vec<Hotkey>,
     /// Scores: what is due, and what can be revealed.
     hidden_rows: HiddenRows,
     /// Audits for which it was drawn.
@@ -104,6 +106,7 @@ impl Validator {
             witness: None,
             unearned: None,
             fruitless: None,
+            tried: Vec::new(),
             hidden_rows: HiddenRows::new(hidden_rows),
             auditing: Auditing::default(),
         }
@@ -206,7 +209,7 @@ impl Validator {
                 self.course.look_again();
             }
             Done::Measured(round, witness, fruitless) => {
-                self.fruitless = Some((round, fruitless));
+                self.found_fruitless(round, fruitless);
                 self.witness = witness.map(|witness| (round, witness)).or(self.witness);
                 self.rest();
                 self.hidden_rows.scored(round);
@@ -438,8 +441,17 @@ impl Validator {
         }))
     }
 
-    /// Whether what this maker contributed to the round before is known to have helped too little, while nobody has
-    /// earned anything. Who does not know does not object.
+    /// These makers' contributions to a round helped too little. Whoever sat it out is still known for the one before.
+    fn found_fruitless(&mut self, round: Round, mut makers: Vec<Hotkey>) {
+        let known = self.fruitless.take();
+        let before = known.filter(|(one, _)| one.checked_add(1) == Some(round));
+        let before = before.into_iter().flat_map(|(_, makers)| makers);
+        makers.extend(before.filter(|maker| !self.tried.contains(maker)));
+        self.fruitless = Some((round, makers));
+    }
+
+    /// Whether what this maker contributed to the round before, or last before that, is known to have helped too
+    /// little, while nobody has earned anything. Who does not know does not object.
     fn was_fruitless(&self, round: Round, maker: Hotkey) -> bool {
         let is_before = |one: Round| one.checked_add(1) == Some(round);
         let known = self.fruitless.as_ref();
@@ -456,6 +468,9 @@ impl Validator {
                     return;
                 }
                 if let Some(measurement) = self.measurable.take_if(|_| may_measure) {
+                    let good = |one: &&Subject| matches!(one.found, Found::Good(_));
+                    let tried = measurement.subjects.iter().filter(good);
+                    self.tried = tried.map(|one| one.hotkey).collect();
                     self.course
                         .begin(measurement.round, Task::Measure(measurement));
                 }

@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: what is measured of a round, and when.
 
-use cairn_primitives::{Round, Uid, Verdicts, H256};
+use cairn_primitives::{Hotkey, Round, Uid, Verdicts, H256};
 use cairn_round::{
     machine::{Gone, Lack},
     validator::{Done, Found, Measurement, Subject, Task, Validator},
@@ -177,6 +177,48 @@ fn before_anybody_earned_who_helped_too_little_is_not_called_good_in_the_next_ro
     assert_eq!(called_good(u16::MAX, 0), Verdicts::from_uids([Uid(2)]));
     assert_eq!(called_good(1, 0), both, "somebody earned something");
     assert_eq!(called_good(u16::MAX, 9), both, "that was another round");
+}
+
+/// A round with these contributions, all of them good, is attested, settled and measured: of these makers they helped
+/// too little.
+fn passes(validator: &mut Driven<Validator>, round: Round, all: &[Seen], fruitless: &[Hotkey]) {
+    let start = 100 + 13 * round;
+    let view_now = with(all, view(round, start));
+    for seen in all {
+        check(validator, &view_now, seen, true);
+    }
+    validator.look(view_now, start + 9);
+    let uids: Vec<Uid> = all.iter().map(|seen| seen.uid).collect();
+    validator.tell(pledged(held_at(round), &uids), start + 9);
+    keep(validator, &settled(round, all));
+    let actions = validator.look(view(round + 1, start + 13), start + 14);
+    assert!(
+        matches!(actions.as_slice(), [Action::Do(Task::Measure(_))]),
+        "it measures: {actions:?}"
+    );
+    let done = Done::Measured(round, None, fruitless.to_vec());
+    validator.tell(Event::Done(done), start + 15);
+}
+
+#[test]
+fn who_helped_too_little_and_sat_a_round_out_is_not_called_good_after_it() {
+    let both = [seen(Uid(2), 6, true), seen(Uid(3), 7, true)];
+    let [work, other] = &both;
+    for (in_round_1, expected) in [
+        (std::slice::from_ref(work), vec![Uid(2)]),
+        (&both[..], vec![Uid(2), Uid(3)]),
+        (std::slice::from_ref(other), vec![Uid(2), Uid(3)]),
+    ] {
+        let mut validator = validator(0);
+        passes(&mut validator, 0, &both, &[hotkey(Uid(3))]);
+        passes(&mut validator, 1, in_round_1, &[]);
+        let view_2 = with(&both, view(2, 126));
+        for seen in &both {
+            check(&mut validator, &view_2, seen, true);
+        }
+        let pledges = validator.look(view_2, 135);
+        assert_eq!(pledges, [pledging(held_at(2), &expected)]);
+    }
 }
 
 #[test]

@@ -6,11 +6,8 @@
 use alloc::vec::Vec;
 use cairn_primitives::{Hotkey, Round, Uid};
 
-use super::{
-    gain::{is_clear, is_enough},
-    mean, Estimate, Evidence, Outcome,
-};
-use crate::exam::DECISIVE;
+use super::{gain::is_clear, mean, Estimate, Evidence, Outcome};
+use crate::{exam::DECISIVE, limits::EXAM_LEAST};
 
 /// A gain that is not clear of zero is at least one part in so many of the usual one.
 pub const UNCLEAR_PARTS: u16 = 8;
@@ -27,12 +24,14 @@ struct Tried {
     share: f64,
 }
 
-/// Whose contributions to `round` helped too little, of all that were measured on enough windows. `included` are those
-/// of which the round's next parameters were made.
+/// Whose contributions to `round` helped too little, of all that were measured on enough windows that nobody had to
+/// train on. Of its own a maker has as few as it likes: they follow from the steps that it declares. `included` are
+/// those of which the round's next parameters were made.
 ///
 /// They are held against the *usual* gain: the highest that half of what was included reached. If that is not clear of
 /// zero nobody is named. Whoever gained clearly is named only below a 64th of it, so that others cannot have it named
-/// by gaining more; whoever did not is named below an 8th. Of fewer declared steps only so much less is asked.
+/// by gaining more; whoever did not is named below an 8th. Of fewer declared steps the square of their share is asked:
+/// in a warm-up half of the steps go a quarter as far.
 pub fn fruitless(round: Round, included: &[Uid], evidence: &[Evidence]) -> Vec<Hotkey> {
     let of_round = evidence.iter().filter(|one| one.round == round);
     let tried: Vec<Tried> = of_round.filter_map(tried).collect();
@@ -44,7 +43,7 @@ pub fn fruitless(round: Round, included: &[Uid], evidence: &[Evidence]) -> Vec<H
             true => GAIN_PARTS,
             false => UNCLEAR_PARTS,
         };
-        one.gain.mean * f64::from(parts) >= usual * one.share
+        one.gain.mean * f64::from(parts) >= usual * one.share * one.share
     };
     let named = tried.iter().filter(|one| !helped(one));
     named.map(|one| one.hotkey).collect()
@@ -54,14 +53,14 @@ fn tried(one: &Evidence) -> Option<Tried> {
     let Outcome::Measured {
         steps,
         of,
-        assigned,
         unassigned,
         ..
     } = &one.outcome
     else {
         return None;
     };
-    let gain = mean(unassigned).filter(|_| is_enough(assigned, unassigned))?;
+    let least = usize::try_from(EXAM_LEAST).unwrap_or(usize::MAX);
+    let gain = mean(unassigned).filter(|_| unassigned.len() >= least)?;
     let whole = f64::from((*of).max(1));
     Some(Tried {
         uid: one.uid,
@@ -133,8 +132,43 @@ mod tests {
     fn of_fewer_steps_less_is_asked() {
         let work = [1, 2, 3, 4].map(|uid| measured(uid, 0.1, 0.2, 8));
         let with = |steps| named(&[&work[..], &[measured(5, 0.005, 0.2, steps)]].concat());
-        assert_eq!(with(8), [key(5)]);
-        assert_eq!(with(3), []);
+        assert_eq!([with(8), with(6)], [[key(5)], [key(5)]]);
+        assert_eq!(with(5), []);
+    }
+
+    #[test]
+    fn who_came_late_in_a_warm_up_is_not_named() {
+        // Its rate grows from step to step, and so does what they gain.
+        let after = |steps: u16| f32::from(steps) / 512.0 * f32::from(steps + 1) / 513.0;
+        let late = |(uid, steps): (u16, u16)| {
+            let mut one = measured(uid, after(steps), after(steps), u32::from(steps));
+            if let Outcome::Measured { of, .. } = &mut one.outcome {
+                *of = 512;
+            }
+            one
+        };
+        let all = [(1, 512), (2, 512), (3, 400), (4, 1), (5, 3), (6, 80)].map(late);
+        assert_eq!(named(&all), []);
+    }
+
+    #[test]
+    fn who_declares_so_few_steps_that_it_has_few_windows_is_named_all_the_same() {
+        let work = [1, 2, 3, 4].map(|uid| measured(uid, 0.1, 0.2, 8));
+        let with = |own: usize, free: usize| {
+            let mut harm = measured(5, -0.1, 0.2, 1);
+            if let Outcome::Measured {
+                assigned,
+                unassigned,
+                ..
+            } = &mut harm.outcome
+            {
+                assigned.truncate(own);
+                unassigned.truncate(free);
+            }
+            named(&[&work[..], &[harm]].concat())
+        };
+        assert_eq!([with(0, 32), with(4, 16)], [[key(5)], [key(5)]]);
+        assert_eq!(with(4, 15), [], "too little was measured");
     }
 
     #[test]

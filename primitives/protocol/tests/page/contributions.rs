@@ -200,6 +200,24 @@ fn before_pay(page: &Section) {
     let errors = page.number("and no more than ", " standard errors above zero.") as f64;
     assert!(is_refused(9.0, (unclear / 2.0, 0.99 * errors), 8));
     assert!(!is_refused(9.0, (unclear / 2.0, 1.01 * errors), 8));
-    page.says("Of who declared fewer inner steps only so much less is asked.");
-    assert!(!is_refused(9.0, (unclear / 2.0, 1.0), 3) && is_refused(9.0, (unclear / 2.0, 1.0), 5));
+    page.says("Of who declared only a part of the inner steps the square of that part is asked.");
+    assert!(!is_refused(9.0, (unclear / 2.0, 1.0), 5) && is_refused(9.0, (unclear / 2.0, 1.0), 6));
+    let least = page.number("on fewer than ", " such windows, does not object.") as usize;
+    assert!(!is_refused_on(least - 1) && is_refused_on(least));
+}
+
+/// Whether harm is refused that was measured on so many windows that nobody had to train on, and on none of its own.
+fn is_refused_on(windows: usize) -> bool {
+    let mut found: Vec<Evidence> = (1..5).map(|uid| measured(uid, (1.0, 9.0), 8)).collect();
+    let included: Vec<Uid> = found.iter().map(|one| one.uid).collect();
+    if let Outcome::Measured {
+        assigned,
+        unassigned,
+        ..
+    } = &mut found[3].outcome
+    {
+        *assigned = Vec::new();
+        *unassigned = vec![-1.0; windows];
+    }
+    !fruitless(4, &included, &found).is_empty()
 }
