@@ -209,8 +209,8 @@ async fn borne_out<C: Chain>(
     Timetable::new(now.saturating_add(1), &info.config.phases)
 }
 
-/// Whether training of the round that one node has is over by what another one says at block `at`. Where round 0 has not
-/// begun it has no times yet.
+/// Whether training of the round that one node has is over by what another one says at block `at`. Where round 0 has
+/// not begun it has no times yet.
 fn is_over(info: &RunInfo, said: &RunInfo, at: BlockNumber) -> bool {
     let (ours, theirs) = (info.round.round, said.round.round);
     let is_past = Timetable(said.round.times).next_phase(at) != Phase::Train;
