@@ -108,7 +108,7 @@ async fn what_the_store_does_not_take_is_published_as_soon_as_it_does_and_then_c
                 tokio::task::yield_now().await;
             }
         };
-        let waited = tokio::time::timeout(PATIENCE, tried).await;
+        let waited = tokio::time::timeout(HANGS, tried).await;
         waited.unwrap_or_else(|_| panic!("it is not tried for the {tries}th time"));
         let state = network.chain.state();
         assert_eq!(state.contributions_of(0).len(), 0, "nobody can fetch it");
