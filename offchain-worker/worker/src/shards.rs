@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cairn_data::{DataSet, Manifest, TextTokenizer, MAX_MANIFEST_BYTES};
 use cairn_gradient::model_root;
 use cairn_primitives::{InitialParameters, Layout, RunConfig, H256};
-use cairn_store::{fetch, paths, Blob, FetchError, Patience, Store};
+use cairn_store::{paths, Store};
 
 use crate::{error::Failure, prepare::check_window, unseen};
 
@@ -140,34 +140,36 @@ pub async fn load(store: &Store, manifest: &Manifest) -> Result<DataSet, Failure
 }
 
 /// The same from the store that a run names. Where a worker's own store is a directory and another one, what is not in
-/// it yet is fetched into it first: so a start that was cut off goes on where it was, and the next one fetches nothing.
+/// it yet is put there, shard by shard: so a start that was cut off goes on where it was, and the next one fetches
+/// nothing.
 pub async fn load_into(
     own: &Store,
     named: &Store,
     manifest: &Manifest,
 ) -> Result<DataSet, Failure> {
-    let Some(directory) = own.directory().filter(|_| own.url() != named.url()) else {
+    if own.directory().is_none() || own.url() == named.url() {
         return load(named, manifest).await;
-    };
-    for shard in manifest.shards() {
-        let (root, length) = (shard.root.0, manifest.file_length(shard));
-        let is_there = own.holds_blob(paths::DATA, &root, length).await;
-        if is_there.unwrap_or(false) {
-            continue;
-        }
-        let blob = Blob::new(paths::DATA, root, length);
-        let (sources, into) = ([named.source()], directory.join(&blob.path));
-        match fetch(&blob, &sources, &into, Patience::default()).await {
-            Ok(_) => {}
-            // Who else has this directory fetches it.
-            Err(FetchError::Busy { .. }) => return load(named, manifest).await,
-            Err(error) => {
-                let remedy = "start again: what came stays, and is not fetched again";
-                return Err(Failure::new(error.to_string(), remedy));
-            }
-        }
     }
-    load(own, manifest).await
+    let mut files: HashMap<H256, Bytes> = HashMap::new();
+    for shard in manifest.shards() {
+        let length = manifest.file_length(shard);
+        let bytes = kept(own, named, shard.root, length).await?;
+        files.insert(shard.root, bytes);
+    }
+    Ok(DataSet::new(manifest, |root| files.get(&root))?)
+}
+
+/// A shard from the own store; if it is not there, or damaged, from the other one, and then it is kept.
+async fn kept(own: &Store, named: &Store, root: H256, length: u64) -> Result<Bytes, Failure> {
+    if let Ok(bytes) = own.get_blob(paths::DATA, &root.0, length).await {
+        return Ok(bytes);
+    }
+    let bytes = named.get_blob(paths::DATA, &root.0, length).await?;
+    // Without it the next start fetches it again.
+    if let Err(error) = own.put_blob(paths::DATA, bytes.clone()).await {
+        tracing::warn!("the run's text is not kept: {error}");
+    }
+    Ok(bytes)
 }
 
 /// The root of the store's manifest, if there is exactly one data set. The same data set with relays in its manifest is
@@ -256,6 +258,9 @@ pub async fn verified_parameters(config: &RunConfig, store: &Store) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use cairn_data::cut;
+    use cairn_store::SMALL;
+
     use super::*;
     use crate::roles::testing::config_and_store;
 
@@ -294,5 +299,35 @@ mod tests {
         let error = name_relays(&mut config, wrong, &store, true).await;
         assert!(error.unwrap_err().to_string().contains("relay 1"));
         assert_eq!(config.data.manifest_root, without);
+    }
+
+    /// A store may have a shard without any hashes beside it, however long it is: `cairn data prepare` puts none there.
+    #[tokio::test]
+    async fn a_long_shard_is_kept_in_the_own_store_and_mended_there() {
+        let (named, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let named = Store::create_in(named.path()).unwrap();
+        let own = Store::create_in(own.path()).unwrap();
+        let tokens: Vec<u32> = (0..200_000).map(|at| at % 100).collect();
+        let mut manifest = Manifest::new("long", 100, H256::zero());
+        for shard in cut(&tokens, 100) {
+            let (info, bytes) = shard.unwrap();
+            assert!(bytes.len() as u64 > SMALL);
+            manifest.train.push(info);
+            named.put_blob(paths::DATA, bytes.into()).await.unwrap();
+        }
+        let shard = &manifest.train[0];
+        let (root, length) = (shard.root.0, manifest.file_length(shard));
+        for _ in 0..2 {
+            let data = load_into(&own, &named, &manifest).await.unwrap();
+            assert_eq!(data.train_tokens(), 200_000);
+            own.get_blob(paths::DATA, &root, length).await.unwrap();
+            let damaged = Bytes::from(vec![7; length as usize]);
+            let path = paths::blob(paths::DATA, &root);
+            own.put(&path, damaged).await.unwrap();
+        }
+        load_into(&own, &named, &manifest).await.unwrap();
+        // Nobody is asked for what is there.
+        let nobody = Store::open("http://127.0.0.1:1/nobody").unwrap();
+        load_into(&own, &nobody, &manifest).await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cairn_chain::{ChainError, Client, Patience, Settings, BEHIND};
+use cairn_chain::{Block, ChainError, Client, Patience, Settings, BEHIND};
 use cairn_primitives::H256;
 use futures::StreamExt;
 
@@ -36,6 +36,18 @@ async fn the_next_node_is_asked_when_one_is_down() {
     assert_eq!(client.url(), one.url());
 }
 
+/// What a node answers that is asked beside another one, and so is not waited for: a busy machine may take longer.
+async fn in_the_end(beside: &Client) -> Result<Block, ChainError> {
+    let mut answer = beside.best().await;
+    for _ in 0..20 {
+        match &answer {
+            Err(error) if error.is_transient() => answer = beside.best().await,
+            _ => break,
+        }
+    }
+    answer
+}
+
 #[tokio::test]
 async fn the_others_are_all_but_the_one_that_is_asked() {
     let (mut one, other, client) = of_two(settings()).await;
@@ -46,7 +58,7 @@ async fn the_others_are_all_but_the_one_that_is_asked() {
     assert_eq!(urls(), [other.url()]);
     other.produce();
     let beside = client.others().next().unwrap();
-    assert_eq!(beside.best().await.unwrap().number, 1);
+    assert_eq!(in_the_end(beside).await.unwrap().number, 1);
     assert_eq!(client.best().await.unwrap().number, 0);
     assert_eq!(beside.others().count(), 0);
     beside.pass_over();
@@ -58,7 +70,7 @@ async fn the_others_are_all_but_the_one_that_is_asked() {
     assert!(gone.best().await.unwrap_err().is_transient());
     // Of another chain it is not asked.
     one.restart_on_another_chain().await;
-    let error = gone.best().await.unwrap_err();
+    let error = in_the_end(gone).await.unwrap_err();
     assert!(matches!(error, ChainError::WrongChain { .. }), "{error}");
 }
 

@@ -496,10 +496,12 @@ impl<C: Chain, R: Role> Driver<C, R> {
             model_root: held.root,
             block: self.desk.heads.finalized.number,
         });
-        if checkpoint::is_due(held.round) {
+        let is_due = checkpoint::is_due(held.round);
+        if is_due {
             self.prune();
         }
-        if self.desk.run.config.audits.rate > 0 {
+        // A run before this one may have audited.
+        if is_due || self.desk.run.config.audits.rate > 0 {
             self.prune_audits();
         }
         self.role.holds(held);

@@ -209,10 +209,12 @@ async fn borne_out<C: Chain>(
     Timetable::new(now.saturating_add(1), &info.config.phases)
 }
 
-/// Whether training of the round that one node has is over by what another one says at block `at`.
+/// Whether training of the round that one node has is over by what another one says at block `at`. Where round 0 has
+/// not begun it has no times yet.
 fn is_over(info: &RunInfo, said: &RunInfo, at: BlockNumber) -> bool {
     let (ours, theirs) = (info.round.round, said.round.round);
-    let has_ended = Timetable(said.round.times).next_phase(at) != Phase::Train;
+    let is_past = Timetable(said.round.times).next_phase(at) != Phase::Train;
+    let has_ended = has_begun(said) && is_past;
     let is_it = info.started_at == said.started_at;
     is_it && (theirs > ours || (theirs == ours && has_ended))
 }
@@ -340,7 +342,12 @@ mod tests {
         let earlier = chain.block_hash(best.number - 1).await;
         let earlier = earlier.expect("it answers").expect("a block");
         let before = Chain::run(&chain, earlier, NETUID).await;
-        assert!(!has_begun(&before.expect("it answers").expect("a run")));
+        let before = before.expect("it answers").expect("a run");
+        assert!(!has_begun(&before));
+        assert!(!is_over(&info, &before, best.number - 1), "nor elsewhere");
+        let last = info.round.times.reveal - 1;
+        assert!(!is_over(&info, &info, last - 1));
+        assert!(is_over(&info, &info, last));
         let longest = Timetable::new(best.number, &PHASES);
         let earlier = Block {
             hash: earlier,

@@ -1,8 +1,9 @@
 //! Runs that stop, are replaced, or were never there.
 
 use cairn_primitives::Phase;
+use tokio::time::timeout;
 
-use super::network::committed;
+use super::network::{committed, HANGS};
 use crate::roles::{
     state::kept,
     testing::{Network, NETUID},
@@ -109,13 +110,16 @@ async fn who_is_idle_writes_down_why() {
         .await;
     // Bob writes what he knows when he looks at the chain. If he did not know it yet, he looks with the next block.
     let bob = network.state_dir("Bob");
-    let status = loop {
-        match Status::read(&bob) {
-            Some(status) if status.idle.is_some() => break status,
-            Some(status) if status.block >= network.chain.head().number => network.chain.tick(),
-            _ => tokio::task::yield_now().await,
+    let says_so = async {
+        loop {
+            match Status::read(&bob) {
+                Some(status) if status.idle.is_some() => break status,
+                Some(status) if status.block >= network.chain.head().number => network.chain.tick(),
+                _ => tokio::task::yield_now().await,
+            }
         }
     };
+    let status = timeout(HANGS, says_so).await.expect("he says why");
     let why = status.idle.expect("a reason");
     assert!(why.contains("has no uid in subnet 1"), "{why}");
     let alice = Status::read(&network.state_dir("Alice")).expect("written");
