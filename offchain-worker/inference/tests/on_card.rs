@@ -2,7 +2,7 @@
 
 use cairn_inference::{Finish, Generation, InferenceError, Model, Order, Sampling, Sequence, Step};
 use cairn_primitives::{Layout, ModelShape};
-use cairn_trainer::cuda::{compile::SOURCES, libraries::Library};
+use cairn_trainer::cuda::{compile::SOURCES, libraries::Library, CudaReader};
 use cuda_on_cpu::Fake;
 
 /// How far a card's logits may be from the CPU's, and from its own where tokens were cut otherwise, relatively.
@@ -216,4 +216,16 @@ fn what_does_not_suit_is_refused_and_a_failure_changes_no_sequence() {
     }
     let after = card.feed(&mut of_card, &[5]).unwrap();
     assert_near(after, &want, "after a failure");
+}
+
+/// Kernels would read angles behind those that there are.
+#[test]
+#[should_panic(expected = "longer than the model's context")]
+fn a_text_has_no_more_room_than_the_model_has_positions() {
+    driver();
+    let shape = shape(true);
+    let reader = CudaReader::new(&shape, &parameters(&shape), 0).unwrap();
+    let context = shape.context as usize;
+    assert!(reader.text(context).is_ok());
+    let _ = reader.text(context + 1);
 }

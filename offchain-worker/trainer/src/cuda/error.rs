@@ -5,6 +5,9 @@ use cudarc::{
     driver::{sys::CUresult, DriverError},
 };
 
+/// What the driver calls too little memory.
+const NO_MEMORY: &str = "CUDA_ERROR_OUT_OF_MEMORY";
+
 /// Why the card cannot be used, or could not go on.
 ///
 /// Parameters and optimizer state that the caller gave are as they were: the card works on copies, and a caller's
@@ -200,6 +203,8 @@ impl CudaError {
     fn is_for_memory(&self) -> bool {
         match self {
             CudaError::OutOfMemory { .. } => true,
+            // A context, a stream and kernels take some, too, and nobody says how much.
+            CudaError::Driver { error, .. } => error == NO_MEMORY,
             CudaError::OnCard { error, .. } => error.is_for_memory(),
             _ => false,
         }

@@ -157,8 +157,14 @@ impl CudaReader {
     /// # Errors
     ///
     /// [`CudaError::OutOfMemory`] if the card has not enough.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than the model's context.
     pub fn text(&self, room: usize) -> Result<CudaText, CudaError> {
         let head = self.model.width / self.model.queries;
+        let context = self.rows.cosines.len() / (head / 2);
+        assert!(room <= context, "a text longer than the model's context");
         let numbers = room * self.model.keys * head;
         let of_layer = |_: &Layer| -> Result<Pair, CudaError> {
             let what = "a text's keys and values";

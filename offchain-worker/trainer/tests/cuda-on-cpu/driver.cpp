@@ -214,7 +214,10 @@ API int cuDeviceGetAttribute(int* value, int attribute, int) {
         default: return *value = 0, 0;
     }
 }
-API int cuDevicePrimaryCtxRetain(void** context, int device) { return *context = (void*)(16ull * (device + 1)), 0; }
+API int cuDevicePrimaryCtxRetain(void** context, int device) {
+    if (wanted.memory == 0) return 2;  // a context takes some, too
+    return *context = (void*)(16ull * (device + 1)), 0;
+}
 API int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
 API int cuCtxGetCurrent(void** context) { return *context = current, 0; }
 API int cuCtxSetCurrent(void* context) { return current = context, 0; }

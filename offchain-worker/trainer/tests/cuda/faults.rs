@@ -187,6 +187,10 @@ fn a_card_that_stays_lost_asks_for_another_process() {
     fake.memory(1 << 20);
     let error = step().unwrap();
     assert!(matches!(error, CudaError::OutOfMemory { .. }), "{error}");
+    // Where there is not even enough for a context, the driver says so, too.
+    fake.memory(0);
+    let error = step().unwrap();
+    assert!(matches!(error, CudaError::Driver { .. }), "{error}");
     fake.memory(8 << 30);
     assert!(step().is_none());
     assert_ne!(params, start);

@@ -101,7 +101,10 @@ impl Serve {
         let every = Duration::from_secs(self.refresh.into());
         let model = self.model;
         let follower = match model.follows() && !every.is_zero() {
-            true => Some(Follower::new(Newest { model, on }, models)),
+            true => {
+                let on = on.settled(&served.device);
+                Some(Follower::new(Newest { model, on }, models))
+            }
             false => None,
         };
         let follower = follower.map(|follower| tokio::spawn(follower.follow(every)));

@@ -5,7 +5,7 @@ use std::{fmt, path::Path};
 use cairn_data::TextTokenizer;
 use cairn_engine::Device;
 use cairn_gradient::model_root;
-use cairn_inference::{files, InferenceError, Model};
+use cairn_inference::{files, InferenceError, Model, CPU};
 use cairn_primitives::{BlockNumber, ModelRoot, ModelShape, Netuid, Round};
 use cairn_trainer::hugging_face;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,18 @@ impl Computing {
             device: Device::Cpu,
             threads,
         }
+    }
+
+    /// What computes with a model's successors, if `device` is [what computes](Model::device) with it: what was found
+    /// for the first is for all. A server does not become slow because a card has no room for two models at once.
+    #[must_use]
+    pub fn settled(self, device: &str) -> Computing {
+        let device = match (self.device, device) {
+            (Device::Auto, CPU) => Device::Cpu,
+            (Device::Auto, _) => Device::Cuda(0),
+            (named, _) => named,
+        };
+        Computing { device, ..self }
     }
 
     /// Makes a model ready.
@@ -147,4 +159,26 @@ fn origin(directory: &Path, found: ModelRoot) -> Result<Origin, Failure> {
         return Err(Failure::new(what, "export the model again"));
     }
     Ok(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_for_the_first_model_is_for_all() {
+        let after = |device: Device, found: &str| {
+            let on = Computing {
+                device,
+                ..Computing::cpu(3)
+            };
+            let Computing { device, threads } = on.settled(found);
+            assert_eq!(threads, 3);
+            device
+        };
+        assert_eq!(after(Device::Auto, CPU), Device::Cpu);
+        assert_eq!(after(Device::Auto, "a card"), Device::Cuda(0));
+        assert_eq!(after(Device::Cuda(1), "a card"), Device::Cuda(1));
+        assert_eq!(after(Device::Cpu, CPU), Device::Cpu);
+    }
 }

@@ -1,7 +1,7 @@
 //! Serving what is audited of this miner's work.
 
 use bytes::Bytes;
-use cairn_engine::{audit, Engine, State};
+use cairn_engine::{audit, Engine, EngineError, State};
 use cairn_primitives::{Round, Served, H256};
 use cairn_round::{
     audit::{Demand, Shown},
@@ -36,20 +36,28 @@ pub(super) fn begin<C: Chain>(
     jobs.spawn(async move {
         let _timer = desk.time(Stage::Serve);
         let round = demand.round;
-        let served = match serve(&desk, demand, opener).await {
-            Ok(served) => served,
-            Err(error) if error.is_transient() => {
-                tracing::warn!("round {round} · its audit is not served yet: {error}");
-                None
-            }
-            Err(RoleError::Engine(error)) => {
-                tracing::error!("round {round} · its audit cannot be served: {error}");
-                None
-            }
-            Err(error) => return Err(error),
-        };
+        let served = without_failures(round, serve(&desk, demand, opener).await)?;
         Ok(Ended::Own(Outcome::Served(round, served)))
     });
+}
+
+/// What is served; nothing where that failed and the miner goes on all the same. It does not where only another process
+/// can use the device: that one finds on disk what it has to serve.
+fn without_failures(
+    round: Round,
+    served: Result<Option<Served>, RoleError>,
+) -> Result<Option<Served>, RoleError> {
+    match served {
+        Err(error) if error.is_transient() => {
+            tracing::warn!("round {round} · its audit is not served yet: {error}");
+            Ok(None)
+        }
+        Err(RoleError::Engine(error)) if !matches!(error, EngineError::Broken(_)) => {
+            tracing::error!("round {round} · its audit cannot be served: {error}");
+            Ok(None)
+        }
+        served => served,
+    }
 }
 
 async fn serve<C: Chain>(
@@ -144,4 +152,25 @@ async fn put<C: Chain>(desk: &Desk<C>, round: Round, blob: Bytes) -> Result<Serv
     });
     saved.await??;
     Ok(served)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_needs_another_process_ends_a_miner() {
+        let after = |error: EngineError| without_failures(7, Err(RoleError::Engine(error)));
+        for error in [
+            EngineError::DeviceLost("lost".into()),
+            EngineError::Foreign("of another run".into()),
+        ] {
+            assert!(matches!(after(error), Ok(None)));
+        }
+        let ended = after(EngineError::Broken("started again".into()));
+        assert!(matches!(
+            ended,
+            Err(RoleError::Engine(EngineError::Broken(_)))
+        ));
+    }
 }
