@@ -3,8 +3,9 @@
 //!
 //! `rpc.discover` answers what methods of ours there are, in OpenRPC; docs/openrpc.json is that.
 //!
-//! Every method of ours takes an optional block hash last; without one the best block answers. Parameters are a list,
-//! or an object by name. Amounts are strings of pebble (10⁻⁹ CRN). Errors have these codes:
+//! Every method of ours takes an optional block hash last; without one the best block answers. Only a subscription takes
+//! none: it follows the best block. Parameters are a list, or an object by name. Amounts are strings of pebble
+//! (10⁻⁹ CRN). Errors have these codes:
 //!
 //! | code | means |
 //! |---|---|
@@ -18,6 +19,7 @@ mod audits;
 mod document;
 mod emissions;
 mod endpoints;
+mod following;
 mod method;
 mod parameters;
 mod schema;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use cairn_primitives::{Netuid, Uid};
 use cairn_runtime::{opaque::Block, AccountId, Hash};
+use following::Following;
 use jsonrpsee_substrate::{types::ErrorObjectOwned, RpcModule};
 use method::Method;
 use sc_consensus_babe::BabeWorkerHandle;
@@ -90,6 +93,7 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
     module.merge(System::new(client.clone(), pool).into_rpc())?;
     module.merge(TransactionPayment::new(client.clone()).into_rpc())?;
     module.merge(Babe::new(client.clone(), babe_worker, keystore, select_chain).into_rpc())?;
+    let best = following::best(&client, &executor);
     module.merge(
         GrandpaRpc::new(
             executor,
@@ -100,10 +104,11 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
         )
         .into_rpc(),
     )?;
-    let mut ours = RpcModule::new(client);
+    let mut ours = RpcModule::new(client.clone());
     for method in methods() {
         method.register(&mut ours)?;
     }
+    Following::new(best, following::runtime(client)).register(&mut ours)?;
     let document = document::document();
     ours.register_method("rpc.discover", move |_, _, _| {
         Ok::<_, ErrorObjectOwned>(document.clone())

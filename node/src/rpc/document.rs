@@ -1,10 +1,13 @@
 //! What methods of ours there are, in [OpenRPC](https://spec.open-rpc.org): for people and for programs.
 
+use scale_info::MetaType;
 use serde_json::{json, Map, Value};
 
 use super::{
+    following,
     method::Method,
     methods,
+    parameters::Declared,
     schema::{self, Named},
 };
 
@@ -28,9 +31,10 @@ const ERRORS: [(i32, &str, &str); 5] = [
 /// The document.
 pub fn document() -> Value {
     let mut named = Named::new();
-    let mut all = methods();
-    all.sort_by_key(|method| method.name);
-    let methods: Vec<Value> = all.iter().map(|method| of(method, &mut named)).collect();
+    let all = methods();
+    let mut methods: Vec<Value> = all.iter().map(|method| of(method, &mut named)).collect();
+    methods.extend(subscription(&mut named));
+    methods.sort_by(|one, other| one["name"].as_str().cmp(&other["name"].as_str()));
     let errors: Map<String, Value> = ERRORS
         .iter()
         .map(|(code, name, message)| {
@@ -54,7 +58,47 @@ pub fn document() -> Value {
 }
 
 fn of(method: &Method, named: &mut Named) -> Value {
-    let parameters = method.parameters.iter().map(|parameter| {
+    json!({
+        "name": method.name,
+        "summary": method.about,
+        "paramStructure": "either",
+        "params": parameters(method.parameters),
+        "result": { "name": "answer", "schema": schema::of_type(&method.answer, named) },
+        "errors": errors(),
+    })
+}
+
+/// The methods of a subscription. OpenRPC knows none, so what is told is under a name that it leaves to others.
+fn subscription(named: &mut Named) -> [Value; 2] {
+    let told = schema::of_type(&MetaType::new::<following::RunAt>(), named);
+    let id = json!({ "type": "string" });
+    let begin = json!({
+        "name": following::SUBSCRIBE,
+        "summary": "Tells a subnet's run over a WebSocket: at once, and then as of each best block that changes it.",
+        "paramStructure": "either",
+        "params": parameters(following::PARAMETERS),
+        "result": { "name": "subscription", "schema": id },
+        "errors": errors(),
+        "x-notification": { "name": following::TELLS, "schema": told },
+    });
+    let end = json!({
+        "name": following::UNSUBSCRIBE,
+        "summary": "Ends a subscription; false if there is none of this name on this connection.",
+        "paramStructure": "by-position",
+        "params": [{
+            "name": "subscription",
+            "description": "what subscribing answered",
+            "required": true,
+            "schema": id,
+        }],
+        "result": { "name": "answer", "schema": { "type": "boolean" } },
+        "errors": [],
+    });
+    [begin, end]
+}
+
+fn parameters(all: &[Declared]) -> Vec<Value> {
+    let parameters = all.iter().map(|parameter| {
         let mut schema = (parameter.schema)();
         if !parameter.is_required {
             schema = json!({ "anyOf": [schema, { "type": "null" }] });
@@ -66,21 +110,20 @@ fn of(method: &Method, named: &mut Named) -> Value {
             "schema": schema,
         })
     });
+    parameters.collect()
+}
+
+fn errors() -> Vec<Value> {
     let errors = ERRORS
         .iter()
         .map(|(_, name, _)| json!({ "$ref": format!("#/components/errors/{name}") }));
-    json!({
-        "name": method.name,
-        "summary": method.about,
-        "paramStructure": "either",
-        "params": parameters.collect::<Vec<_>>(),
-        "result": { "name": "answer", "schema": schema::of_type(&method.answer, named) },
-        "errors": errors.collect::<Vec<_>>(),
-    })
+    errors.collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use codec::Decode;
+
     use super::*;
 
     /// Set to write the page anew.
@@ -196,24 +239,31 @@ mod tests {
     fn answers_are_as_the_document_says() {
         let document = document();
         let named = &document["components"]["schemas"];
-        for method in methods() {
-            let listed = document["methods"].as_array().expect("a list");
-            let listed = listed
-                .iter()
-                .find(|one| one["name"] == method.name)
-                .expect("it is there");
-            let schema = &listed["result"]["schema"];
+        let listed = |name: &str| {
+            let all = document["methods"].as_array().expect("a list");
+            let found = all.iter().find(|one| one["name"] == name);
+            found.expect("it is there")
+        };
+        let fits = |name: &str, schema: &Value, sample: fn(&mut &[u8]) -> Option<Value>| {
             let mut seen = 0;
             for seed in 0..4_000 {
-                let Some(value) = (method.sample)(&mut bytes(seed).as_slice()) else {
+                let Some(value) = sample(&mut bytes(seed).as_slice()) else {
                     continue;
                 };
                 seen += usize::from(!value.is_null() && value != json!([]));
-                let found = fault(schema, &value, named);
-                assert_eq!(found, None, "{}", method.name);
+                assert_eq!(fault(schema, &value, named), None, "{name}");
             }
-            assert!(seen > 20, "{}: only {seen} answers", method.name);
+            assert!(seen > 20, "{name}: only {seen} answers");
+        };
+        for method in methods() {
+            let schema = &listed(method.name)["result"]["schema"];
+            fits(method.name, schema, method.sample);
         }
+        let told = &listed(following::SUBSCRIBE)["x-notification"]["schema"];
+        fits(following::TELLS, told, |bytes| {
+            let run = following::RunAt::decode(bytes).ok()?;
+            serde_json::to_value(run).ok()
+        });
         // And what is not so is found.
         let schema = &document["components"]["schemas"]["Issuance"];
         assert!(fault(schema, &json!({ "issued": 7 }), named).is_some());
