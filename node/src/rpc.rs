@@ -3,8 +3,8 @@
 //!
 //! `rpc.discover` answers what methods of ours there are, in OpenRPC; docs/openrpc.json is that.
 //!
-//! Every method of ours takes an optional block hash last; without one the best block answers. Only a subscription takes
-//! none: it follows the best block. Parameters are a list, or an object by name. Amounts are strings of pebble
+//! Every method of ours takes an optional block hash last; without one the best block answers. Only a subscription
+//! takes none: it follows the best block. Parameters are a list, or an object by name. Amounts are strings of pebble
 //! (10⁻⁹ CRN). Errors have these codes:
 //!
 //! | code | means |

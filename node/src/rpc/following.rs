@@ -1,8 +1,8 @@
 //! A subscription: a subnet's run, told when it changes.
 //!
-//! One task follows the best block, for all who subscribe. Each of them keeps what it told last and waits for its reader
-//! alone: who reads slowly is told the newest, and never what lay between. The runtime is asked once about a subnet
-//! and a block, however many follow it.
+//! One task follows the best block, for all who subscribe. Each of them keeps what it told last and waits for its
+//! reader alone: who reads slowly is told the newest, and never what lay between. The runtime is asked once about a
+//! subnet and a block, however many follow it.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -3,3 +3,4 @@
 mod chain_new;
 mod rpc;
 mod running;
+mod socket;

@@ -73,17 +73,50 @@ fn what_is_served_is_documented_and_the_other_way_round() {
         .collect();
     assert_eq!(served, documented);
     assert!(served.len() > 20, "only {} were found", served.len());
+    let mut socket = node.socket();
+    let mut over_sockets = 0;
     for method in methods {
-        takes_what_is_documented(&node, method);
+        // Ending a subscription is the library's, which says only whether there was one.
+        let ends = method["paramStructure"] == "by-position";
+        let subscribes = method["x-notification"].is_object();
+        if ends || subscribes {
+            over_sockets += 1;
+            let refused = node.post(&request(text(&method["name"]), json!([1])));
+            assert_eq!(refused["error"]["code"], -32603, "{refused}");
+        }
+        match ends {
+            true => {
+                let answer = socket.post(&request(text(&method["name"]), json!(["none"])));
+                assert_eq!(answer["result"], false, "{answer}");
+            }
+            false if subscribes => {
+                takes_what_is_documented(&mut |request| socket.post(request), method);
+            }
+            false => takes_what_is_documented(&mut |request| node.post(request), method),
+        }
     }
+    assert_eq!(over_sockets, 2);
+}
+
+#[test]
+fn a_subscription_to_what_is_no_subnet_is_refused_as_a_call_is() {
+    let node = dev(&[]);
+    let mut socket = node.socket();
+    for (netuid, code) in [(json!(9), 2), (json!("nine"), -32602)] {
+        let refused = socket.post(&request("training_subscribeRun", json!([netuid])));
+        assert_eq!(refused["error"]["code"], code, "{refused}");
+    }
+    // And the connection goes on.
+    let answer = socket.post(&request("system_chainType", json!([])));
+    assert_eq!(answer["result"], "Development", "{answer}");
 }
 
 /// A method names its parameters itself, and those that it cannot do without.
-fn takes_what_is_documented(node: &Running, method: &Value) {
+fn takes_what_is_documented(post: &mut dyn FnMut(&Value) -> Value, method: &Value) {
     let name = method["name"].as_str().expect("a name");
     let parameters = list(&method["params"]);
-    let told = |params: Value| {
-        let answer = node.post(&request(name, params));
+    let mut told = |params: Value| {
+        let answer = post(&request(name, params));
         answer["error"]["message"]
             .as_str()
             .unwrap_or_default()

@@ -10,8 +10,10 @@ use std::{
 
 use serde_json::{json, Value};
 
+use crate::socket::Socket;
+
 /// After this time a node hangs, on however busy a machine.
-const HANGS: Duration = Duration::from_secs(600);
+pub const HANGS: Duration = Duration::from_secs(600);
 
 /// The node with these arguments.
 pub fn node(arguments: &[&str]) -> Command {
@@ -80,6 +82,11 @@ impl Running {
     pub fn post(&self, body: &Value) -> Value {
         let (_, body) = self.send(&body.to_string());
         serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// A WebSocket to it.
+    pub fn socket(&self) -> Socket {
+        Socket::open(&self.rpc)
     }
 
     /// The status line and the body of the answer to whatever is sent.
