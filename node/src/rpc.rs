@@ -93,7 +93,7 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
     module.merge(System::new(client.clone(), pool).into_rpc())?;
     module.merge(TransactionPayment::new(client.clone()).into_rpc())?;
     module.merge(Babe::new(client.clone(), babe_worker, keystore, select_chain).into_rpc())?;
-    let best = following::best(&client, &executor);
+    let news = following::news(&client, &executor);
     module.merge(
         GrandpaRpc::new(
             executor,
@@ -108,7 +108,7 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
     for method in methods() {
         method.register(&mut ours)?;
     }
-    Following::new(best, following::runtime(client)).register(&mut ours)?;
+    Following::new(news, client).register(&mut ours)?;
     let document = document::document();
     ours.register_method("rpc.discover", move |_, _, _| {
         Ok::<_, ErrorObjectOwned>(document.clone())

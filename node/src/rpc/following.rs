@@ -22,7 +22,6 @@ use scale_info::TypeInfo;
 use serde::Serialize;
 use sp_api::ProvideRuntimeApi;
 use sp_blockchain::HeaderBackend;
-use sp_runtime::traits::Header;
 use tokio::sync::{watch, Mutex};
 
 use super::{
@@ -41,10 +40,6 @@ pub const TELLS: &str = "training_runChanged";
 /// What subscribing takes.
 pub const PARAMETERS: &[Declared] = &[NETUID];
 
-type Run = Option<RunInfo<AccountId>>;
-/// Asks for the run of a subnet as of a block; an error if there is no such subnet.
-type Ask = dyn Fn(Netuid, Hash) -> RpcResult<Run> + Send + Sync;
-
 /// A subnet's run as of a block: what is told.
 #[derive(Debug, Decode, TypeInfo, Serialize)]
 pub struct RunAt {
@@ -56,11 +51,16 @@ pub struct RunAt {
     pub run: Option<RunInfo<AccountId>>,
 }
 
-/// The best block.
-#[derive(Clone, Copy, Debug)]
-pub struct Head {
-    number: BlockNumber,
-    hash: Hash,
+/// Who is asked.
+pub trait Chain: Send + Sync {
+    /// Number and hash of the best block.
+    fn best(&self) -> (BlockNumber, Hash);
+
+    /// The run of a subnet as of a block.
+    ///
+    /// # Errors
+    /// There is no such subnet, or the runtime could not be asked.
+    fn run(&self, netuid: Netuid, at: Hash) -> RpcResult<Option<RunInfo<AccountId>>>;
 }
 
 /// Answers as of one block.
@@ -71,62 +71,53 @@ struct Asked {
 
 /// Tells subscribers.
 pub struct Following {
-    head: watch::Receiver<Head>,
-    ask: Box<Ask>,
+    news: watch::Receiver<()>,
+    chain: Arc<dyn Chain>,
     asked: Mutex<Asked>,
 }
 
-/// Follows the best block until the node ends.
-pub fn best(client: &Client, executor: &sc_rpc::SubscriptionTaskExecutor) -> watch::Receiver<Head> {
-    // Before the best block is asked for, so that none is missed.
-    let mut imported = client.import_notification_stream();
-    let info = client.info();
-    let (tell, head) = watch::channel(Head {
-        number: info.best_number,
-        hash: info.best_hash,
-    });
-    sc_rpc::utils::spawn_subscription_task(executor, async move {
-        while let Some(block) = imported.next().await {
-            if block.is_new_best {
-                tell.send_replace(Head {
-                    number: *block.header.number(),
-                    hash: block.hash,
-                });
-            }
-        }
-    });
-    head
-}
+impl Chain for Client {
+    fn best(&self) -> (BlockNumber, Hash) {
+        let info = self.info();
+        (info.best_number, info.best_hash)
+    }
 
-/// Asks the runtime.
-pub fn runtime(client: Arc<Client>) -> impl Fn(Netuid, Hash) -> RpcResult<Run> + Send + Sync {
-    move |netuid, at| {
-        let api = client.runtime_api();
+    fn run(&self, netuid: Netuid, at: Hash) -> RpcResult<Option<RunInfo<AccountId>>> {
+        let api = self.runtime_api();
         let run = TrainingApi::<_, AccountId>::run(&*api, at, netuid).map_err(unavailable)?;
         if run.is_none() {
             let subnet = SubnetsApi::<_, AccountId>::subnet(&*api, at, netuid);
-            subnet
-                .map_err(unavailable)?
-                .ok_or_else(|| no_subnet(netuid))?;
+            if subnet.map_err(unavailable)?.is_none() {
+                return Err(no_subnet(netuid));
+            }
         }
         Ok(run)
     }
 }
 
+/// Says that there is another best block, until the node ends.
+pub fn news(client: &Client, executor: &sc_rpc::SubscriptionTaskExecutor) -> watch::Receiver<()> {
+    let mut imported = client.import_notification_stream();
+    let (tell, news) = watch::channel(());
+    sc_rpc::utils::spawn_subscription_task(executor, async move {
+        while let Some(block) = imported.next().await {
+            if block.is_new_best {
+                tell.send_replace(());
+            }
+        }
+    });
+    news
+}
+
 impl Following {
-    /// Tells what `ask` answers of each best block.
-    pub fn new(
-        head: watch::Receiver<Head>,
-        ask: impl Fn(Netuid, Hash) -> RpcResult<Run> + Send + Sync + 'static,
-    ) -> Following {
-        let at = head.borrow().hash;
+    /// Tells what this chain answers, whenever there is news.
+    pub fn new(news: watch::Receiver<()>, chain: Arc<dyn Chain>) -> Following {
+        let (_, at) = chain.best();
+        let runs = BTreeMap::new();
         Following {
-            head,
-            ask: Box::new(ask),
-            asked: Mutex::new(Asked {
-                at,
-                runs: BTreeMap::new(),
-            }),
+            news,
+            chain,
+            asked: Mutex::new(Asked { at, runs }),
         }
     }
 
@@ -158,8 +149,8 @@ impl Following {
         params: Params<'static>,
         pending: PendingSubscriptionSink,
     ) -> SubscriptionCloseResponse {
-        let mut head = self.head.clone();
-        let (netuid, mut told) = match self.first(&params, &mut head).await {
+        let mut news = self.news.clone();
+        let (netuid, mut told) = match self.first(&params, &mut news).await {
             Ok(first) => first,
             Err(error) => {
                 pending.reject(error).await;
@@ -173,7 +164,7 @@ impl Following {
             if !tell(&sink, &told).await {
                 return SubscriptionCloseResponse::None;
             }
-            told = match self.next(netuid, &told, &mut head, &sink).await {
+            told = match self.next(netuid, &told, &mut news, &sink).await {
                 Some(Ok(changed)) => changed,
                 Some(Err(error)) => return ended(&error),
                 None => return SubscriptionCloseResponse::None,
@@ -185,10 +176,10 @@ impl Following {
     async fn first(
         &self,
         params: &Params<'static>,
-        head: &mut watch::Receiver<Head>,
+        news: &mut watch::Receiver<()>,
     ) -> RpcResult<(Netuid, Arc<RunAt>)> {
         let netuid = Parameters::new(params, PARAMETERS)?.required()?;
-        Ok((netuid, self.now(netuid, head).await?))
+        Ok((netuid, self.now(netuid, news).await?))
     }
 
     /// What is to be told next; `None` when the reader has gone, or the node ends.
@@ -196,36 +187,36 @@ impl Following {
         &self,
         netuid: Netuid,
         told: &RunAt,
-        head: &mut watch::Receiver<Head>,
+        news: &mut watch::Receiver<()>,
         sink: &SubscriptionSink,
     ) -> Option<RpcResult<Arc<RunAt>>> {
         loop {
             tokio::select! {
                 () = sink.closed() => return None,
-                changed = head.changed() => changed.ok()?,
+                changed = news.changed() => changed.ok()?,
             }
-            match self.now(netuid, head).await {
+            match self.now(netuid, news).await {
                 Ok(now) if now.run == told.run => {}
                 other => return Some(other),
             }
         }
     }
 
-    /// The run as of the best block, which has been seen then.
-    async fn now(&self, netuid: Netuid, head: &mut watch::Receiver<Head>) -> RpcResult<Arc<RunAt>> {
+    /// The run as of the best block, which is no news then.
+    async fn now(&self, netuid: Netuid, news: &mut watch::Receiver<()>) -> RpcResult<Arc<RunAt>> {
         let mut asked = self.asked.lock().await;
         // Only now: whoever waited for the others asks about the same block as they.
-        let Head { number, hash } = *head.borrow_and_update();
+        // And a block that comes meanwhile stays news.
+        news.mark_unchanged();
+        let (number, hash) = self.chain.best();
         if asked.at != hash {
-            *asked = Asked {
-                at: hash,
-                runs: BTreeMap::new(),
-            };
+            asked.at = hash;
+            asked.runs.clear();
         }
         if let Some(known) = asked.runs.get(&netuid) {
             return Ok(known.clone());
         }
-        let run = (self.ask)(netuid, hash)?;
+        let run = self.chain.run(netuid, hash)?;
         let now = Arc::new(RunAt { number, hash, run });
         asked.runs.insert(netuid, now.clone());
         Ok(now)
@@ -257,16 +248,21 @@ mod tests {
 
     use super::*;
 
-    /// A node in small: its best block, its methods, and how often its runtime was asked.
-    struct Node {
-        best: watch::Sender<Head>,
-        module: RpcModule<()>,
-        asked: Arc<AtomicU32>,
+    /// Subnet 1 has another run with each third block, subnet 2 has none and is gone from block 6 on.
+    struct Fake {
+        best: AtomicU32,
+        asked: AtomicU32,
     }
 
-    fn head(number: u32) -> Head {
-        let hash = Hash::from_low_u64_be(number.into());
-        Head { number, hash }
+    /// A node in small.
+    struct Node {
+        chain: Arc<Fake>,
+        tell: watch::Sender<()>,
+        module: RpcModule<()>,
+    }
+
+    fn hash(number: u32) -> Hash {
+        Hash::from_low_u64_be(number.into())
     }
 
     /// Told apart by when it was started.
@@ -276,27 +272,38 @@ mod tests {
         run
     }
 
+    impl Chain for Fake {
+        fn best(&self) -> (BlockNumber, Hash) {
+            let number = self.best.load(Ordering::SeqCst);
+            (number, hash(number))
+        }
+
+        fn run(&self, netuid: Netuid, at: Hash) -> RpcResult<Option<RunInfo<AccountId>>> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let number = u32::try_from(at.to_low_u64_be()).expect("short");
+            match netuid {
+                Netuid(1) => Ok(Some(run(number / 3))),
+                Netuid(2) if number < 6 => Ok(None),
+                _ => Err(no_subnet(netuid)),
+            }
+        }
+    }
+
     impl Node {
-        /// At block 3. Subnet 1 has another run with each third block, subnet 2 has none and is gone from block 6 on.
+        /// At block 3.
         fn new() -> Node {
-            let (best, seen) = watch::channel(head(3));
-            let asked = Arc::new(AtomicU32::new(0));
-            let count = asked.clone();
-            let following = Following::new(seen, move |netuid, at| {
-                count.fetch_add(1, Ordering::SeqCst);
-                let number = u32::try_from(at.to_low_u64_be()).expect("short");
-                match netuid {
-                    Netuid(1) => Ok(Some(run(number / 3))),
-                    Netuid(2) if number < 6 => Ok(None),
-                    _ => Err(no_subnet(netuid)),
-                }
+            let (tell, news) = watch::channel(());
+            let chain = Arc::new(Fake {
+                best: AtomicU32::new(3),
+                asked: AtomicU32::new(0),
             });
             let mut module = RpcModule::new(());
+            let following = Following::new(news, chain.clone());
             following.register(&mut module).expect("no other is there");
             Node {
-                best,
+                chain,
+                tell,
                 module,
-                asked,
             }
         }
 
@@ -311,11 +318,16 @@ mod tests {
         }
 
         fn is_best(&self, number: u32) {
-            self.best.send_replace(head(number));
+            self.chain.best.store(number, Ordering::SeqCst);
+            self.tell.send_replace(());
+        }
+
+        fn times_asked(&self) -> u32 {
+            self.chain.asked.load(Ordering::SeqCst)
         }
 
         async fn asked(&self, times: u32) {
-            until(|| self.asked.load(Ordering::SeqCst) == times).await;
+            until(|| self.times_asked() == times).await;
         }
     }
 
@@ -342,7 +354,7 @@ mod tests {
     async fn next_run(told: &mut Receiver<String>) -> (Value, Value) {
         let told = next(told).await["result"].clone();
         let number = u32::try_from(told["number"].as_u64().expect("a number")).expect("short");
-        assert_eq!(told["hash"], json!(head(number).hash));
+        assert_eq!(told["hash"], json!(hash(number)));
         (told["number"].clone(), told["run"]["started_at"].clone())
     }
 
@@ -374,7 +386,7 @@ mod tests {
             let expected = (json!(expected.0), json!(expected.1));
             assert_eq!(next_run(&mut told).await, expected);
         }
-        assert_eq!(node.asked.load(Ordering::SeqCst), 3);
+        assert_eq!(node.times_asked(), 3);
     }
 
     #[tokio::test]
@@ -389,10 +401,10 @@ mod tests {
             assert_eq!(next_run(told).await.0, json!(3));
             assert_eq!(next_run(told).await.0, json!(6));
         }
-        assert_eq!(node.asked.load(Ordering::SeqCst), 2);
-        assert_eq!(node.best.receiver_count(), 21);
+        assert_eq!(node.times_asked(), 2);
+        assert_eq!(node.tell.receiver_count(), 21);
         drop(all);
-        until(|| node.best.receiver_count() == 1).await;
+        until(|| node.tell.receiver_count() == 1).await;
     }
 
     #[tokio::test]
