@@ -333,15 +333,15 @@ impl Cell {
             rounds => settings.push(format!("{rounds} rounds late")),
         }
         if self.eager != 0.0 {
-            settings.push(format!("eager, {} of its own", self.eager));
+            settings.push(format!("eager {}", self.eager));
         }
         if self.repeated != 0.0 {
-            settings.push(format!("{} of the last step repeated", self.repeated));
+            settings.push(format!("repeated {}", self.repeated));
         }
         match self.met {
             Met::Ignored => {}
-            Met::Less(share) => settings.push(format!("less {share} of the step before")),
-            Met::Deducted => settings.push("the step before deducted".into()),
+            Met::Less(share) => settings.push(format!("less {share}")),
+            Met::Deducted => settings.push("deducted".into()),
         }
         settings
     }
