@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs a command with this checkout at /mnt and what cargo builds at /mnt/target, for that command alone. cargo hashes
-# the place of a crate that is not below the workspace into the names of its symbols, and the runtime's WASM is built in
-# a workspace of its own: the same code in two directories would be two programs. Here it always lies in the same one.
+# Runs a command with this checkout at /mnt and what cargo builds at /mnt/target, for that command alone. The runtime's
+# WASM is built in a workspace of its own, and the place of crates outside of it may be in what is built: here that is
+# always the same. Whether it has to be was not tried.
 #
 #   scripts/in-place.sh COMMAND...
 #

@@ -1,8 +1,12 @@
 //! A model that reads token by token, beside the trainer that reads all at once.
 
+mod common;
+
 use cairn_inference::{scores, Finish, Generation, InferenceError, Model, Order, Sampling, Step};
-use cairn_primitives::{Layout, ModelShape};
+use cairn_primitives::ModelShape;
 use cairn_trainer::Trainer;
+
+use common::{numbers, parameters};
 
 /// Grouped queries, more than 256 positions, and no size that is a multiple of a vector's.
 fn odd(tied_embeddings: bool) -> ModelShape {
@@ -19,30 +23,8 @@ fn odd(tied_embeddings: bool) -> ModelShape {
     }
 }
 
-/// Numbers in −1..1 from a linear congruential generator.
-fn numbers(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    std::iter::repeat_with(next).take(n).collect()
-}
-
-/// Parameters large enough that every part of the model has an effect.
-fn parameters(shape: &ModelShape) -> Vec<f32> {
-    let layout = Layout::of(shape);
-    let mut parameters = numbers(layout.parameters(), 5);
-    for (tensor, range) in layout.ranges() {
-        let vector = tensor.shape.len() == 1;
-        for x in &mut parameters[range] {
-            *x = if vector { 1.0 + 0.5 * *x } else { 0.3 * *x };
-        }
-    }
-    parameters
-}
+/// The spread of matrices.
+const SPREAD: f32 = 0.3;
 
 fn text(tokens: usize, shape: &ModelShape) -> Vec<u32> {
     let token = |x: f32| ((x + 1.0) / 2.0 * shape.vocabulary as f32) as u32;
@@ -84,7 +66,7 @@ fn run(model: &Model, order: Order) -> (Vec<u32>, Finish) {
 fn logits_have_the_bits_of_the_whole_forward_pass() {
     for tied in [true, false] {
         let shape = odd(tied);
-        let (params, tokens) = (parameters(&shape), text(600, &shape));
+        let (params, tokens) = (parameters(&shape, SPREAD), text(600, &shape));
         let whole = Trainer::new(&shape, 2)
             .unwrap()
             .logits(&params, &tokens)
@@ -120,7 +102,7 @@ fn logits_have_the_bits_of_the_whole_forward_pass() {
 #[test]
 fn greedy_text_is_the_same_without_keys_and_values_kept() {
     let shape = odd(true);
-    let params = parameters(&shape);
+    let params = parameters(&shape, SPREAD);
     let model = Model::new(&shape, &params, 2).unwrap();
     let (chosen, finish) = run(&model, order(text(20, &shape), 40));
     assert_eq!(finish, Finish::Length);
@@ -142,7 +124,7 @@ fn greedy_text_is_the_same_without_keys_and_values_kept() {
 #[test]
 fn a_text_ends_where_it_should() {
     let shape = odd(true);
-    let model = Model::new(&shape, &parameters(&shape), 1).unwrap();
+    let model = Model::new(&shape, &parameters(&shape, SPREAD), 1).unwrap();
     let (free, _) = run(&model, order(text(20, &shape), 8));
     let place = free.iter().position(|token| *token == free[5]).unwrap();
     let ending = Order {
@@ -164,7 +146,7 @@ fn a_text_ends_where_it_should() {
 #[test]
 fn a_seed_repeats_a_text_and_another_makes_another() {
     let shape = odd(false);
-    let model = Model::new(&shape, &parameters(&shape), 2).unwrap();
+    let model = Model::new(&shape, &parameters(&shape, SPREAD), 2).unwrap();
     let text = |seed| {
         let sampling = Sampling {
             temperature: 1.0,
@@ -185,7 +167,7 @@ fn a_seed_repeats_a_text_and_another_makes_another() {
 #[test]
 fn scores_of_given_tokens_are_the_trainers_losses() {
     let shape = odd(true);
-    let params = parameters(&shape);
+    let params = parameters(&shape, SPREAD);
     let model = Model::new(&shape, &params, 2).unwrap();
     let tokens = text(300, &shape);
     let scored = Order {
@@ -226,7 +208,7 @@ fn scores_of_given_tokens_are_the_trainers_losses() {
 #[test]
 fn what_does_not_fit_is_refused_and_changes_nothing() {
     let shape = odd(true);
-    let params = parameters(&shape);
+    let params = parameters(&shape, SPREAD);
     let model = Model::new(&shape, &params, 1).unwrap();
     let mut sequence = model.sequence(4).unwrap();
     let before = bits(model.feed(&mut sequence, &[1, 2]).unwrap());
@@ -273,7 +255,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 #[test]
 fn what_is_no_model_is_refused() {
     let shape = odd(true);
-    let params = parameters(&shape);
+    let params = parameters(&shape, SPREAD);
     let short = Model::new(&shape, &params[1..], 1);
     assert!(matches!(short, Err(InferenceError::Length { .. })));
     assert!(matches!(
@@ -297,7 +279,7 @@ fn what_is_no_model_is_refused() {
         Err(InferenceError::NotFinite)
     ));
     // A sequence of another model is not read on.
-    let other = Model::new(&odd(false), &parameters(&odd(false)), 1).unwrap();
+    let other = Model::new(&odd(false), &parameters(&odd(false), SPREAD), 1).unwrap();
     let mut sequence = other.sequence(4).unwrap();
     let model = Model::new(&shape, &params, 1).unwrap();
     assert!(matches!(

@@ -1,12 +1,19 @@
 //! A model on a card, beside the same on the CPU. The card is that of `cuda-on-cpu`, which runs the kernels on the CPU.
 
+mod common;
+
 use cairn_inference::{Finish, Generation, InferenceError, Model, Order, Sampling, Sequence, Step};
-use cairn_primitives::{Layout, ModelShape};
+use cairn_primitives::ModelShape;
 use cairn_trainer::cuda::{compile::SOURCES, libraries::Library, CudaReader};
 use cuda_on_cpu::Fake;
 
+use common::{numbers, parameters};
+
 /// How far a card's logits may be from the CPU's, and from its own where tokens were cut otherwise, relatively.
 const NEAR: f64 = 0.06;
+
+/// The spread of matrices.
+const SPREAD: f32 = 0.2;
 
 fn driver() -> &'static Fake {
     let sources = SOURCES.iter();
@@ -32,31 +39,6 @@ fn shape(tied_embeddings: bool) -> ModelShape {
     }
 }
 
-/// Numbers in −1..1 from a linear congruential generator.
-fn numbers(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    std::iter::repeat_with(next).take(n).collect()
-}
-
-/// Parameters large enough that every part of the model has an effect.
-fn parameters(shape: &ModelShape) -> Vec<f32> {
-    let layout = Layout::of(shape);
-    let mut parameters = numbers(layout.parameters(), 5);
-    for (tensor, range) in layout.ranges() {
-        let vector = tensor.shape.len() == 1;
-        for x in &mut parameters[range] {
-            *x = if vector { 1.0 + 0.5 * *x } else { 0.2 * *x };
-        }
-    }
-    parameters
-}
-
 fn text(tokens: usize, seed: u64, shape: &ModelShape) -> Vec<u32> {
     let token = |x: f32| ((x + 1.0) / 2.0 * shape.vocabulary as f32) as u32;
     let tokens = numbers(tokens, seed).into_iter().map(token);
@@ -69,7 +51,7 @@ fn text(tokens: usize, seed: u64, shape: &ModelShape) -> Vec<u32> {
 fn both(tied: bool) -> (Model, Model) {
     driver();
     let shape = shape(tied);
-    let params = parameters(&shape);
+    let params = parameters(&shape, SPREAD);
     let card = Model::on_card(&shape, &params, 0).unwrap();
     (card, Model::new(&shape, &params, 1).unwrap())
 }
@@ -183,7 +165,7 @@ fn is_of_another(model: &Model, sequence: &mut Sequence) -> bool {
 #[test]
 fn what_does_not_suit_is_refused_and_a_failure_changes_no_sequence() {
     let (card, cpu) = both(true);
-    let (shape, params) = (card.shape().clone(), parameters(card.shape()));
+    let (shape, params) = (card.shape().clone(), parameters(card.shape(), SPREAD));
     assert_eq!(cpu.device(), "cpu");
     assert_ne!(card.device(), "cpu");
     assert_eq!(card.bytes(), 6 * params.len());
@@ -224,7 +206,7 @@ fn what_does_not_suit_is_refused_and_a_failure_changes_no_sequence() {
 fn a_text_has_no_more_room_than_the_model_has_positions() {
     driver();
     let shape = shape(true);
-    let reader = CudaReader::new(&shape, &parameters(&shape), 0).unwrap();
+    let reader = CudaReader::new(&shape, &parameters(&shape, SPREAD), 0).unwrap();
     let context = shape.context as usize;
     assert!(reader.text(context).is_ok());
     let _ = reader.text(context + 1);

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    super::{partial::outboard_of, Blob, Fault, FetchError, Patience, Source, GROUP},
+    super::{partial::outboard_of, Blob, Fault, Patience, Source, GROUP},
     content, groups,
     server::{Act, Asked, Manner, Server},
-    several::{get, get_by, HASTY, QUICK},
+    several::{get, get_by, only_fault, HASTY, QUICK},
 };
 use crate::{
     guard::{self, Origin},
@@ -55,19 +55,7 @@ async fn fault(content: &Bytes, manner: Manner) -> Fault {
 async fn fault_by(patience: Patience, content: &Bytes, manner: Manner) -> Fault {
     let (blob, _server, source) = mirror(content, manner).await;
     let directory = tempfile::tempdir().unwrap();
-    match get_by(patience, &blob, &[source], directory.path())
-        .await
-        .map(|(outcome, _)| outcome)
-        .unwrap_err()
-    {
-        FetchError::NoSource { sources, .. } => {
-            let fault = sources[0].fault.clone().unwrap();
-            let text = fault.to_string();
-            assert!(!text.contains('\n') && text.len() < 300, "{text}");
-            fault
-        }
-        error => panic!("{error:?}"),
-    }
+    only_fault(get_by(patience, &blob, &[source], directory.path()).await)
 }
 
 #[tokio::test]

@@ -15,10 +15,10 @@ use tokio::{
 };
 
 use super::{
-    super::{Blob, Fault, FetchError, Patience, GROUP},
+    super::{Blob, Fault, Patience, GROUP},
     content, groups,
     s3::{open, Bucket},
-    several::{get, get_by, HASTY, QUICK},
+    several::{get, get_by, only_fault, HASTY, QUICK},
 };
 use crate::{paths, Store, StoreError};
 
@@ -218,16 +218,7 @@ async fn fault_of(patience: Patience, content: &Bytes, turn: Turn) -> Fault {
     });
     let (_bucket, blob, _proxy, store) = behind(content, habit).await;
     let directory = tempfile::tempdir().unwrap();
-    let got = get_by(patience, &blob, &[store.source()], directory.path()).await;
-    match got.map(|(outcome, _)| outcome).unwrap_err() {
-        FetchError::NoSource { sources, .. } => {
-            let fault = sources[0].fault.clone().unwrap();
-            let text = fault.to_string();
-            assert!(!text.contains('\n') && text.len() < 300, "{text}");
-            fault
-        }
-        error => panic!("{error:?}"),
-    }
+    only_fault(get_by(patience, &blob, &[store.source()], directory.path()).await)
 }
 
 #[tokio::test]

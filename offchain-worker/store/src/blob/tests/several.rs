@@ -34,6 +34,19 @@ pub(super) async fn get(
     get_by(QUICK, blob, sources, directory).await
 }
 
+/// Why the only source was given up, in one short line.
+pub(super) fn only_fault(got: Result<(Outcome, Vec<u8>), FetchError>) -> Fault {
+    match got.map(|(outcome, _)| outcome).unwrap_err() {
+        FetchError::NoSource { sources, .. } => {
+            let fault = sources[0].fault.clone().unwrap();
+            let text = fault.to_string();
+            assert!(!text.contains('\n') && text.len() < 300, "{text}");
+            fault
+        }
+        error => panic!("{error:?}"),
+    }
+}
+
 pub(super) async fn get_by(
     patience: Patience,
     blob: &Blob,
