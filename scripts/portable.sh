@@ -28,13 +28,13 @@ if [ ! -x "$ZIG/bin/cargo-zigbuild" ]; then
     "$ZIG/bin/pip" install -q ziglang==0.17.1 cargo-zigbuild==0.24.1
 fi
 export RUSTFLAGS="--remap-path-prefix=$PWD=/cairn --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-PATH=$ZIG/bin:$PATH cargo zigbuild --locked --release -p cairn-worker --bin cairn \
+PATH=$ZIG/bin:$PATH cargo zigbuild --locked --profile portable -p cairn-worker --bin cairn \
     --target "x86_64-unknown-linux-gnu.$GLIBC"
 
 DEST=$OUT/cairn-portable
 rm -rf "$DEST"
 mkdir -p "$DEST"
-install -m755 "$TARGET/x86_64-unknown-linux-gnu/release/cairn" scripts/gpu-check.sh "$DEST"
+install -m755 "$TARGET/x86_64-unknown-linux-gnu/portable/cairn" scripts/gpu-check.sh "$DEST"
 install -m644 scripts/peers/torch_train.py LICENSE "$DEST"
 strip --strip-unneeded "$DEST/cairn"
 asked=$(objdump -T "$DEST/cairn" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -n 1)
