@@ -19,10 +19,12 @@ die() {
 mkdir -p "$WORK/target"
 WORK=$(realpath "$WORK")
 export CARGO_TARGET_DIR=$WORK/target
+COMMIT=$(git rev-parse HEAD)
 HASHES=()
 for name in one a/second/one; do
     rm -rf "${WORK:?}/$name" "$CARGO_TARGET_DIR/release/wbuild"
     git clone -q --no-hardlinks . "$WORK/$name"
+    git -C "$WORK/$name" checkout -q "$COMMIT"
     "$WORK/$name/scripts/release.sh" --wasm "$WORK/$name.wasm"
     HASHES+=("0x$(b2sum -l 256 "$WORK/$name.wasm" | cut -d ' ' -f 1)")
     echo "$WORK/$name: the runtime's BLAKE2b-256 is ${HASHES[-1]}"
