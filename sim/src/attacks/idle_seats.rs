@@ -12,7 +12,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "A13",
     name: "idle-seats",
-    what: "sixteen bonded seats that never work draw the slots of a data set with room for six",
+    what: "sixteen bonded seats that never work draw the slots of a data set with room for five beside the exam",
     beside: Role::Miner,
     attackers: 16,
     stage,
