@@ -203,7 +203,8 @@ What was not run is not here.
 - **share** is what the attackers earned for each of their GPUs (validators: for as much stake), beside what an
   honest member of the same role earned on average in the same run.
   1.00 is an honest member's share. An outsider counts as one. Where attackers do a miner's work beside their attack
-  (`dawdle`, `rival`, `delete`) it is what they earned beyond 1.00, and **honest** counts them.
+  (`dawdle`, `rival`, `delete`, `alternates`, `alternates-half`) it is what they earned beyond 1.00, for the GPUs that
+  the work takes, and **honest** counts them.
 - **later** is the same of the second half of the rounds. A subnet that begins pays whoever scores first: honest
   validators have nothing to score by until round 0 is measured, and until then the few who score share every pot.
 - **honest** is by how much more was issued for honest miners than in four networks without the attack, in as long a

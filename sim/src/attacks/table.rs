@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Attacks whose miners do a miner's work, and something else beside it.
-const WORKERS: [&str; 3] = ["dawdle", "rival", "delete"];
+const WORKERS: [&str; 5] = ["dawdle", "rival", "delete", "alternates", "alternates-half"];
 
 /// What came of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
