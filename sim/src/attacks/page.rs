@@ -243,6 +243,24 @@ Not here, since a simulator has none of it, and where it is tested:
 - Authorities that censor or equivocate (D16, C5), the runtime's upgrades (E13), metadata (E6): not simulated.
 
 Money that appears or is lost (E11) is no row: the checker `money` looks at the books after each block of every run.
+
+## What is left of some, and why
+
+- `asleep`: without the sleeper the first round has no quorum. It takes its longest, and a subnet has no part in what is
+  issued before its first round is work. So honest miners lose once what is issued for them in those blocks, and the
+  shorter the run, the larger a part of their pay it is. From the second round on the sleeper counts for half as much,
+  and later for nothing. The chain cannot tell who sleeps from who is cut off: were half of the stake enough without
+  the other half, two halves of a split network would both go on.
+- `clones`: who is not proven is audited in each round. A member sends one transaction at a time, and waits for the
+  block that has it; an auditor needs two for each audit, and rounds here have about ten blocks. So no more than three
+  or four audits are decided in a round; the others end undecided, and nothing follows from them. What epochs gave to
+  clones that were not found out yet is withheld, and comes back to the others when they are. Auditors begin with what
+  the chain drew to be first. When they began with the lowest uids, the clones that came last were still there after
+  sixteen rounds.
+- `old-file`: the same, where a miner is proven by its one honest round. An audit that ends undecided leaves it proven,
+  and it is paid for that round. No rule tells such a file by its bytes. What the one before did not send comes first in
+  the next, so that two of them have little in common; and whoever keeps nothing of what it did not send changes a
+  number.
 ";
 
 const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |
