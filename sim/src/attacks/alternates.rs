@@ -1,4 +1,4 @@
-//! A miner works until its work is trusted, and then in two rounds of three.
+//! A miner works until not all of its work is audited any more, and then in two rounds of three.
 
 use cairn_primitives::Round;
 
@@ -42,6 +42,7 @@ const FIRST: Round = 5;
 fn stage(scene: &Scene, name: &'static str, part: Option<u32>) -> Vec<Recruit> {
     let third = part.map_or(0.0, |part| 1.0 / f64::from(part));
     let gpus = (2.0 + third) / 3.0;
+    let gpus = gpus * scene.attackers as f64;
     scene.sharing(Role::Miner, name, gpus, |_| Alternates::new(part))
 }
 
