@@ -60,7 +60,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 50] = [
+pub const ALL: [&Attack; 51] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -80,6 +80,7 @@ pub const ALL: [&Attack; 50] = [
     &no_reveal::ATTACK,
     &noise::ATTACK,
     &idle_seats::ATTACK,
+    &idle_seats::COMMITS,
     &squat::ATTACK,
     &front_run::ATTACK,
     &lying_node::ATTACK,
