@@ -263,7 +263,8 @@ impl Auditing {
     }
 
     /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else, and
-    /// may send something or has to wait; to be asked until there is nothing.
+    /// may send something or has to wait; to be asked until there is nothing. The oldest round comes first, and in a
+    /// round what has the lowest draw, for all auditors alike: what they come to is decided by all of them.
     pub fn next(
         &mut self,
         view: &View,
@@ -277,10 +278,12 @@ impl Auditing {
         };
         self.verdicts.retain(|verdict| is_open(verdict.of()));
         self.replaying = self.replaying.filter(|of| is_open(*of));
-        let found = view
-            .audits
-            .iter()
-            .find_map(|audit| self.duty(audit, (hotkey, free), now));
+        // Who has more to do than there is time for does first what the chain drew to be first. By uid it would be the
+        // same members each time whose work nobody comes to: those that joined last.
+        let mut audits: Vec<&Audit> = view.audits.iter().collect();
+        audits.sort_by_key(|audit| (audit.round, audit.drawn));
+        let mut audits = audits.into_iter();
+        let found = audits.find_map(|audit| self.duty(audit, (hotkey, free), now));
         if let Some(Duty::Audit(audit)) = &found {
             self.replaying = Some((audit.round, audit.uid));
         }

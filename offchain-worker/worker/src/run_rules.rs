@@ -9,6 +9,7 @@ use cairn_primitives::{
     AuditRules, Combination, Matrices, ModelShape, Nano, OuterStep, Phases, RunConfig,
     MAX_AUDITORS, MAX_MEMBERS,
 };
+use cairn_protocol::{assignment, exam};
 
 use crate::error::Failure;
 
@@ -304,11 +305,13 @@ fn data(config: &RunConfig) -> Result<(), Failure> {
         return refuse("max_contributors", config.max_contributors, limit);
     }
     let (there, needed) = (config.data.windows, config.windows_per_miner());
-    if there < needed {
+    if assignment::room(config) == 0 {
+        let free = exam::least_free(needed);
         return Err(Failure::new(
             format!("{there} windows of data are too few"),
             format!(
-                "one miner takes {needed} in a round: prepare more data, or lower steps or sequences"
+                "one miner takes {needed} in a round, and {free} more are for what its work is measured on: prepare \
+                 more data, or lower steps or sequences"
             ),
         ));
     }
@@ -343,7 +346,7 @@ mod tests {
                 manifest_root: H256::zero(),
                 tokenizer_root: H256::zero(),
                 store: Text::default(),
-                windows: 100,
+                windows: 1_000,
             },
             inner: InnerOptimizer {
                 steps: 5,
@@ -505,7 +508,7 @@ mod tests {
                 "[audits] blocks is 3; it must be from 4 to 10",
             ),
             (|c| c.audits.blocks = 11, "no longer than a round"),
-            (|c| c.data.windows = 9, "9 windows of data are too few"),
+            (|c| c.data.windows = 137, "137 windows of data are too few"),
         ];
         for (change, words) in cases {
             let mut config = config();

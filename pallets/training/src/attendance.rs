@@ -4,14 +4,14 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Membership, Slashing, Stakes},
-    ModelRoot, Netuid, Round, Uid,
+    ModelRoot, Netuid, Round, Uid, Verdicts,
 };
 use cairn_protocol::lineage::{penalties, percent_of};
 use frame_support::{defensive, ensure, weights::Weight};
 
 use crate::{
     Absence, AbsencesOf, Ancestor, Attestations, Config, Contributions, Error, Event, Pallet,
-    Rounds, Run, Runs, Snapshot, Statement, Tallies, Turnouts, Validator, WeightInfo,
+    Rounds, Run, Runs, Settlements, Snapshot, Statement, Tallies, Turnouts, Validator, WeightInfo,
 };
 
 /// A validator that did not leave, and the root that it attested.
@@ -65,7 +65,8 @@ impl<T: Config> Pallet<T> {
             .saturating_add(T::WeightInfo::slash_lost_roots(slashed))
     }
 
-    /// Notes who missed a settled round and whose stake leaks, and gives what the validators said.
+    /// Notes who missed a settled round, who was left out of it, and whose stake leaks, and gives what the validators
+    /// said.
     pub(crate) fn note_attendance(
         netuid: Netuid,
         round: Round,
@@ -75,6 +76,9 @@ impl<T: Config> Pallet<T> {
         snapshot: Snapshot<T::AccountId>,
     ) -> Vec<Said<T::AccountId>> {
         let departed = Tallies::<T>::get(netuid, round).departed;
+        let settlement = Settlements::<T>::get(netuid, round);
+        let included = settlement.iter().flat_map(|settled| &settled.included);
+        let included = Verdicts::from_uids(included.map(|one| one.uid));
         let turnout = Turnouts::<T>::get(netuid);
         let known = AbsencesOf::<T>::get(netuid);
         let mut absences = known.clone();
@@ -94,7 +98,10 @@ impl<T: Config> Pallet<T> {
             .filter(|(uid, _)| !departed.contains(*uid))
         {
             let committed = Contributions::<T>::contains_key((netuid, round, *uid));
-            let after = before(*uid).after(committed);
+            let mut after = before(*uid).after(committed);
+            if ancestor.is_final {
+                after = after.included(included.contains(*uid));
+            }
             note(*uid, after.waited(turnout.held_up(*uid), committed));
         }
         let (decided, led) = (

@@ -449,7 +449,7 @@ pub mod pallet {
         /// The audit rate is above 65,536, auditors are not odd or more than 15, or a stage is shorter than 4 blocks or
         /// longer than a round or than 1,800.
         ImpossibleAudits,
-        /// Fewer windows than one miner needs for one round.
+        /// Fewer windows than one miner and the exam need for one round.
         TooLittleData,
         /// The initial model root is zero, which no parameters have.
         ZeroInitialRoot,
@@ -573,6 +573,8 @@ pub mod pallet {
             );
             Self::ensure_hides_scores(netuid)?;
             config.check().map_err(Error::<T>::from)?;
+            let has_room = cairn_protocol::assignment::room(&config) > 0;
+            ensure!(has_room, Error::<T>::TooLittleData);
             ensure!(!config.initial_root.is_zero(), Error::<T>::ZeroInitialRoot);
             Self::open_run(netuid, config);
             Ok(())

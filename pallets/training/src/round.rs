@@ -331,15 +331,10 @@ impl<T: Config> Pallet<T> {
     ) -> Vec<(Uid, T::AccountId)> {
         let absences = AbsencesOf::<T>::get(netuid);
         let shown = |(uid, _): &(Uid, T::AccountId)| {
-            let missed = absences.get(uid).is_some_and(|absence| absence.missed > 0);
-            match (T::Incentives::incentive(netuid, *uid) > 0, missed) {
-                (true, _) => Shown::Earns,
-                (false, false) => Shown::IsThere,
-                (false, true) => Shown::Missed,
-            }
+            let absence = absences.get(uid).copied().unwrap_or_default();
+            Shown::of(T::Incentives::incentive(netuid, *uid) > 0, &absence)
         };
-        let per_miner = config.windows_per_miner();
-        assignment::draw_slots(seed, miners, config.data.windows, per_miner, shown)
+        assignment::draw_slots(seed, miners, assignment::room(config), shown)
     }
 
     /// The seed of a round: of randomness alone, since a hash of the parent block is what its author makes of it.

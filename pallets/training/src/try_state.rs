@@ -3,6 +3,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{key_hash, traits::Membership, Balance, Hotkey, Netuid, Round, Uid};
 use cairn_protocol::{
+    assignment,
     emission::{ATTENDANCE_ROUNDS, HELD_TEMPOS},
     limits::{MISSED_ROUNDS, UNAWAITED_ROUNDS},
     phase::{floor, RoundStage, Timetable},
@@ -42,6 +43,10 @@ impl<T: Config> Pallet<T> {
     fn check_run(netuid: Netuid, run: &Run) -> Checked {
         let config = Configs::<T>::get(netuid).ok_or("a run has no configuration")?;
         ensure!(config.check().is_ok(), "a run's configuration cannot be");
+        ensure!(
+            assignment::room(&config) > 0,
+            "a run's data has no room for a miner"
+        );
         ensure!(
             !Clearing::<T>::contains_key(netuid),
             "a run began before the last was cleared"

@@ -3,7 +3,8 @@
 //! The data set's windows are put in an order that nobody chose: a keyed permutation of `0..windows`. A
 //! round takes the next `miners × windows_per_miner` positions of it; a miner's slot, drawn from the
 //! round's seed, says which of them are its own. So no two miners of a round share a sequence, no sequence
-//! comes twice in a pass over the data, and anyone can recompute who had to train on what.
+//! comes twice in a pass over the data, and anyone can recompute who had to train on what. However many
+//! miners there are, a round leaves so many windows to nobody that what it brings can be measured.
 //!
 //! The permutation is a four-round Feistel network over the smallest even number of bits that covers
 //! `windows`, with `blake2_256` as its round function, walked until it falls inside the range
@@ -14,6 +15,7 @@ use cairn_primitives::{blake2_256, ModelRoot, Netuid, Round, RunConfig, H256};
 use codec::Encode;
 
 use crate::{
+    attendance::Absence,
     exam::{self, Seeds},
     limits::NEWCOMERS_SLOTS,
 };
@@ -117,27 +119,48 @@ pub fn slots<T: Clone>(seed: H256, miners: &[T]) -> Vec<T> {
 pub enum Shown {
     /// It earned something in the last epoch.
     Earns,
-    /// It missed nothing of late.
+    /// What it made for the last round that became final was included, or it has had no part in any.
     IsThere,
-    /// It missed the last round in which it had a part.
+    /// It missed the last round in which it had a part, or nothing of it was included in the last that became final.
     Missed,
+}
+
+impl Shown {
+    /// Of a miner that earned something in the last epoch or not, and missed this.
+    pub fn of(earns: bool, absence: &Absence) -> Shown {
+        match (earns, absence.missed > 0 || absence.left_out) {
+            (true, _) => Shown::Earns,
+            (false, false) => Shown::IsThere,
+            (false, true) => Shown::Missed,
+        }
+    }
+}
+
+/// For how many miners a round has room at most: who would take what the exam needs of the data has no slot.
+pub fn room(config: &RunConfig) -> u64 {
+    room_in(config.data.windows, config.windows_per_miner())
+}
+
+/// The same of so many windows of data, of which each miner trains on `per_miner`.
+pub fn room_in(windows: u64, per_miner: u64) -> u64 {
+    let for_miners = windows.saturating_sub(exam::least_free(per_miner));
+    for_miners.checked_div(per_miner).unwrap_or(0)
 }
 
 /// The miners of a round in the order of their slots.
 ///
-/// No two miners share a window. If the data has not enough for all of them, those have a slot that have shown more,
+/// No two miners share a window. If the data has not [`room`] for all of them, those have a slot that have shown more,
 /// and among equals the lot decides; but one slot in [`NEWCOMERS_SLOTS`], and at least one if there are two, is for
-/// those that earn nothing, if there are any. So seats that never work cannot keep out those that do, nor these
-/// newcomers. What a miner has shown is asked for only where there is not room for all.
+/// those that earn nothing, if there are any. So seats that never work cannot keep out those that do, nor for long
+/// these newcomers: nothing of such a seat is included, so it has a slot before others once. What a miner has shown is
+/// asked for only where there is not room for all.
 pub fn draw_slots<T: Clone>(
     seed: H256,
     miners: &[T],
-    windows: u64,
-    per_miner: u64,
+    room: u64,
     shown: impl Fn(&T) -> Shown,
 ) -> Vec<T> {
     let slots = slots(seed, miners);
-    let room = windows.checked_div(per_miner).unwrap_or(0);
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     if slots.len() <= room {
         return slots;
@@ -394,14 +417,53 @@ mod tests {
     #[test]
     fn who_has_no_room_sits_out() {
         let miners: Vec<u16> = (0..9).collect();
-        let draw = |windows, per_miner| {
-            draw_slots(H256([1; 32]), &miners, windows, per_miner, |_| {
-                Shown::IsThere
-            })
-        };
-        assert_eq!(draw(40, 8), slots(H256([1; 32]), &miners)[..5]);
-        assert_eq!(draw(400, 8).len(), 9);
-        assert!(draw(40, 0).is_empty());
+        let draw = |room| draw_slots(H256([1; 32]), &miners, room, |_| Shown::IsThere);
+        assert_eq!(draw(5), slots(H256([1; 32]), &miners)[..5]);
+        assert_eq!(draw(50).len(), 9);
+        assert!(draw(0).is_empty());
+    }
+
+    #[test]
+    fn there_is_room_for_who_takes_nothing_of_what_the_exam_needs() {
+        let free = exam::least_free(40);
+        assert_eq!([0, free, free + 39].map(|all| room_in(all, 40)), [0; 3]);
+        assert_eq!(room_in(free + 40, 40), 1);
+        assert_eq!(room_in(free + 79, 40), 1);
+        assert_eq!(room_in(free + 80, 40), 2);
+        assert_eq!(room_in(1_000, 0), 0, "who trains on nothing has no slot");
+        assert_eq!(room_in(u64::MAX, u64::MAX), 0);
+    }
+
+    #[test]
+    fn who_was_left_out_shows_as_little_as_who_was_missing_until_it_earns() {
+        let new = Absence::default();
+        assert_eq!(Shown::of(false, &new), Shown::IsThere);
+        let less = [new.after(false), new.included(false)];
+        for absence in less {
+            assert_eq!(Shown::of(false, &absence), Shown::Missed);
+            assert_eq!(Shown::of(true, &absence), Shown::Earns);
+        }
+        let again = new.included(false).included(true);
+        assert_eq!(Shown::of(false, &again), Shown::IsThere);
+    }
+
+    /// Sixteen seats that are never included, in a round that has one slot for newcomers: each has it once.
+    #[test]
+    fn a_crowd_that_is_never_included_keeps_a_newcomer_out_once_a_seat_at_most() {
+        let (honest, miners): (u16, Vec<u16>) = (16, (0..17).collect());
+        let mut left_out = BTreeSet::new();
+        for round in 0u8..17 {
+            let shown = |miner: &u16| match left_out.contains(miner) {
+                true => Shown::Missed,
+                false => Shown::IsThere,
+            };
+            let drawn = draw_slots(H256([round; 32]), &miners, 1, shown);
+            if drawn == [honest] {
+                return;
+            }
+            assert!(left_out.insert(drawn[0]), "twice before the newcomer");
+        }
+        panic!("the newcomer never had a slot");
     }
 
     #[test]
@@ -413,7 +475,7 @@ mod tests {
             _ => Shown::Missed,
         };
         let drawn = |miners: &[u16], room: u64| {
-            let slots = draw_slots(H256([1; 32]), miners, room, 1, shown);
+            let slots = draw_slots(H256([1; 32]), miners, room, shown);
             assert_eq!(slots.len() as u64, room.min(miners.len() as u64));
             let of = |one: Shown| slots.iter().filter(|miner| shown(miner) == one).count();
             [Shown::Earns, Shown::IsThere, Shown::Missed].map(of)
@@ -473,6 +535,32 @@ mod tests {
                 }
                 place = range.advance(per_miner, miners);
             }
+        }
+
+        #[test]
+        fn however_many_seats_there_are_the_exam_has_its_windows(
+            windows in 0u64..1_500, per_step in 1u64..8, steps in 1u64..20, seats in 0u16..60, cursor in 0u64..1_500,
+            seed: [u8; 32], key: [u8; 32],
+        ) {
+            let per_miner = per_step * steps;
+            let all: Vec<u16> = (0..seats).collect();
+            let drawn = draw_slots(H256(seed), &all, room_in(windows, per_miner), |_| Shown::IsThere);
+            let miners = drawn.len() as u64;
+            prop_assume!(miners > 0);
+            let range = DataRange { pass: 0, cursor }.fit(windows, per_miner, miners);
+            let round = RoundData { range, miners };
+            let plan = Plan { key: H256(key), windows, per_step, per_miner, round };
+            let most = plan.most_windows();
+            let used: BTreeSet<u64> = (0..miners)
+                .flat_map(|slot| windows_of(plan.key, windows, range, per_miner, slot))
+                .collect();
+            for salt in [None, Some(H256([1; 32]))] {
+                let sample = plan.sample_unassigned(&exam::seeds(H256(seed), salt), most);
+                let once: BTreeSet<u64> = sample.iter().copied().collect();
+                prop_assert_eq!((sample.len() as u64, once.len() as u64), (most, most));
+                prop_assert!(once.is_disjoint(&used));
+            }
+            prop_assert!(used.len() as u64 + 2 * most <= windows);
         }
 
         #[test]

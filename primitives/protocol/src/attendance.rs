@@ -4,6 +4,9 @@
 //! is not part of the quorum, until it says that it is back. It then has one round to show it. The same goes for a
 //! miner whose work an audit found to be false.
 //!
+//! A miner of which a round that became final includes nothing is expected all the same, but where slots are scarce
+//! others come first ([`crate::assignment`]).
+//!
 //! A member that held a round up is expected all the same, but rounds do not wait for it ([`crate::turnout`]) before it
 //! was in time in 32 of them.
 //!
@@ -27,6 +30,8 @@ pub struct Absence {
     pub halved: u8,
     /// Rounds in which it has to be in time before rounds wait for it again.
     pub unawaited: u8,
+    /// Whether nothing of a miner was included in the last round with a final root in which it had a part.
+    pub left_out: bool,
 }
 
 impl Absence {
@@ -66,6 +71,12 @@ impl Absence {
             (false, false) => self.unawaited,
         };
         Absence { unawaited, ..self }
+    }
+
+    /// After a round with a final root, in which a miner had a part: whether what it made was included.
+    pub fn included(self, is_included: bool) -> Absence {
+        let left_out = !is_included;
+        Absence { left_out, ..self }
     }
 
     /// After an audit has found its work to be false: it is not expected.
@@ -146,6 +157,13 @@ mod tests {
             absence = absence.waited(false, false).waited(false, true);
         }
         assert!(absence.is_awaited() && absence.is_nothing());
+    }
+
+    #[test]
+    fn who_was_left_out_is_expected_and_remembered_until_it_is_included() {
+        let absence = Absence::default().included(false).after(true);
+        assert!(absence.is_expected() && !absence.is_nothing());
+        assert!(absence.included(true).is_nothing());
     }
 
     #[test]

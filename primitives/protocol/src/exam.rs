@@ -67,6 +67,12 @@ pub fn most_windows(per_miner: u64) -> u64 {
     share.clamp(EXAM_PIECE.saturating_mul(2), VALUE_WINDOWS)
 }
 
+/// The fewest windows that a round of such a run leaves to nobody: twice as many as a contribution is measured on. So
+/// there is always an exam, and what a validator draws for itself need not be what all have in common.
+pub fn least_free(per_miner: u64) -> u64 {
+    most_windows(per_miner).saturating_mul(2)
+}
+
 /// Whether gains on assigned and unassigned windows decide what a contribution was worth, so that no further piece need
 /// be measured: it did harm; or it is clear on which kind it did better, and by how much it helped.
 pub fn is_decided(assigned: &[f32], unassigned: &[f32]) -> bool {
@@ -187,6 +193,7 @@ mod tests {
     #[test]
     fn windows_cost_a_part_of_the_training_and_are_bounded() {
         assert_eq!([0, 40, 320, 10_000].map(most_windows), [64, 64, 80, 128]);
+        assert_eq!([0, 40, 320, 10_000].map(least_free), [128, 128, 160, 256]);
     }
 
     #[test]

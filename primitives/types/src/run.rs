@@ -469,7 +469,7 @@ pub enum RunConfigError {
     PhasesTooShort,
     /// No contributors, or more than a subnet can have members.
     ImpossibleContributors,
-    /// Fewer windows than one miner needs for one round.
+    /// Fewer windows than one miner needs for one round; the chain asks for what the exam needs beside that, too.
     TooLittleData,
     /// A name or the address of the store is not printable text.
     UnprintableText,

@@ -2,6 +2,7 @@
 
 mod absurd_run;
 mod aggregate;
+mod alternates;
 mod asleep;
 mod busy_subnets;
 mod clones;
@@ -59,7 +60,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 48] = [
+pub const ALL: [&Attack; 51] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -67,6 +68,8 @@ pub const ALL: [&Attack; 48] = [
     &self_dealing::ATTACK,
     &aggregate::ATTACK,
     &old_file::ATTACK,
+    &alternates::ATTACK,
+    &alternates::HALF,
     &one_in_eight::ATTACK,
     &half_steps::ATTACK,
     &private_data::ATTACK,
@@ -77,6 +80,7 @@ pub const ALL: [&Attack; 48] = [
     &no_reveal::ATTACK,
     &noise::ATTACK,
     &idle_seats::ATTACK,
+    &idle_seats::COMMITS,
     &squat::ATTACK,
     &front_run::ATTACK,
     &lying_node::ATTACK,

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
-use crate::page::{seeds, wrapped};
+use crate::{
+    page::{seeds, wrapped},
+    spread::percent,
+};
 
 /// The page, of these rows, one line for each attack, of all seeds; of those of [`longer`](Bench::longer) networks; and
 /// of what was seen beside them.
@@ -33,6 +36,7 @@ pub fn page(rows: &[Row], longer: &[Row], bench: Bench, report: &Report) -> Stri
         count(Verdict::Partly),
         count(Verdict::Open)
     );
+    page.push_str(&of_audits(rows));
     page.push_str(COLUMNS);
     for line in &lines {
         let _ = writeln!(page, "{}", line.row());
@@ -46,6 +50,21 @@ pub fn page(rows: &[Row], longer: &[Row], bench: Bench, report: &Report) -> Stri
     page.push_str(&of_longer(&lines, longer, bench));
     page.push_str(&report.sections(bench));
     page
+}
+
+/// What audits took of attackers, beside what these had been paid; nothing if they lost none.
+fn of_audits(rows: &[Row]) -> String {
+    let lost: u32 = rows.iter().map(|row| row.lost_audits).sum();
+    if lost == 0 {
+        return String::new();
+    }
+    let most = rows.iter().map(|row| row.audit_gain).fold(0.0, f64::max);
+    let text = format!(
+        "Attackers lost {lost} audits. The most that one of them had been paid by then, for honest work too, was {} of \
+         what these took of its bond.",
+        percent(most)
+    );
+    wrapped("", &text) + "\n"
 }
 
 /// What attacks that harmed the model do to it in more rounds; nothing if none was run so.
@@ -184,7 +203,8 @@ What was not run is not here.
 - **share** is what the attackers earned for each of their GPUs (validators: for as much stake), beside what an
   honest member of the same role earned on average in the same run.
   1.00 is an honest member's share. An outsider counts as one. Where attackers do a miner's work beside their attack
-  (`dawdle`, `rival`, `delete`) it is what they earned beyond 1.00, and **honest** counts them.
+  (`dawdle`, `rival`, `delete`, `alternates`, `alternates-half`) it is what they earned beyond 1.00, for the GPUs that
+  the work takes, and **honest** counts them.
 - **later** is the same of the second half of the rounds. A subnet that begins pays whoever scores first: honest
   validators have nothing to score by until round 0 is measured, and until then the few who score share every pot.
 - **honest** is by how much more was issued for honest miners than in four networks without the attack, in as long a
@@ -203,7 +223,9 @@ s is the standard deviation of those networks from the mean of their seed, poole
 An attack *holds* if it brought at most half a share, cost honest miners at most 5 % of their pay, moved the loss by at
 most 1 % and stalled at most three rounds.
 It is *open* if it brought 0.95 of a share or more, cost them more than half of their pay, moved the loss by more than
-5 %, stalled more than half of the rounds, or took 1 CRN or more that others had. Else it holds *partly*.
+5 %, stalled more than half of the rounds, or took 1 CRN or more that others had.
+It is open, too, if an attacker had been paid as much, by the time that it lost an audit, as the audits that it lost
+took of its bond: each has to cost more than it gained. Else it holds *partly*.
 
 ";
 
@@ -221,6 +243,24 @@ Not here, since a simulator has none of it, and where it is tested:
 - Authorities that censor or equivocate (D16, C5), the runtime's upgrades (E13), metadata (E6): not simulated.
 
 Money that appears or is lost (E11) is no row: the checker `money` looks at the books after each block of every run.
+
+## What is left of some, and why
+
+- `asleep`: without the sleeper the first round has no quorum. It takes its longest, and a subnet has no part in what is
+  issued before its first round is work. So honest miners lose once what is issued for them in those blocks, and the
+  shorter the run, the larger a part of their pay it is. From the second round on the sleeper counts for half as much,
+  and later for nothing. The chain cannot tell who sleeps from who is cut off: were half of the stake enough without
+  the other half, two halves of a split network would both go on.
+- `clones`: who is not proven is audited in each round. A member sends one transaction at a time, and waits for the
+  block that has it; an auditor needs two for each audit, and rounds here have about ten blocks. So no more than three
+  or four audits are decided in a round; the others end undecided, and nothing follows from them. What epochs gave to
+  clones that were not found out yet is withheld, and comes back to the others when they are. Auditors begin with what
+  the chain drew to be first. When they began with the lowest uids, the clones that came last were still there after
+  sixteen rounds.
+- `old-file`: the same, where a miner is proven by its one honest round. An audit that ends undecided leaves it proven,
+  and it is paid for that round. No rule tells such a file by its bytes. What the one before did not send comes first in
+  the next, so that two of them have little in common; and whoever keeps nothing of what it did not send changes a
+  number.
 ";
 
 const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |
@@ -244,6 +284,8 @@ mod tests {
             rounds: 16,
             attacker_lost: 0,
             held_bytes: 7,
+            lost_audits: 2,
+            audit_gain: 0.125,
             attacker_gained: 0,
             told: (seed == 2).then(|| "it rained".into()),
             verdict: Verdict::Partly,
@@ -274,6 +316,8 @@ mod tests {
             words.contains("Seen: it rained. It took 3.00 CRN that others had. A validator held 7")
         );
         assert!(page.contains("0 of 1 attacks hold, 0 hold partly, 1 are open."));
+        assert!(words.contains("Attackers lost 4 audits."));
+        assert!(words.contains("for honest work too, was 12.5 % of what these took of its bond."));
     }
 
     #[test]
@@ -316,6 +360,15 @@ mod tests {
         assert_eq!(verdict(&brought).as_deref(), Some("partly"));
         let stalled = [row(1, 0.0), row(9, 0.0)];
         assert_eq!(verdict(&stalled).as_deref(), Some("open"));
+        let gains = |audit_gain| {
+            let paid = Row {
+                audit_gain,
+                ..row(2, 0.0)
+            };
+            verdict(&[row(1, 0.0), paid])
+        };
+        assert_eq!(gains(0.99).as_deref(), Some("holds"));
+        assert_eq!(gains(1.0).as_deref(), Some("open"));
         let costs = |honest_change| {
             let dear = Row {
                 honest_change,

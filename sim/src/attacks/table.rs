@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Attacks whose miners do a miner's work, and something else beside it.
-const WORKERS: [&str; 3] = ["dawdle", "rival", "delete"];
+const WORKERS: [&str; 5] = ["dawdle", "rival", "delete", "alternates", "alternates-half"];
 
 /// What came of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,7 +25,8 @@ pub enum Verdict {
     /// It brought less than an honest share, cost honest miners at most half of their pay, moved the loss by at most
     /// 5 %, and stopped at most half of the rounds.
     Partly,
-    /// It brought an honest share or more, did more harm than that, or took what others had.
+    /// It brought an honest share or more, did more harm than that, took what others had, or had been paid as much as
+    /// lost audits took.
     Open,
 }
 
@@ -58,6 +59,10 @@ pub struct Row {
     pub attacker_lost: Balance,
     /// The most sealed bytes that an honest validator held at once.
     pub held_bytes: u64,
+    /// Audits that attackers lost.
+    pub lost_audits: u32,
+    /// The most that one of them had been paid by then, for honest work too, as a share of what these took of its bond.
+    pub audit_gain: f64,
     /// What the attackers' coldkeys are richer by, earnings aside, in pebble.
     #[serde(with = "pebble")]
     pub attacker_gained: Balance,
@@ -88,6 +93,10 @@ pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
         rounds: war.rounds.len(),
         attacker_lost: attackers().map(|member| member.lost).sum(),
         held_bytes: war.held_bytes,
+        lost_audits: attackers().map(|member| member.losses.audits).sum(),
+        audit_gain: attackers()
+            .map(|member| member.losses.gain())
+            .fold(0.0, f64::max),
         attacker_gained,
         told: attackers().find_map(|member| member.told.clone()),
         verdict: Verdict::Holds,
@@ -111,7 +120,8 @@ pub(super) fn verdict_of(rows: &[&Row]) -> Verdict {
 impl Row {
     /// What it amounts to, the loss aside.
     fn brought(&self) -> Verdict {
-        if self.attacker_gained >= CRN {
+        // Audits are to cost more than cheating brings.
+        if self.attacker_gained >= CRN || self.audit_gain >= 1.0 {
             return Verdict::Open;
         }
         let paid = match self.honest_change {
@@ -258,6 +268,8 @@ mod tests {
             rounds: 16,
             attacker_lost: 0,
             held_bytes: 0,
+            lost_audits: 0,
+            audit_gain: 0.0,
             attacker_gained: CRN,
             told: None,
             verdict: Verdict::Open,

@@ -12,7 +12,10 @@ use codec::Encode;
 use serde::{ser::SerializeStruct, Serialize, Serializer};
 use sp_runtime::{generic::Preamble, MultiAddress};
 
-use super::World;
+use super::{
+    losses::{self, Loss, Losses},
+    World,
+};
 use crate::{
     chain::{Id, Included, Made},
     checkers::Who,
@@ -154,12 +157,15 @@ struct Pending {
     round: Round,
     /// Bytes of its transactions, by who signed them.
     bytes: Vec<(Who, u64)>,
+    /// Audits that ended in it, by who lost them.
+    lost: Vec<(Who, Loss)>,
 }
 
-/// Bytes of transactions, by round and by who signed them.
+/// Bytes of transactions, by round and by who signed them; and what was lost by audits, by whom.
 #[derive(Debug, Default)]
 pub(super) struct Signed {
     bytes: BTreeMap<(Round, Who), u64>,
+    lost: BTreeMap<Who, Losses>,
     pending: BTreeMap<H256, Pending>,
 }
 
@@ -168,12 +174,20 @@ impl Signed {
         self.bytes.get(&(round, who)).copied().unwrap_or(0)
     }
 
+    /// What a member lost by audits.
+    pub(super) fn losses(&self, who: Who) -> Losses {
+        self.lost.get(&who).copied().unwrap_or_default()
+    }
+
     /// A block is final, and with it those before it.
     fn finalise(&mut self, finalised: Id) {
         let mut at = finalised.hash;
         while let Some(block) = self.pending.remove(&at) {
             for (who, bytes) in block.bytes {
                 *self.bytes.entry((block.round, who)).or_default() += bytes;
+            }
+            for (who, loss) in block.lost {
+                self.lost.entry(who).or_default().add(loss);
             }
             at = block.parent;
         }
@@ -209,7 +223,7 @@ fn signer(extrinsic: &UncheckedExtrinsic) -> Option<&AccountId> {
 }
 
 impl World {
-    /// Notes whose transactions a new block has.
+    /// Notes whose transactions a new block has, and who lost an audit in it.
     pub(super) fn note_bytes(&mut self, made: &Made) {
         let view = self.chain.current(made.id, self.netuid).flatten();
         let round = view.map_or(self.round, |view| view.round.round);
@@ -221,12 +235,22 @@ impl World {
             let who = self.members.iter().position(is_its)?;
             Some((who, one.extrinsic.encoded_size() as u64))
         };
+        let netuid = self.netuid;
+        let lost = self.chain.ask(made.id, || losses::of_block(netuid));
+        let members = &self.members;
+        let by_member = |(hotkey, loss): (AccountId, Loss)| {
+            let mut found = members.iter();
+            let who = found.position(|one| *one.hotkey.account() == hotkey)?;
+            Some((who, loss))
+        };
+        let lost = lost.into_iter().flatten().filter_map(by_member).collect();
         let transactions = self.chain.transactions(made.id).iter();
         let block = Pending {
             number: made.id.number,
             parent: made.parent.hash,
             round,
             bytes: transactions.filter_map(of_member).collect(),
+            lost,
         };
         self.bytes.pending.entry(made.id.hash).or_insert(block);
     }
@@ -265,6 +289,7 @@ mod tests {
             parent: hash(parent),
             round: number / 3,
             bytes: bytes.to_vec(),
+            lost: Vec::new(),
         }
     }
 
@@ -279,6 +304,11 @@ mod tests {
             (5, pending(4, 4, &[(0, 9_000)])),
         ];
         signed.pending = blocks.map(|(name, block)| (hash(name), block)).into();
+        let loss = Loss { taken: 10, paid: 4 };
+        for name in [2, 3] {
+            let block = signed.pending.get_mut(&hash(name)).expect("it is there");
+            block.lost.push((1, loss));
+        }
         let last = Id {
             number: 3,
             hash: hash(4),
@@ -289,6 +319,8 @@ mod tests {
         let expense = |round| expense(round, &[0, 1], MINING, (&signed, &meter)).bytes;
         assert_eq!((expense(0).mean(), expense(0).most()), (58.5, 110.0));
         assert_eq!((expense(1).mean(), expense(1).most()), (0.5, 1.0));
+        let lost = [0, 1].map(|who| signed.losses(who).audits);
+        assert_eq!(lost, [0, 1], "once, and not on the other branch");
         let left: Vec<_> = signed.pending.keys().copied().collect();
         assert_eq!(left, [hash(5)]);
     }

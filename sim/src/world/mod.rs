@@ -2,6 +2,7 @@
 
 mod churn;
 mod expenses;
+mod losses;
 mod partition;
 mod result;
 mod setup;
@@ -31,6 +32,7 @@ use cairn_round::{scoring::Evidence, Event};
 use churn::Pulse;
 use expenses::Signed;
 pub use expenses::{Expense, Expenses, Figure};
+pub use losses::Losses;
 use partition::Partition;
 pub use result::{MemberResult, RoundResult, RunResult};
 
@@ -131,7 +133,7 @@ pub struct World {
     scores: BTreeMap<(Who, EpochIndex), bool>,
     /// The most sealed bytes that an honest validator held at once.
     pub(crate) held_bytes: u64,
-    /// Bytes of transactions that members signed.
+    /// Bytes of transactions that members signed, and audits that they lost.
     bytes: Signed,
     /// What honest validators measured.
     pub(crate) evidence: BTreeMap<Who, Vec<Evidence>>,

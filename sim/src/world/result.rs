@@ -12,7 +12,7 @@ use cairn_runtime::{readers, AccountId, Balances, Emissions, Stake, Subnets};
 use frame_support::traits::fungible::Inspect;
 use serde::Serialize;
 
-use super::{Expenses, World};
+use super::{Expenses, Losses, World};
 use crate::{
     chain::{founding::ENDOWMENT, reads::Part},
     checkers::{tally::Tally, Fault},
@@ -71,6 +71,9 @@ pub struct MemberResult {
     /// What its coldkey is richer by, what it earned aside.
     #[serde(with = "pebble")]
     pub gained: Balance,
+    /// What it lost by audits, as far as blocks are final.
+    #[serde(skip)]
+    pub losses: Losses,
     /// Stake on it when the network was set up, in pebble.
     #[serde(skip)]
     pub staked: Balance,
@@ -310,32 +313,118 @@ impl World {
     fn member_results(&mut self) -> Vec<MemberResult> {
         let standings = self.earnings();
         let halfway = self.halfway.iter().copied().chain(std::iter::repeat(0));
-        let all = self.members.iter().zip(standings).zip(halfway);
-        let result = |((member, standing), halfway): ((&Member, Standing), Balance)| {
-            let coldkey = member.coldkey.account();
-            let sharing = self.members.iter();
-            let sharing = sharing.filter(|other| other.coldkey.account() == coldkey);
-            let sharing = sharing.count().max(1) as u64;
-            let had = ENDOWMENT.saturating_add(standing.together);
-            MemberResult {
-                uid: standing.uid,
-                role: match member.role {
-                    Role::Miner => "miner",
-                    Role::Validator => "validator",
-                    Role::Outsider => "outsider",
-                },
-                attack: member.attack,
-                gpus: member.gpus,
-                earned: standing.earned,
-                earned_late: standing.earned.saturating_sub(halfway),
-                withheld: standing.withheld,
-                lost: had.saturating_sub(standing.wealth) / sharing,
-                gained: standing.wealth.saturating_sub(had) / sharing,
-                staked: member.staked,
-                name: member.name.clone(),
-                told: member.behaviour.tells(),
-            }
-        };
+        let losses = (0..self.members.len()).map(|who| self.bytes.losses(who));
+        let all = self.members.iter().zip(standings).zip(halfway.zip(losses));
+        let result =
+            |((member, standing), (halfway, losses)): ((&Member, Standing), (Balance, Losses))| {
+                let coldkey = member.coldkey.account();
+                let sharing = self.members.iter();
+                let sharing = sharing.filter(|other| other.coldkey.account() == coldkey);
+                let sharing = sharing.count().max(1) as u64;
+                let had = ENDOWMENT.saturating_add(standing.together);
+                MemberResult {
+                    uid: standing.uid,
+                    role: match member.role {
+                        Role::Miner => "miner",
+                        Role::Validator => "validator",
+                        Role::Outsider => "outsider",
+                    },
+                    attack: member.attack,
+                    gpus: member.gpus,
+                    earned: standing.earned,
+                    earned_late: standing.earned.saturating_sub(halfway),
+                    withheld: standing.withheld,
+                    lost: had.saturating_sub(standing.wealth) / sharing,
+                    gained: standing.wealth.saturating_sub(had) / sharing,
+                    losses,
+                    staked: member.staked,
+                    name: member.name.clone(),
+                    told: member.behaviour.tells(),
+                }
+            };
         all.map(result).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(
+        role: &'static str,
+        attack: Option<&'static str>,
+        given: [Balance; 2],
+    ) -> MemberResult {
+        let [earned, withheld] = given;
+        MemberResult {
+            uid: None,
+            role,
+            attack,
+            gpus: 1.0,
+            earned,
+            earned_late: 0,
+            withheld,
+            lost: 0,
+            gained: 0,
+            losses: Losses::default(),
+            staked: 0,
+            name: String::new(),
+            told: None,
+        }
+    }
+
+    fn result(members: Vec<MemberResult>, for_miners: Balance, virtual_seconds: f64) -> RunResult {
+        RunResult {
+            seed: 1,
+            digest: H256::zero(),
+            virtual_seconds,
+            heldout_loss: 0.0,
+            rounds: Vec::new(),
+            members,
+            for_miners,
+            checks: BTreeMap::new(),
+            held_bytes: 0,
+            costs: Expenses::default(),
+            audit_share: 0.0,
+            undone: 0,
+            revealed: 0,
+            unrevealed: 0,
+            faults: Vec::new(),
+            evidence: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    #[test]
+    fn honest_pay_is_the_honest_part_of_all_that_was_issued_for_miners() {
+        let members = || {
+            vec![
+                member("miner", None, [20, 5]),
+                // What is withheld of it counts as paid.
+                member("miner", None, [0, 15]),
+                member("miner", Some("noise"), [50, 10]),
+                // What validators have is no miner's pay.
+                member("validator", None, [9_000, 0]),
+                member("outsider", Some("junk"), [900, 0]),
+            ]
+        };
+        // Of 100 that epochs gave, 40 are the honest miners'; as much again is in the pot. All in ten seconds.
+        let run = result(members(), 200, 10.0);
+        assert_eq!(run.honest_pay(false), 8.0);
+        assert_eq!(run.honest_pay(true), 20.0, "where attackers work, too");
+        assert_eq!(result(members(), 100, 10.0).honest_pay(false), 4.0);
+        assert_eq!(result(members(), 200, 20.0).honest_pay(false), 4.0);
+    }
+
+    #[test]
+    fn where_nothing_was_given_honest_pay_is_nothing() {
+        let nobody = vec![
+            member("miner", None, [0, 0]),
+            member("validator", None, [7, 0]),
+        ];
+        assert_eq!(result(nobody, 200, 10.0).honest_pay(false), 0.0);
+        assert_eq!(result(Vec::new(), 200, 10.0).honest_pay(true), 0.0);
+        let paid = vec![member("miner", None, [7, 0])];
+        assert_eq!(result(paid, 7, 0.0).honest_pay(false), 0.0, "no time");
     }
 }

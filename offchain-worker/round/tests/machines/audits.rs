@@ -319,6 +319,33 @@ fn one_is_replayed_at_a_time_and_what_came_to_nothing_with_the_next_block() {
     assert_eq!(of_audits(validator.tell(answer, 116)), [replay(Uid(2))]);
 }
 
+/// Or those with the highest uids would be audited by nobody where there is more to replay than there is time for.
+#[test]
+fn the_draw_and_no_uid_says_what_is_replayed_first() {
+    let of = |round: Round, uid: Uid, drawn: u32| Audit {
+        round,
+        drawn,
+        ..audit(uid, Some(SERVED))
+    };
+    let first = |audits: &[Audit]| {
+        let mut validator = Validator::with(Some(held_at(1)));
+        let actions = look(&mut validator, audits, 115);
+        match actions.as_slice() {
+            [Action::Do(Validate::Audit(audit))] => (audit.round, audit.uid),
+            other => panic!("one is replayed: {other:?}"),
+        }
+    };
+    let (low, high) = (of(0, Uid(1), 7), of(0, Uid(200), 3));
+    assert_eq!(first(&[low.clone(), high.clone()]), (0, Uid(200)));
+    assert_eq!(first(&[low.clone(), of(0, Uid(200), 8)]), (0, Uid(1)));
+    let newer = of(1, Uid(1), 0);
+    assert_eq!(
+        first(&[low, high, newer]),
+        (0, Uid(200)),
+        "the oldest round"
+    );
+}
+
 #[test]
 fn who_was_not_drawn_or_is_late_or_said_another_thing_is_quiet() {
     let look = |audit: Audit, now: BlockNumber| {

@@ -5,6 +5,7 @@ use cairn_primitives::{
     api::Duty, Balance, BlockNumber, Netuid, Phase, Role, Uid, H256, MAX_VALIDATORS,
 };
 use cairn_protocol::{
+    assignment,
     eligibility::{claim, Claim},
     limits::MISSED_ROUNDS,
 };
@@ -246,12 +247,11 @@ impl Facts<'_> {
     }
 
     fn no_room_for_miner(&self, run: &RunInfo) -> Option<String> {
-        let per_miner = run.config.windows_per_miner();
-        let room = run.config.data.windows.checked_div(per_miner)?;
+        let room = assignment::room(&run.config);
         let full = run.round.miners.len() as u64 >= room;
         full.then(|| {
             format!(
-                "the data set has room for {} a round, and the lot left this one out",
+                "the data set has room for {} a round, and others came before this one",
                 counted(room, "miner")
             )
         })

@@ -1,7 +1,7 @@
 //! Every reason, and that it is the reason.
 
 use cairn_primitives::{api::Attester, CRN, H256};
-use cairn_protocol::phase::Timetable;
+use cairn_protocol::{exam::least_free, phase::Timetable};
 
 use super::*;
 use crate::roles::testing::{a_member, a_run, a_subnet};
@@ -207,12 +207,17 @@ fn before_round_0_it_is_said_what_the_run_waits_for() {
 }
 
 #[test]
-fn who_lost_the_lot_is_told_so() {
+fn whom_the_data_has_no_room_for_is_told_so() {
     let mut scene = Scene::new().with(Role::Miner, 10 * CRN, 0);
-    scene.run.config.data.windows = scene.run.config.windows_per_miner();
+    let per_miner = scene.run.config.windows_per_miner();
+    scene.run.config.data.windows = least_free(per_miner) + per_miner;
     scene.says(
         Part::Miner,
-        &["room for 1 miner a round", "the lot", "block 112"],
+        &[
+            "room for 1 miner a round",
+            "others came before",
+            "block 112",
+        ],
     );
 }
 

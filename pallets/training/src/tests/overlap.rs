@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use cairn_primitives::{api::NextRound, ModelRoot, Netuid, Role, Round, RunConfig, Uid, H256};
-use cairn_protocol::assignment::{DataRange, Plan, RoundData};
+use cairn_protocol::{
+    assignment::{DataRange, Plan, RoundData},
+    exam::least_free,
+};
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{mock::*, Assignments, Error, Rounds, Tallies};
@@ -107,6 +110,22 @@ fn a_round_has_the_slots_and_the_data_that_were_drawn_a_round_before() {
             let began = Training::round_info(NET, round + 1).expect("it began");
             assert_eq!((began.pass, began.cursor), (drawn.pass, drawn.cursor));
             assert_eq!((began.seed, began.miners), (drawn.seed, drawn.miners));
+        }
+    });
+}
+
+/// Five miners, and room for two of them beside the exam.
+#[test]
+fn a_round_that_is_drawn_ahead_leaves_room_for_its_exam_too() {
+    let mut scarce = overlapping();
+    let per_miner = scarce.windows_per_miner();
+    scarce.data.windows = least_free(per_miner) + 2 * per_miner;
+    let built = ExtBuilder::default().subnet(NET).validators(NET, &[100]);
+    built.miners(NET, 5).run(NET, scarce).execute(|| {
+        for round in 0..3 {
+            let now = Training::round_info(NET, round).expect("it goes on");
+            assert_eq!((now.miners.len(), next().miners.len()), (2, 2));
+            run_to(start() + ROUND);
         }
     });
 }

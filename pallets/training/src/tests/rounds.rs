@@ -1,6 +1,9 @@
 //! Rounds begin and follow each other.
 
+use std::collections::BTreeSet;
+
 use cairn_primitives::{Netuid, Phase, Role, RunConfig, Uid, MAX_VALIDATORS};
+use cairn_protocol::exam::least_free;
 use frame_support::assert_ok;
 
 use crate::{mock::*, Absence, AbsencesOf, Agenda, Event, Rounds, Runs, Waiting};
@@ -368,13 +371,13 @@ fn no_stake_never_validates_even_if_the_least_is_zero() {
 #[test]
 fn rounds_take_their_data_in_turn_and_no_round_straddles_two_passes() {
     ExtBuilder::usual().execute(|| {
-        // 3 miners × 6 windows of 100: five rounds fit into a pass.
-        for round in 0..7u32 {
+        // 3 miners × 6 windows of 228: twelve rounds fit into a pass.
+        for round in 0..14u32 {
             let snapshot = Rounds::<Test>::get(NET, round).unwrap();
-            let expected = if round < 5 {
+            let expected = if round < 12 {
                 (0, u64::from(round) * 18)
             } else {
-                (1, u64::from(round - 5) * 18)
+                (1, u64::from(round - 12) * 18)
             };
             assert_eq!((snapshot.pass, snapshot.cursor), expected, "round {round}");
             whole_round(
@@ -389,7 +392,8 @@ fn rounds_take_their_data_in_turn_and_no_round_straddles_two_passes() {
 #[test]
 fn no_more_miners_have_slots_than_there_is_data_for() {
     let mut scarce: RunConfig = config();
-    scarce.data.windows = 13;
+    // One window too few for the third.
+    scarce.data.windows = least_free(scarce.windows_per_miner()) + 17;
     ExtBuilder::default()
         .subnet(NET)
         .validators(NET, &[100])
@@ -422,11 +426,46 @@ fn the_hook_reports_more_work_when_it_does_more() {
     });
 }
 
+/// So many windows that there is room for so many miners.
+fn room_for(miners: u64, config: &RunConfig) -> u64 {
+    let per_miner = config.windows_per_miner();
+    least_free(per_miner) + miners * per_miner
+}
+
+/// Seats that commit to something and never reveal it have a slot before others once, like those that do nothing.
+#[test]
+fn where_windows_are_scarce_who_is_never_included_comes_last() {
+    let mut scarce = config();
+    scarce.data.windows = room_for(1, &scarce);
+    let built = ExtBuilder::default().subnet(NET).validators(NET, &[100]);
+    built.miners(NET, 3).run(NET, scarce).execute(|| {
+        let honest = Uid(12);
+        let mut idle = BTreeSet::new();
+        for _ in 0..20 {
+            let uid = miners()[0];
+            if uid == honest {
+                whole_round(&[honest], &[Uid(0)], ROOT);
+                continue;
+            }
+            assert!(idle.insert(uid), "before the others had a slot");
+            let (round, start) = (round_of(NET).unwrap(), start());
+            assert_ok!(commit(NET, round, uid, ROOT));
+            run_to(start + 6);
+            assert_ok!(commit_attestation(NET, round, Uid(0), &[], ROOT));
+            run_to(start + 8);
+            assert_ok!(open(NET, round, Uid(0), &[], ROOT));
+            run_to(start + ROUND);
+        }
+        assert_eq!(idle, BTreeSet::from([10, 11].map(Uid)));
+        assert_eq!(miners(), [honest]);
+    });
+}
+
 /// Seats that only never missed a round cannot keep out who earned something and missed one.
 #[test]
 fn where_windows_are_scarce_who_earned_something_has_a_slot() {
     let mut scarce = config();
-    scarce.data.windows = 2 * scarce.windows_per_miner();
+    scarce.data.windows = room_for(2, &scarce);
     let built = ExtBuilder::default().subnet(NET).validators(NET, &[100]);
     built.miners(NET, 3).run(NET, scarce).execute(|| {
         for round in 1..7 {

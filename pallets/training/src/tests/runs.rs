@@ -139,6 +139,8 @@ fn each_impossible_configuration_has_its_error() {
         ),
         (|c| c.max_contributors = 0, Error::ImpossibleContributors),
         (|c| c.data.windows = 5, Error::TooLittleData),
+        // A miner takes 6, the exam 128.
+        (|c| c.data.windows = 133, Error::TooLittleData),
         (
             |c| c.initial_root = ModelRoot::zero(),
             Error::ZeroInitialRoot,

@@ -2,9 +2,9 @@
 
 use cairn_primitives::{Phase, Phases, Round, Uid};
 use cairn_protocol::{
-    assignment::{draw_slots, slots, DataRange, Shown},
+    assignment::{draw_slots, room_in, slots, DataRange, Shown},
     attendance::Absence,
-    limits, overlap,
+    exam, limits, overlap,
     phase::{Attesting, RoundStage, Timetable},
     turnout::{Member, Turnout},
 };
@@ -32,11 +32,10 @@ pub fn assignment(page: &Section) {
     let all: Vec<Uid> = (0..12).map(Uid).collect();
     assert_ne!(slots(root(1), &all), slots(root(2), &all));
     page.says("Among equals the lot decides who sits the round out");
-    let few = draw_slots(root(1), &all, 2 * per_miner, per_miner, |_| Shown::IsThere);
+    let few = draw_slots(root(1), &all, 2, |_| Shown::IsThere);
     assert_eq!(few, slots(root(1), &all)[..2]);
-    page.says(
-        "those come first that earned something in the last epoch, then those that missed nothing",
-    );
+    has_room_as(page);
+    page.says("those come first that earned something in the last epoch");
     let part = page.number("But one slot in ", ",") as u16;
     let shown = |uid: &Uid| match uid.get() {
         0..40 => Shown::Earns,
@@ -45,7 +44,7 @@ pub fn assignment(page: &Section) {
     };
     let many: Vec<Uid> = (0..80).map(Uid).collect();
     let drawn = |room: u16| {
-        let slots = draw_slots(root(1), &many, room.into(), 1, shown);
+        let slots = draw_slots(root(1), &many, room.into(), shown);
         let of = |one: Shown| slots.iter().filter(|uid| shown(uid) == one).count() as u16;
         [Shown::Earns, Shown::IsThere, Shown::Missed].map(of)
     };
@@ -54,6 +53,31 @@ pub fn assignment(page: &Section) {
     let least = page.number("and at least ", ", is for") as u16;
     assert_eq!(drawn(3), [3 - least, least, 0]);
     assert_eq!(drawn(70), [40, 20, 10]);
+}
+
+fn has_room_as(page: &Section) {
+    page.says("leaves twice as many windows to nobody as a contribution is [measured on]");
+    let per_miner = page.number("With ", " windows for each miner");
+    let free = page.number("for each miner those are ", ",");
+    let least = exam::least_free(per_miner);
+    assert_eq!((free, free), (least, 2 * exam::most_windows(per_miner)));
+    let windows = page.number("so that ", " windows have room for");
+    let miners = page.number("windows have room for ", " miners");
+    let room = |windows| room_in(windows, per_miner);
+    assert_eq!((room(windows), room(windows - 1)), (miners, miners - 1));
+    page.says("A run whose data has no room for one is not started");
+    page.says("did their part in the last round in which they had one");
+    let new = Absence::default();
+    assert_eq!(Shown::of(false, &new.after(false)), Shown::Missed);
+    page.says("were included in the last one of these that became final");
+    assert_eq!(Shown::of(false, &new.included(false)), Shown::Missed);
+    assert_eq!(Shown::of(false, &new.included(true)), Shown::IsThere);
+    page.says("and those that had no part yet; then the rest");
+    assert_eq!(Shown::of(false, &new), Shown::IsThere);
+    page.says("a seat that is never included has a slot before other newcomers once");
+    let never = new.included(false).after(true);
+    assert!(Shown::of(false, &never) > Shown::of(false, &new));
+    assert_eq!(Shown::of(true, &never), Shown::Earns);
 }
 
 pub fn overlap(page: &Section) {

@@ -38,8 +38,8 @@ pub fn run_config(impossible: bool) -> RunConfig {
             manifest_root: root,
             tokenizer_root: root,
             store: Text::default(),
-            // Not enough for all hotkeys at once.
-            windows: 10,
+            // Beside the exam's 128 not enough for all hotkeys at once.
+            windows: 138,
         },
         inner: InnerOptimizer {
             steps: 1,
