@@ -644,6 +644,42 @@ pub struct ScoresCommit {
     pub revealed: bool,
 }
 
+/// The scores of a validator that count now, and the evidence that it says they follow from.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct ValidatorScores<AccountId> {
+    /// Its number.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: AccountId,
+    /// The block at which it chose them.
+    pub set_at: BlockNumber,
+    /// The scores, ascending by uid, in any scale.
+    pub scores: Vec<(Uid, u16)>,
+    /// What it committed to with them; none if it set them in the open.
+    pub evidence: Option<EvidenceCommit>,
+}
+
+/// What a validator committed to together with a row of scores, and serves once the row is revealed.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+pub struct EvidenceCommit {
+    /// The number of the epoch before which it was made.
+    pub epoch: EpochIndex,
+    /// The file of evidence.
+    pub file: Served,
+}
+
 /// What a validator has to know to set its scores.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct Scoring {
