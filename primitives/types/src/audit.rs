@@ -155,6 +155,7 @@ impl AuditOutcome {
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
     Encode,
