@@ -10,6 +10,7 @@ mod bench;
 pub mod checkpoint;
 mod dashboard;
 mod data;
+mod demand;
 mod doctor;
 mod emissions;
 mod endpoints;

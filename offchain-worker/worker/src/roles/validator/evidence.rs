@@ -60,7 +60,8 @@ impl Drawer {
         let out = revealed(kept, &voting.commits).filter(|row| row.evidence.length > 0);
         let out = out.map(|row| (row.epoch, row.evidence.root));
         let given = locked(&self.given);
-        self.due.extend(out.filter(|(_, root)| !given.contains(root)));
+        self.due
+            .extend(out.filter(|(_, root)| !given.contains(root)));
     }
 
     /// Puts into the store what is due.

@@ -1,7 +1,7 @@
 //! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
 
 pub(in crate::cli) mod check;
-mod files;
+pub(in crate::cli) mod files;
 pub(in crate::cli) mod machine;
 mod member;
 mod nodes;
