@@ -354,7 +354,7 @@ pub fn unserved(netuid: Netuid, demanded: &[Demanded]) -> Option<Failure> {
     }
     if demanded.is_empty() {
         return Some(Failure::new(
-            format!("no such validator of subnet {netuid} has revealed scores with evidence yet"),
+            format!("nobody who is asked in subnet {netuid} has revealed scores with evidence yet"),
             "scores are revealed once an epoch has run: wait for the next one; `cairn status` lists the members",
         ));
     }
