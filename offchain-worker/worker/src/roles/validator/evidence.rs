@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Epochs of which a store keeps files: those of the scores that count, and of some before them.
-const KEPT_EPOCHS: EpochIndex = 8;
+pub(crate) const KEPT_EPOCHS: EpochIndex = 8;
 
 /// The files of this validator.
 pub(super) struct Drawer {

@@ -7,6 +7,8 @@ mod measure;
 mod pledge;
 mod scores;
 
+pub(crate) use evidence::KEPT_EPOCHS;
+
 use std::{
     collections::BTreeMap,
     sync::{

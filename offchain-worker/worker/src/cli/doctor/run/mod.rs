@@ -360,7 +360,7 @@ impl RunArgs {
         checks.push(machine::disk(
             "state disk",
             &place,
-            machine::state_bound(&run.config),
+            machine::state_bound(&run.config, duty),
         ));
         checks
     }
