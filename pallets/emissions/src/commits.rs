@@ -16,7 +16,8 @@
 //! Revealed scores are as old as their commitment: they say nothing of a member who came after it.
 //!
 //! The commitment binds its validator to a file of evidence, too, from which the scores follow. Root and length of that
-//! are revealed with the scores and kept with them; the file itself the validator serves. The chain does not look at it.
+//! are revealed with the scores and kept with them; the file itself the validator serves, and the chain does not look
+//! at it.
 
 use alloc::vec::Vec;
 

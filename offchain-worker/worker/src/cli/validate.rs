@@ -24,8 +24,8 @@ pub enum Validate {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Show how a miner's score came about, and what would raise it: from a validator's log on this machine, or from the
-    /// evidence that validators serve to anybody
+    /// Show how a miner's score came about, and what would raise it: from a validator's log on this machine, or from
+    /// the evidence that validators serve to anybody
     Explain(Explain),
 }
 

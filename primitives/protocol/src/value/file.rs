@@ -20,8 +20,8 @@ const WINDOWS: u32 = VALUE_WINDOWS as u32;
 ///
 /// In bytes it is SCALE of: a version (1), netuid, epoch, the validator's hotkey, the newest round; a list of miners,
 /// each with uid, hotkey and whether it was a member no more; a list of what is known, each with round, the miner's
-/// place in the first list, and the outcome. Gains are the bits of an `f32` each. Both lists ascend, and one content has
-/// one encoding.
+/// place in the first list, and the outcome. Gains are the bits of an `f32` each. Both lists ascend, and one content
+/// has one encoding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvidenceFile {
     /// The subnet.

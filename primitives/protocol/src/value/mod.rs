@@ -21,9 +21,9 @@
 //! - Before anybody has earned anything, who helped too little in one round is not called good in the next
 //!   ([`fruitless()`]).
 //!
-//! All of it is a pure function of [`Evidence`], which the validator logs; the order of the log does not matter. With the
-//! scores of an epoch it commits to a file of what they follow from ([`EvidenceFile`]), so that anyone can compute them
-//! again.
+//! All of it is a pure function of [`Evidence`], which the validator logs; the order of the log does not matter. With
+//! the scores of an epoch it commits to a file of what they follow from ([`EvidenceFile`]), so that anyone can compute
+//! them again.
 
 mod advice;
 mod evidence;

@@ -370,7 +370,7 @@ impl RunArgs {
 async fn used(store: &Store, netuid: Option<Netuid>) -> u64 {
     let netuid = netuid.map_or(0, Netuid::get);
     let mut sum = 0u64;
-    for kind in ["contributions", "audits", "checkpoints"] {
+    for kind in ["contributions", "audits", "checkpoints", "evidence"] {
         let prefix: PathBuf = Path::new(kind).join(netuid.to_string());
         let listed = store
             .list(&prefix.to_string_lossy())
