@@ -1,7 +1,7 @@
 //! Files of evidence: written beside the state when scores are chosen, and put into the store once these are revealed.
 //!
-//! Nobody may have a file before, since the scores follow from it. Its place in the store is named by its root, which
-//! is hidden by the same salt as the scores; so a store that everybody can list shows nothing either.
+//! Nobody may have a file before, since the scores follow from it. Its root is hidden by the same salt as the scores.
+//! What the store did not take is tried again with the next block.
 
 use std::{
     collections::BTreeSet,
