@@ -98,7 +98,7 @@ pub fn revealed<'a>(
     kept: &'a [HiddenRow],
     commits: &'a [Committed],
 ) -> impl Iterator<Item = &'a HiddenRow> {
-    kept.iter().filter(|row| {
+    kept.iter().filter(move |row| {
         let mut commits = commits.iter();
         commits.any(|commit| commit.hash == row.hash && commit.revealed)
     })
