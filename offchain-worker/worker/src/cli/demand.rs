@@ -1,6 +1,8 @@
 //! What validators measured, demanded by anybody: the chain has the root of what each committed to with its scores, and
 //! its endpoints serve the file.
 
+use std::time::Duration;
+
 use cairn_chain::{AccountId, ChainError, MemberEndpoints, MemberInfo, ValidatorScores, View};
 use cairn_primitives::{api::EvidenceCommit, EpochIndex, Netuid, Round, RunConfig, Text, Uid};
 use cairn_protocol::limits::{EVIDENCE_BYTES, PREMIUM_ROUNDS};
@@ -20,6 +22,8 @@ use crate::{
     roles::sources::{Relays, Visitor},
 };
 
+/// How long a validator's file may take.
+const DEADLINE: Duration = Duration::from_secs(20);
 /// Validators that are asked at a time.
 const AT_ONCE: usize = 4;
 
@@ -187,7 +191,7 @@ impl DemandArgs {
             _ => Vec::new(),
         };
         let (relays, _) = Relays::choose(relays.as_deref(), &of_run, origin);
-        let visitor = Visitor::new(endpoints, own, (origin, relays)).await;
+        let visitor = Visitor::new(endpoints, own, (origin, relays), DEADLINE).await;
         let answers = demand(chain, &visitor, question).await;
         visitor.close().await;
         Ok(answers)

@@ -14,9 +14,6 @@ use cairn_store::{fetch, guard::Origin, Blob, Source, Store, StoreError};
 
 use super::{peer::Guest, Relays, PATIENCE, STORE};
 
-/// How long a file may take.
-const DEADLINE: Duration = Duration::from_secs(20);
-
 /// Who asks.
 pub struct Visitor {
     /// As whose word what the chain names is taken.
@@ -25,14 +22,17 @@ pub struct Visitor {
     own: Option<Store>,
     /// Itself as a peer, if peers are asked.
     guest: Option<Result<Guest, String>>,
+    /// How long a file may take.
+    deadline: Duration,
 }
 
 impl Visitor {
-    /// Comes up, as a peer too if one of these endpoints is a peer's.
+    /// Comes up, as a peer too if one of these endpoints is a peer's. It waits for so long for a file.
     pub async fn new<'a>(
         endpoints: impl IntoIterator<Item = &'a Text>,
         own: Option<Store>,
         (origin, relays): (Origin, Relays),
+        deadline: Duration,
     ) -> Visitor {
         let is_peer = |one: &Text| !one.to_text().starts_with(STORE);
         let has_peers = endpoints.into_iter().any(is_peer);
@@ -40,7 +40,12 @@ impl Visitor {
             true => Some(Guest::start(relays).await),
             false => None,
         };
-        Visitor { origin, own, guest }
+        Visitor {
+            origin,
+            own,
+            guest,
+            deadline,
+        }
     }
 
     /// A whole blob from these endpoints, or from the store that was named.
@@ -64,9 +69,12 @@ impl Visitor {
         }
         let scratch = Scratch::new()?;
         let into = scratch.0.join("file");
-        let fetched = tokio::time::timeout(DEADLINE, fetch(blob, &sources, &into, PATIENCE)).await;
-        match fetched {
-            Err(_) => Err(format!("it did not come whole in {} s", DEADLINE.as_secs())),
+        let fetched = fetch(blob, &sources, &into, PATIENCE);
+        match tokio::time::timeout(self.deadline, fetched).await {
+            Err(_) => Err(format!(
+                "it did not come whole in {} s",
+                self.deadline.as_secs()
+            )),
             Ok(Err(error)) => Err(error.to_string()),
             Ok(Ok(_)) => tokio::fs::read(&into)
                 .await
@@ -126,7 +134,8 @@ mod tests {
 
     async fn visitor(own: Option<Store>) -> Visitor {
         let (relays, _) = Relays::choose(None, &[], Origin::Chain);
-        Visitor::new([], own, (Origin::Chain, relays)).await
+        let hangs = Duration::from_secs(240);
+        Visitor::new([], own, (Origin::Chain, relays), hangs).await
     }
 
     #[tokio::test]

@@ -70,7 +70,7 @@ async fn until_served(network: &Network) -> OnChain {
 async fn visitor(network: &Network) -> Visitor {
     let (relays, _) = Relays::choose(None, &[], Origin::Chain);
     let own = Some(network.store.clone());
-    Visitor::new([], own, (Origin::Chain, relays)).await
+    Visitor::new([], own, (Origin::Chain, relays), HANGS).await
 }
 
 async fn demanded(chain: &OnChain, visitor: &Visitor) -> Vec<Demanded> {
