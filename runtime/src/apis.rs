@@ -7,7 +7,7 @@ use cairn_primitives::{
         AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
         Limits, LineageEntry, MemberEmission, MemberEndpoints, MemberEpoch, MemberInfo, Position,
         RoundInfo, RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch,
-        SubnetInfo,
+        SubnetInfo, ValidatorScores,
     },
     AuditOutcome, EpochIndex, Netuid, Round, Uid,
 };
@@ -439,6 +439,10 @@ impl_runtime_apis! {
 
         fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Scoring> {
             readers::voting(netuid, &hotkey)
+        }
+
+        fn scores(netuid: Netuid) -> Vec<ValidatorScores<AccountId>> {
+            readers::scores(netuid)
         }
 
         fn account(account: AccountId) -> Vec<AccountEarning<AccountId>> {

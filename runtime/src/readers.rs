@@ -7,7 +7,7 @@ use cairn_primitives::{
         AccountEarning, AnnouncedRules, AuditInfo, ContributionInfo, Duty, EndedRun, EpochPage,
         HotkeyInfo, Issuance, Limits, LineageEntry, MemberEmission, MemberEndpoints, MemberEpoch,
         MemberInfo, Position, RoundInfo, RunInfo, Schedule, Scoring, Seat, SettledRound,
-        SubnetEmission, SubnetEpoch, SubnetInfo,
+        SubnetEmission, SubnetEpoch, SubnetInfo, ValidatorScores,
     },
     traits::{Membership, Positions, Runs, Stakes},
     AuditOutcome, Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid,
@@ -302,6 +302,11 @@ pub fn member_history(
 /// What a validator has to know to set its scores.
 pub fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Scoring> {
     Emissions::voting(netuid, hotkey)
+}
+
+/// The scores of each validator that count now.
+pub fn scores(netuid: Netuid) -> Vec<ValidatorScores<AccountId>> {
+    Emissions::scores(netuid)
 }
 
 /// What an account has and earned in each subnet through each hotkey that it owns, stands behind, or is: at

@@ -45,6 +45,11 @@ const OF_ACCOUNT: (&str, &str) = (
     "What an account has and earned in which subnet, through the hotkeys that it owns, stands behind, or is: at most \
      256 of each. `subnets_positions` goes on where an account stands behind more.",
 );
+const SCORES: (&str, &str) = (
+    "emissions_scores",
+    "The scores of each validator that count now, and the file of evidence that it committed to with them: its \
+     endpoints serve it.",
+);
 const HISTORY: (&str, &str) = (
     "emissions_history",
     "The last 64 epochs of a subnet or, with a uid, of a member, oldest first: at most `limit` from number `from` on. \
@@ -82,6 +87,11 @@ pub fn methods(all: &mut Vec<Method>) {
         let account: AccountId = call.required()?;
         let (api, at) = call.api()?;
         api.account(at, account).map_err(unavailable)
+    });
+    method(all, SCORES, &[NETUID, AT], |call| {
+        let netuid = call.required()?;
+        let (api, at) = call.api()?;
+        EmissionsApi::<_, AccountId>::scores(&*api, at, netuid).map_err(unavailable)
     });
     let parameters = &[NETUID, ANY_UID, FROM_EPOCH, LIMIT, AT];
     method(all, HISTORY, parameters, history);

@@ -351,18 +351,20 @@ impl Call {
             .with(hash)
     }
 
-    /// Reveals scores that were committed before the subnet's epoch `epoch`. Signed by the validator's
-    /// hotkey; free.
+    /// Reveals scores that were committed before the subnet's epoch `epoch`, and says which file of evidence was
+    /// committed to with them. Signed by the validator's hotkey; free.
     pub fn reveal_scores(
         netuid: Netuid,
         epoch: EpochIndex,
         scores: &[(Uid, u16)],
+        evidence: Served,
         salt: &Salt,
     ) -> Call {
         Call::new("Emissions", "reveal_scores")
             .with(netuid)
             .with(epoch)
             .with(scores)
+            .with(evidence)
             .with(salt)
     }
 

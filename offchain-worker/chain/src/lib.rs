@@ -74,5 +74,5 @@ pub use submit::Included;
 pub use turn::Urgency;
 pub use view::{
     AccountBalance, AccountEarning, AuditInfo, ContributionInfo, HotkeyInfo, MemberEmission,
-    MemberEndpoints, MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, View,
+    MemberEndpoints, MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, ValidatorScores, View,
 };

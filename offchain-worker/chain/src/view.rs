@@ -30,6 +30,8 @@ pub type MemberEndpoints = api::MemberEndpoints<AccountId>;
 pub type AuditInfo = api::AuditInfo<AccountId>;
 /// A member and what it earned.
 pub type MemberEmission = api::MemberEmission<AccountId>;
+/// The scores of a validator that count now, and what it committed to as evidence of them.
+pub type ValidatorScores = api::ValidatorScores<AccountId>;
 /// What an account has in one subnet through one hotkey.
 pub type AccountEarning = api::AccountEarning<AccountId>;
 
@@ -304,6 +306,11 @@ impl View {
         hotkey: &AccountId,
     ) -> Result<Option<Scoring>, ChainError> {
         self.call("EmissionsApi_voting", (netuid, hotkey)).await
+    }
+
+    /// The scores of each validator of a subnet that count now, ascending by uid.
+    pub async fn scores(&self, netuid: Netuid) -> Result<Vec<ValidatorScores>, ChainError> {
+        self.call("EmissionsApi_scores", netuid).await
     }
 
     /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is.

@@ -11,7 +11,7 @@
 //! that its epoch has run.
 
 use cairn_primitives::{
-    scores_hash, BlockNumber, EpochIndex, Hotkey, Netuid, Round, Secret, Uid, H256,
+    scores_hash, BlockNumber, EpochIndex, Hotkey, Netuid, Round, Secret, Served, Uid, H256,
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,10 @@ pub struct HiddenRow {
     pub epoch: EpochIndex,
     /// The scores, ascending by uid.
     pub scores: Vec<(Uid, u16)>,
+    /// The file of evidence from which they follow. It is served once they are revealed, and not before: whoever has it
+    /// has them.
+    #[serde(default)]
+    pub evidence: Served,
     /// The salt.
     pub salt: Secret,
     /// [`scores_hash`] of all that.
@@ -74,17 +78,30 @@ impl HiddenRow {
         round: Round,
         epoch: EpochIndex,
         scores: Vec<(Uid, u16)>,
+        evidence: Served,
         salt: Secret,
     ) -> HiddenRow {
-        let hash = scores_hash(netuid, epoch, &hotkey, &scores, salt.expose());
+        let hash = scores_hash(netuid, epoch, &hotkey, &scores, evidence, salt.expose());
         HiddenRow {
             round,
             epoch,
             scores,
+            evidence,
             salt,
             hash,
         }
     }
+}
+
+/// The rows that the chain has seen revealed: anybody can demand the evidence of these.
+pub fn revealed<'a>(
+    kept: &'a [HiddenRow],
+    commits: &'a [Committed],
+) -> impl Iterator<Item = &'a HiddenRow> {
+    kept.iter().filter(move |row| {
+        let mut commits = commits.iter();
+        commits.any(|commit| commit.hash == row.hash && commit.revealed)
+    })
 }
 
 /// What to do about scores.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `contributions/{netuid}/{round}/{sealed root}` | a miner's sealed contribution |
 //! | `audits/{netuid}/{round}/{root}` | a state from between a miner's inner steps, served for an audit |
+//! | `evidence/{netuid}/{epoch}-{root}` | what a validator measured, from which its scores of an epoch follow |
 //! | `checkpoints/{netuid}/{round}-{model root}` | the parameters θ with which a round began |
 //! | `data/{root}` | manifest, tokenizer and shards of a data set |
 //! | any of these + `.outboard` | the hashes of its groups, for a blob longer than [`crate::SMALL`] |
@@ -28,6 +29,22 @@ pub fn contributions(netuid: u16, round: u32) -> String {
 /// Prefix of what is served for the audits of one round.
 pub fn audits(netuid: u16, round: u32) -> String {
     format!("audits/{netuid}/{round}/")
+}
+
+/// Prefix of the files of evidence of one epoch: one of each validator.
+pub fn evidence(netuid: u16, epoch: u32) -> String {
+    format!("evidence/{netuid}/{epoch}-")
+}
+
+/// Directory of all files of evidence of one subnet, to be listed.
+pub fn all_evidence(netuid: u16) -> String {
+    format!("evidence/{netuid}/")
+}
+
+/// The epoch of a file of evidence of this subnet, or of its outboard; `None` if it is neither.
+pub fn epoch_of(netuid: u16, path: &str) -> Option<u32> {
+    let name = path.strip_prefix(&all_evidence(netuid))?;
+    name.split_once('-')?.0.parse().ok()
 }
 
 /// Prefix of the checkpoints of one round. There is one, unless validators disagree about θ.
@@ -123,6 +140,10 @@ mod tests {
             blob(&checkpoints(3, 14), &root),
             format!("checkpoints/3/14-{hex}")
         );
+        assert_eq!(
+            blob(&evidence(3, 14), &root),
+            format!("evidence/3/14-{hex}")
+        );
         assert_eq!(blob(DATA, &root), format!("data/{hex}"));
         assert_eq!(blob("data", &root), format!("data/{hex}"));
     }
@@ -132,9 +153,22 @@ mod tests {
         for prefix in [
             contributions(u16::MAX, u32::MAX),
             checkpoints(0, 0),
+            evidence(u16::MAX, u32::MAX),
             DATA.to_string(),
         ] {
             check(&blob(&prefix, &[0; 32])).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_epoch_of_evidence_is_read_back_from_its_path() {
+        let path = blob(&evidence(5, 77), &[9; 32]);
+        assert_eq!(epoch_of(5, &path), Some(77));
+        assert_eq!(epoch_of(5, &outboard(&path)), Some(77));
+        assert_eq!(epoch_of(6, &path), None);
+        let checkpoint = blob(&checkpoints(5, 77), &[9; 32]);
+        for other in [checkpoint.as_str(), "evidence/5/x-9", "evidence/5/77"] {
+            assert_eq!(epoch_of(5, other), None, "{other}");
         }
     }
 

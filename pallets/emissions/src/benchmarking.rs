@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     api::ScoresCommit,
     traits::{Membership, Stakes},
-    BlockNumber, EpochIndex, Netuid, Pots, Salt, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
+    BlockNumber, EpochIndex, Netuid, Pots, Salt, Served, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
@@ -130,6 +130,7 @@ fn keep<T: Config>(netuid: Netuid, uid: Uid, row: Row, set_at: BlockNumber) {
         Vote {
             set_at,
             scores: row,
+            evidence: None,
         },
     );
 }
@@ -185,9 +186,13 @@ mod benchmarks {
     fn reveal_scores(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
         let (netuid, hotkey) = full::<T>(true)?;
         let (scores, salt) = (descending(c), SALT);
+        let evidence = Served {
+            root: [2; 32].into(),
+            length: 1,
+        };
         let commit = ScoresCommit {
             epoch: BEFORE,
-            hash: commits::hash_of(netuid, BEFORE, &hotkey, &scores, &salt),
+            hash: commits::hash_of((netuid, BEFORE), &hotkey, &scores, evidence, &salt),
             at: Pallet::<T>::now(),
             revealed: false,
         };
@@ -201,6 +206,7 @@ mod benchmarks {
             netuid,
             epoch: BEFORE,
             scores,
+            evidence,
             salt,
         };
         #[block]

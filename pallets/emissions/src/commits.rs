@@ -14,12 +14,18 @@
 //! could keep older scores instead would reveal only what pays.
 //!
 //! Revealed scores are as old as their commitment: they say nothing of a member who came after it.
+//!
+//! The commitment binds its validator to a file of evidence, too, from which the scores follow. Root and length of that
+//! are revealed with the scores and kept with them; the file itself the validator serves, and the chain does not look
+//! at it.
 
 use alloc::vec::Vec;
 
 use cairn_primitives::{
-    api::ScoresCommit, scores_hash, traits::Membership, BlockNumber, EpochIndex, Hotkey, Netuid,
-    Salt, Uid, H256, MAX_MEMBERS,
+    api::{EvidenceCommit, ScoresCommit},
+    scores_hash,
+    traits::Membership,
+    BlockNumber, EpochIndex, Hotkey, Netuid, Salt, Served, Uid, H256, MAX_MEMBERS,
 };
 use codec::Encode;
 use frame_support::{ensure, traits::Get};
@@ -70,13 +76,14 @@ impl<T: Config> Pallet<T> {
         Ok((uid, commit))
     }
 
-    /// Whether `hotkey` may reveal these scores, to which it committed before `epoch`, now: its uid, the
-    /// vote that they make, and the commitment, which is used up.
+    /// Whether `hotkey` may reveal these scores and this evidence, to which it committed before `epoch`, now: its uid,
+    /// the vote that they make, and the commitment, which is used up.
     pub(crate) fn check_reveal(
         hotkey: &T::AccountId,
         netuid: Netuid,
         epoch: EpochIndex,
         scores: &Row,
+        evidence: Served,
         salt: &Salt,
     ) -> Result<(Uid, Vote, ScoresCommit), Error<T>> {
         let (uid, _) = Self::check_validator(hotkey, netuid)?;
@@ -87,7 +94,7 @@ impl<T: Config> Pallet<T> {
             .filter(|commit| commit.epoch == epoch)
             .ok_or(Error::<T>::NoCommit)?;
         ensure!(!commit.revealed, Error::<T>::AlreadyRevealed);
-        let hash = hash_of(netuid, epoch, hotkey, scores, salt);
+        let hash = hash_of((netuid, epoch), hotkey, scores, evidence, salt);
         ensure!(hash == commit.hash, Error::<T>::NotWhatWasCommitted);
         // Members may have left since the commitment; scores on nobody do not spoil those on others.
         let gone = |uid: Uid| {
@@ -98,6 +105,10 @@ impl<T: Config> Pallet<T> {
         let vote = Vote {
             set_at: commit.at,
             scores: Self::check_row(netuid, uid, &left)?,
+            evidence: Some(EvidenceCommit {
+                epoch,
+                file: evidence,
+            }),
         };
         commit.revealed = true;
         Ok((uid, vote, commit))
@@ -121,13 +132,14 @@ impl<T: Config> Pallet<T> {
 
 /// [`scores_hash`] for any type of account. Accounts of 32 bytes encode as those.
 pub(crate) fn hash_of(
-    netuid: Netuid,
-    epoch: EpochIndex,
+    (netuid, epoch): (Netuid, EpochIndex),
     hotkey: &impl Encode,
     scores: &Row,
+    evidence: Served,
     salt: &Salt,
 ) -> H256 {
     let mut key = [0u8; 32];
     hotkey.using_encoded(|bytes| key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from));
-    scores_hash(netuid, epoch, &Hotkey::from(key), scores, salt)
+    let hotkey = Hotkey::from(key);
+    scores_hash(netuid, epoch, &hotkey, scores, evidence, salt)
 }

@@ -122,7 +122,7 @@ pub mod pallet {
     use cairn_primitives::{
         api::{MemberEpoch, ScoresCommit, SubnetEpoch},
         traits::{Asked, Ledgers, Membership, Runs, Stakes, Work},
-        Balance, BlockNumber, EpochIndex, Netuid, Salt, Uid, H256,
+        Balance, BlockNumber, EpochIndex, Netuid, Salt, Served, Uid, H256,
     };
     use cairn_protocol::wages::Withheld;
     use frame_support::{pallet_prelude::*, traits::fungible};
@@ -493,8 +493,8 @@ pub mod pallet {
         /// run, in place of what it committed to before this epoch.
         ///
         /// The signer is a hotkey that validates there. `hash` is
-        /// [`scores_hash`](cairn_primitives::scores_hash) of the scores and a salt. Free of fees if it would
-        /// succeed.
+        /// [`scores_hash`](cairn_primitives::scores_hash) of the scores, the file of evidence that they follow from and
+        /// a salt. Free of fees if it would succeed.
         ///
         /// # Errors
         ///
@@ -528,8 +528,9 @@ pub mod pallet {
         /// Reveals the scores that the signer committed to before epoch `epoch`, which was the subnet's last.
         /// They count from the next epoch on, in place of those before them.
         ///
-        /// `scores` and `salt` are what was hashed. Scores on members that have left since count for
-        /// nobody. Free of fees if it would succeed.
+        /// `scores`, `evidence` and `salt` are what was hashed. Scores on members that have left since count for
+        /// nobody. Root and length of the file of evidence stay with the scores, so that anybody can demand it of the
+        /// signer's endpoints; what it says is not looked at here. Free of fees if it would succeed.
         ///
         /// # Errors
         ///
@@ -540,9 +541,9 @@ pub mod pallet {
         /// [`Error::NoScores`]. Emits [`Event::ScoresRevealed`].
         #[pallet::call_index(2)]
         #[pallet::weight((T::WeightInfo::reveal_scores(scores.len() as u32), DispatchClass::Operational))]
-        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, scores: &Row, salt: &Salt| -> bool {
+        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, scores: &Row, evidence: &Served, salt: &Salt| -> bool {
             ensure_signed(origin.clone()).is_ok_and(|hotkey| {
-                Pallet::<T>::check_reveal(&hotkey, *netuid, *epoch, scores, salt).is_ok()
+                Pallet::<T>::check_reveal(&hotkey, *netuid, *epoch, scores, *evidence, salt).is_ok()
             })
         })]
         pub fn reveal_scores(
@@ -550,10 +551,12 @@ pub mod pallet {
             netuid: Netuid,
             epoch: EpochIndex,
             scores: Row,
+            evidence: Served,
             salt: Salt,
         ) -> DispatchResult {
             let hotkey = ensure_signed(origin)?;
-            let (uid, vote, commit) = Self::check_reveal(&hotkey, netuid, epoch, &scores, &salt)?;
+            let (uid, vote, commit) =
+                Self::check_reveal(&hotkey, netuid, epoch, &scores, evidence, &salt)?;
             Votes::<T>::insert(netuid, uid, vote);
             Commits::<T>::insert((netuid, uid, commits::slot(epoch)), commit);
             Self::deposit_event(Event::ScoresRevealed { netuid, uid, epoch });

@@ -1,7 +1,9 @@
 //! What others may ask and tell: the runtime APIs' reads, and the traits by which pallets know each other.
 
+use alloc::vec::Vec;
+
 use cairn_primitives::{
-    api::{Issuance, Schedule, Scoring, SubnetEmission},
+    api::{Issuance, Schedule, Scoring, SubnetEmission, ValidatorScores},
     traits::{Incentives, Ledgers, Membership, OnBurned, OnMember, Work},
     Balance, BlockNumber, Netuid, Pots, Uid,
 };
@@ -88,6 +90,23 @@ impl<T: Config> Pallet<T> {
             rate_limit: T::ScoresRateLimit::get(),
             commits: uid.map_or_else(Default::default, |uid| Self::commits_of(netuid, uid)),
         })
+    }
+
+    /// The scores of each validator of a subnet that count now, ascending by uid.
+    pub fn scores(netuid: Netuid) -> Vec<ValidatorScores<T::AccountId>> {
+        let votes = Votes::<T>::iter_prefix(netuid);
+        let told = votes.filter_map(|(uid, vote)| {
+            Some(ValidatorScores {
+                uid,
+                hotkey: T::Membership::hotkey(netuid, uid)?,
+                set_at: vote.set_at,
+                scores: vote.scores.into_inner(),
+                evidence: vote.evidence,
+            })
+        });
+        let mut scores: Vec<_> = told.collect();
+        scores.sort_unstable_by_key(|one| one.uid);
+        scores
     }
 
     /// The block at which a member chose the scores that count for it now.

@@ -25,7 +25,7 @@ impl<T: Config> Pallet<T> {
     /// - what a subnet paid is what its owner and its hotkeys got, and no member earned more since it came
     ///   than its hotkey over all time;
     /// - votes, bonds and records belong to members, rows are strictly ascending, without zeros and without
-    ///   oneself, and there are no more rows of bonds than validators;
+    ///   oneself, and there are no more rows of bonds than validators; evidence is of an epoch that has run;
     /// - commitments belong to members, and none is for an epoch after the next;
     /// - the history lies where it is looked for, ends with the last epoch, and paid no more than there was.
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
@@ -107,6 +107,11 @@ impl<T: Config> Pallet<T> {
         for (uid, vote) in Votes::<T>::iter_prefix(netuid) {
             ensure!(!vote.scores.is_empty(), "a vote without scores");
             ensure!(vote.set_at <= Self::now(), "a vote from the future");
+            let has_run = |epoch: EpochIndex| epoch < Self::next_epoch(netuid);
+            ensure!(
+                vote.evidence.is_none_or(|told| has_run(told.epoch)),
+                "evidence of an epoch that has not run"
+            );
             Self::check_row_of(netuid, uid, &vote.scores)?;
         }
         let mut rows = 0u32;

@@ -1,6 +1,8 @@
 //! What the pallet keeps.
 
-use cairn_primitives::{Balance, BlockNumber, EpochIndex, Pots, Uid, MAX_MEMBERS};
+use cairn_primitives::{
+    api::EvidenceCommit, Balance, BlockNumber, EpochIndex, Pots, Uid, MAX_MEMBERS,
+};
 use cairn_protocol::emission::Late;
 use codec::{Decode, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedVec};
@@ -66,6 +68,8 @@ pub struct Vote {
     pub set_at: BlockNumber,
     /// The scores, in any scale: an epoch looks at their proportions.
     pub scores: Row,
+    /// The file of evidence that was committed to with them; none of scores that were set in the open.
+    pub evidence: Option<EvidenceCommit>,
 }
 
 /// What the last epoch made of a member, and what it earned since it came. Amounts are in pebble.

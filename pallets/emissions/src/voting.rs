@@ -52,6 +52,7 @@ impl<T: Config> Pallet<T> {
             Vote {
                 set_at: now,
                 scores: Self::check_row(netuid, uid, scores)?,
+                evidence: None,
             },
         ))
     }

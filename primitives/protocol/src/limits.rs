@@ -43,6 +43,13 @@ pub const UNSEEN_LEAST: u64 = 8 * VALUE_WINDOWS;
 /// A contribution is measured on at most one window for so many that a miner trains on.
 pub const EXAM_SHARE: u64 = 4;
 
+/// What a validator's file of evidence tells at most: of each member in each round that a score looks at.
+pub const EVIDENCE_ITEMS: u32 = MAX_MEMBERS * PREMIUM_ROUNDS;
+/// The most bytes of such a file: a head and the lengths of two lists, then for each of what it tells a miner, and what
+/// was measured of it on three kinds of windows.
+pub const EVIDENCE_BYTES: u64 =
+    47 + EVIDENCE_ITEMS as u64 * (35 + 18 + 3 * (2 + 4 * VALUE_WINDOWS));
+
 /// The most blocks kept free between the end of training and the commit deadline.
 pub const COMMIT_MARGIN: BlockNumber = 3;
 /// A train phase keeps at most its length divided by this free.
@@ -93,6 +100,8 @@ const _: () =
 const _: () = assert!(ENDED_ROUNDS > CHECKPOINT_EVERY);
 /// The rounds that a score looks at are still there, and all of them prove something.
 const _: () = assert!(PREMIUM_ROUNDS < HISTORY_ROUNDS && VALUE_ROUNDS <= PREMIUM_ROUNDS);
+/// A miner's place in a file of evidence has two bytes.
+const _: () = assert!(EVIDENCE_ITEMS <= u16::MAX as u32);
 /// A grace ends within what a score looks at.
 const _: () = assert!(GRACE_ROUNDS <= VALUE_ROUNDS);
 /// A piece proves something, and there is room for one.

@@ -15,7 +15,7 @@ use cairn_primitives::{
         AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
         Limits, LineageEntry, MemberEmission, MemberEndpoints, MemberEpoch, MemberInfo, Position,
         RoundInfo, RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch,
-        SubnetInfo,
+        SubnetInfo, ValidatorScores,
     },
     AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid,
 };
@@ -120,6 +120,9 @@ sp_api::decl_runtime_apis! {
         /// What the validator with this hotkey has to know to set its scores; `None` if there is no such
         /// subnet.
         fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Scoring>;
+        /// The scores of each validator of a subnet that count now, ascending by uid, with what it committed to as
+        /// evidence of them.
+        fn scores(netuid: Netuid) -> Vec<ValidatorScores<AccountId>>;
         /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is:
         /// at most 256 that it stands behind (`positions` goes on from there), and as many that it owns.
         fn account(account: AccountId) -> Vec<AccountEarning<AccountId>>;

@@ -16,9 +16,11 @@ use crate::{
 
 mod limits;
 mod next;
+mod scores;
 
 pub use limits::{HotkeyInfo, Limits, Seat};
 pub use next::NextRound;
+pub use scores::{EvidenceCommit, ScoresCommit, Scoring, ValidatorScores};
 
 /// Amounts as decimal strings.
 pub mod pebble {
@@ -626,37 +628,6 @@ pub struct MemberEmission<AccountId> {
     pub earned_ever: Balance,
     /// The block at which it chose the scores that count for it now; none if it has set none.
     pub scores_set_at: Option<BlockNumber>,
-}
-
-/// A validator's commitment to scores that nobody can read yet.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
-)]
-pub struct ScoresCommit {
-    /// The number of the epoch before which it was made; the scores can be revealed between this one and
-    /// the next.
-    pub epoch: EpochIndex,
-    /// [`crate::scores_hash`] of the row.
-    pub hash: H256,
-    /// The block at which it was made.
-    pub at: BlockNumber,
-    /// Whether the scores were revealed.
-    pub revealed: bool,
-}
-
-/// What a validator has to know to set its scores.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
-pub struct Scoring {
-    /// Whether scores are committed and revealed rather than set in the open.
-    pub commit_reveal: bool,
-    /// The number of the next epoch: what is committed now is committed before it.
-    pub epoch: EpochIndex,
-    /// The block at which that epoch is due.
-    pub due: BlockNumber,
-    /// Blocks between two rows of scores, or two commitments.
-    pub rate_limit: BlockNumber,
-    /// The validator's commitments, at most one for each of the last two epochs, ascending.
-    pub commits: Vec<ScoresCommit>,
 }
 
 /// What an account has in one subnet through one hotkey that it owns, stands behind, or is.

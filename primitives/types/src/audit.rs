@@ -150,11 +150,12 @@ impl AuditOutcome {
     }
 }
 
-/// The blob that a miner serves for an audit.
+/// A blob that a member serves: a miner for an audit, a validator as evidence of its scores.
 #[derive(
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
     Encode,

@@ -6,8 +6,8 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blake2_256, EpochIndex, Finding, Hotkey, ModelRoot, Netuid, Round, SealedRoot, Uid, Verdicts,
-    H256,
+    blake2_256, EpochIndex, Finding, Hotkey, ModelRoot, Netuid, Round, SealedRoot, Served, Uid,
+    Verdicts, H256,
 };
 
 /// The secret that opens a sealed contribution: ChaCha20's key and nonce are derived from it.
@@ -47,8 +47,9 @@ pub fn key_hash(netuid: Netuid, round: Round, hotkey: &Hotkey, key: &Contributio
 /// What keeps committed scores, or an attestation, from being guessed: 32 random bytes, never used twice.
 pub type Salt = [u8; 32];
 
-/// `blake2_256(SCALE(netuid, epoch, hotkey, scores, salt))`: binds a validator to a row of scores. Like
-/// [`key_hash`] it is worth nothing to anybody else, nor before another epoch.
+/// `blake2_256(SCALE(netuid, epoch, hotkey, scores, evidence, salt))`: binds a validator to a row of scores, and to the
+/// file of evidence from which they follow. Like [`key_hash`] it is worth nothing to anybody else, nor before another
+/// epoch.
 ///
 /// `epoch` is the number of the subnet's epoch before which the scores are committed; `scores` are the
 /// cells in the very order in which they are revealed.
@@ -57,9 +58,10 @@ pub fn scores_hash(
     epoch: EpochIndex,
     hotkey: &Hotkey,
     scores: &[(Uid, u16)],
+    evidence: Served,
     salt: &Salt,
 ) -> H256 {
-    blake2_256(&(netuid, epoch, hotkey, scores, salt).encode())
+    blake2_256(&(netuid, epoch, hotkey, scores, evidence, salt).encode())
 }
 
 /// `blake2_256(SCALE(netuid, round, hotkey, model_root, verdicts, witness, salt))`: binds a validator to what it attests
@@ -129,21 +131,27 @@ mod tests {
     }
 
     #[test]
-    fn scores_are_bound_to_subnet_epoch_hotkey_and_salt() {
+    fn scores_are_bound_to_evidence_subnet_epoch_hotkey_and_salt() {
         let (hotkey, row, salt) = (Hotkey(H256([3; 32])), [(Uid(1), 2), (Uid(3), 4)], [5; 32]);
-        let of = scores_hash(Netuid(1), 2, &hotkey, &row, &salt);
-        assert_ne!(of, scores_hash(Netuid(2), 2, &hotkey, &row, &salt));
-        assert_ne!(of, scores_hash(Netuid(1), 3, &hotkey, &row, &salt));
-        assert_ne!(
-            of,
-            scores_hash(Netuid(1), 2, &Hotkey(H256([4; 32])), &row, &salt)
-        );
-        assert_ne!(of, scores_hash(Netuid(1), 2, &hotkey, &row[..1], &salt));
-        assert_ne!(
-            of,
-            scores_hash(Netuid(1), 2, &hotkey, &[(Uid(3), 4), (Uid(1), 2)], &salt)
-        );
-        assert_ne!(of, scores_hash(Netuid(1), 2, &hotkey, &row, &[6; 32]));
+        let served = |root: u8, length| Served {
+            root: H256([root; 32]),
+            length,
+        };
+        let file = served(7, 9);
+        let of = scores_hash(Netuid(1), 2, &hotkey, &row, file, &salt);
+        let other = Hotkey(H256([4; 32]));
+        let turned = [(Uid(3), 4), (Uid(1), 2)];
+        let others = [
+            scores_hash(Netuid(2), 2, &hotkey, &row, file, &salt),
+            scores_hash(Netuid(1), 3, &hotkey, &row, file, &salt),
+            scores_hash(Netuid(1), 2, &other, &row, file, &salt),
+            scores_hash(Netuid(1), 2, &hotkey, &row[..1], file, &salt),
+            scores_hash(Netuid(1), 2, &hotkey, &turned, file, &salt),
+            scores_hash(Netuid(1), 2, &hotkey, &row, served(8, 9), &salt),
+            scores_hash(Netuid(1), 2, &hotkey, &row, served(7, 8), &salt),
+            scores_hash(Netuid(1), 2, &hotkey, &row, file, &[6; 32]),
+        ];
+        assert!(!others.contains(&of));
     }
 
     /// The encoding is a promise: other clients compute it too.
@@ -154,14 +162,21 @@ mod tests {
             &[2, 0, 0, 0],
             &[3; 32],
             &[8, 1, 0, 2, 0, 3, 0, 4, 0],
+            &[7; 32],
+            &[9, 0, 0, 0, 0, 0, 0, 0],
             &[5; 32],
         ]
         .concat();
+        let file = Served {
+            root: H256([7; 32]),
+            length: 9,
+        };
         let hash = scores_hash(
             Netuid(1),
             2,
             &Hotkey(H256([3; 32])),
             &[(Uid(1), 2), (Uid(3), 4)],
+            file,
             &[5; 32],
         );
         assert_eq!(hash, blake2_256(&bytes));

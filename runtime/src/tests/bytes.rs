@@ -125,6 +125,7 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
                 netuid,
                 epoch: u32::MAX,
                 scores,
+                evidence: served,
                 salt,
             }),
         ),

@@ -1,6 +1,6 @@
 //! Scores by commit and reveal, without a machine: for validators that do no work.
 
-use cairn_primitives::{scores_hash, EpochIndex, Uid};
+use cairn_primitives::{scores_hash, EpochIndex, Served, Uid};
 use cairn_runtime::readers;
 
 use crate::behaviour::Turn;
@@ -35,6 +35,8 @@ impl Voter {
                 netuid,
                 epoch,
                 scores: pallet_emissions::Row::truncate_from(row),
+                // It has measured nothing that it could show.
+                evidence: Served::default(),
                 salt: SALT,
             };
             return turn.send(&hotkey, reveal);
@@ -44,7 +46,8 @@ impl Voter {
         if has_committed || row.is_empty() || turn.head.number + 2 >= voting.due {
             return;
         }
-        let hash = scores_hash(netuid, epoch, &hotkey.id(), &row, &SALT);
+        let nothing = Served::default();
+        let hash = scores_hash(netuid, epoch, &hotkey.id(), &row, nothing, &SALT);
         self.rows.retain(|(known, _)| *known != epoch);
         self.rows.push((epoch, row));
         turn.send(

@@ -81,6 +81,7 @@ pub fn call_of(netuid: Netuid, transaction: Transaction) -> RuntimeCall {
             netuid,
             epoch: hidden_row.epoch,
             scores: Row::truncate_from(hidden_row.scores),
+            evidence: hidden_row.evidence,
             salt: *hidden_row.salt.expose(),
         }
         .into(),

@@ -107,7 +107,7 @@ impl Checker for Secrets {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        Commitment, Finding, Hotkey, ModelRoot, Netuid, SealedRoot, Uid, Verdicts,
+        Commitment, Finding, Hotkey, ModelRoot, Netuid, SealedRoot, Served, Uid, Verdicts,
     };
     use cairn_round::{
         audit::Verdict,
@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn scores_that_are_shown_before_their_epoch_has_run_are_found() {
         let voter = (Netuid(1), Hotkey::default());
-        let row = HiddenRow::new(voter, 3, 4, Vec::new(), Secret::new([5; 32]));
+        let salt = Secret::new([5; 32]);
+        let row = HiddenRow::new(voter, 3, 4, Vec::new(), Served::default(), salt);
         let seen = |epoch, revealed| Sight {
             epoch,
             scores: vec![Committed {

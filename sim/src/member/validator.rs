@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use cairn_primitives::{Commitment, ModelRoot, Round, SealedRoot, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{
+    Commitment, Hotkey, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Verdicts, H256,
+};
 use cairn_protocol::{exam::witness, value::fruitless, verdict::Before};
 use cairn_round::{
     hidden_row::{self, HiddenRow},
     machine::Machine as _,
     measure::{File, Measuring},
     pledge::{self, Pledge},
-    scoring::{alike, forget_old, repeats, row, scores},
+    scoring::{alike, forget_old, repeats, EvidenceFile},
     validator::{Claim, Done, Found, Measurement, Task, Weighed},
     Event, Held,
 };
@@ -322,11 +324,14 @@ impl World {
             return self.done_validating(who, Done::Weighed(Weighed::Unanswered));
         };
         let own = self.members[who].hotkey.account().clone();
-        let scores = scores(&self.members[who].disk.content().evidence, round);
-        let present = members
+        let log = &self.members[who].disk.content().evidence;
+        let present: Vec<(Uid, Hotkey)> = members
             .iter()
-            .map(|member| (member.uid, id(&member.hotkey)));
-        let found = row(&scores, present, id(&own)).unwrap_or_default();
+            .map(|member| (member.uid, id(&member.hotkey)))
+            .collect();
+        let of = (self.netuid, epoch.unwrap_or_default(), id(&own));
+        let file = EvidenceFile::new(of, round, log, &present);
+        let found = file.row().unwrap_or_default();
         let row = self.members[who].behaviour.scores(found, &members, &own);
         if row.is_empty() {
             return self.done_validating(who, Done::Weighed(Weighed::Nothing));
@@ -341,7 +346,8 @@ impl World {
             .fork_at(&member.name, u64::from(epoch))
             .fork_at("salt", member.disk.writes());
         let voter = (self.netuid, member.hotkey.id());
-        let hidden_row = HiddenRow::new(voter, round, epoch, row, Secret::new(draw.secret()));
+        let salt = Secret::new(draw.secret());
+        let hidden_row = HiddenRow::new(voter, round, epoch, row, served(&file), salt);
         let Some(Machine::Validator(machine)) = &member.machine else {
             return;
         };
@@ -368,6 +374,15 @@ impl World {
             self.store.put_checkpoint(held.round, held.root, values);
         }
         self.done_validating(who, Done::Checkpoint(held, is_written));
+    }
+}
+
+/// What is committed to of a file of evidence.
+fn served(file: &EvidenceFile) -> Served {
+    let bytes = file.to_bytes();
+    Served {
+        root: H256(*blake3::hash(&bytes).as_bytes()),
+        length: bytes.len() as u64,
     }
 }
 

@@ -61,6 +61,7 @@ function everyCall() {
     EmissionsApi: {
       schedule: [], issuance: [], emission: [netuid], member_emission: [netuid, 0], account: [owner],
       subnet_history: [netuid, 0, 64], member_history: [netuid, 0, 0, 64], voting: [netuid, hotkey],
+      scores: [netuid],
     },
   };
 }

@@ -1,7 +1,7 @@
 //! Scores by commit and reveal, scene by scene.
 
-use cairn_primitives::{BlockNumber, EpochIndex, Hotkey, Netuid, Round, Secret, Uid, H256};
-use cairn_round::hidden_row::{Committed, HiddenRow, HiddenRows, Scoring, Step};
+use cairn_primitives::{BlockNumber, EpochIndex, Hotkey, Netuid, Round, Secret, Served, Uid, H256};
+use cairn_round::hidden_row::{self, Committed, HiddenRow, HiddenRows, Scoring, Step};
 
 /// Blocks between two epochs.
 const TEMPO: BlockNumber = 10;
@@ -14,6 +14,7 @@ fn hidden_row(round: Round, epoch: EpochIndex) -> HiddenRow {
         round,
         epoch,
         vec![(Uid(1), 7)],
+        Served::default(),
         Secret::new(salt.0),
     )
 }
@@ -183,6 +184,21 @@ fn what_is_refused_is_tried_three_times() {
         hidden_rows.sent(false);
     }
     assert_eq!(hidden_rows.next(&voting(0, &[]), 4), None);
+}
+
+#[test]
+fn evidence_can_be_demanded_of_what_the_chain_has_seen_revealed_and_of_nothing_else() {
+    let rows = [hidden_row(5, 0), hidden_row(6, 0), hidden_row(7, 1)];
+    let hidden = rows.each_ref().map(|row| commit(row, 4));
+    assert_eq!(hidden_row::revealed(&rows, &hidden).count(), 0);
+    let out = Committed {
+        revealed: true,
+        ..hidden[1]
+    };
+    let found: Vec<_> = hidden_row::revealed(&rows, &[out, hidden[2]])
+        .cloned()
+        .collect();
+    assert_eq!(found, rows[1..2]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! When the chain is looked at: when it moved, at once after what ended well, with the next block after what
 //! failed, and never twice at a time.
 
-use cairn_primitives::{BlockNumber, Hotkey, Netuid, Secret, Uid, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Netuid, Secret, Served, Uid, H256};
 use cairn_round::{
     hidden_row::HiddenRow,
     machine::{Gone, Kind, Lack, Question},
@@ -191,6 +191,7 @@ fn a_validator_looks_when_its_own_work_ended_well() {
         2,
         0,
         vec![(MINER, 7)],
+        Served::default(),
         Secret::new([1; 32]),
     );
     let (round, is_here) = (3, true);

@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: evidence becomes scores on chain.
 
-use cairn_primitives::{EpochIndex, Netuid, Round, Secret, Uid};
+use cairn_primitives::{EpochIndex, Netuid, Round, Secret, Served, Uid};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::{Kind, Transaction},
@@ -43,7 +43,8 @@ fn row() -> Vec<(Uid, u16)> {
 
 fn hidden_row(round: Round, epoch: EpochIndex) -> HiddenRow {
     let salt = Secret::new([7; 32]);
-    HiddenRow::new((Netuid(7), hotkey(VALIDATOR)), round, epoch, row(), salt)
+    let (voter, evidence) = ((Netuid(7), hotkey(VALIDATOR)), Served::default());
+    HiddenRow::new(voter, round, epoch, row(), evidence, salt)
 }
 
 fn committed(hidden_row: &HiddenRow, revealed: bool) -> Committed {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{Hotkey, ModelRoot, Netuid, Secret, Verdicts, H256};
+use cairn_primitives::{Hotkey, ModelRoot, Netuid, Secret, Served, Verdicts, H256};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::Transaction,
@@ -142,7 +142,8 @@ fn the_salt_of_a_pledge_is_not_shown() {
 #[test]
 fn the_salt_of_a_hidden_row_is_not_shown() {
     let voter = (Netuid(7), hotkey(VALIDATOR));
-    let hidden_row = HiddenRow::new(voter, 2, 4, vec![(MINER, 7)], Secret::new(PLANTED));
+    let (scores, evidence) = (vec![(MINER, 7)], Served::default());
+    let hidden_row = HiddenRow::new(voter, 2, 4, scores, evidence, Secret::new(PLANTED));
     let weighed = Event::Done(validator::Done::Weighed(Weighed::Hidden(
         hidden_row.clone(),
     )));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    BlockNumber, ModelRoot, Netuid, Round, SealedRoot, Secret, Uid, Verdicts, H256,
+    BlockNumber, ModelRoot, Netuid, Round, SealedRoot, Secret, Served, Uid, Verdicts, H256,
 };
 use cairn_protocol::checkpoint;
 use cairn_round::{
@@ -271,7 +271,14 @@ impl Run {
             Task::Weigh { .. } if !well => Done::Weighed(Weighed::Unanswered),
             Task::Weigh { round, epoch } => {
                 let epoch = epoch.expect("this subnet hides scores");
-                let row = HiddenRow::new(voter, round, epoch, vec![(Uid(1), 7)], salt);
+                let row = HiddenRow::new(
+                    voter,
+                    round,
+                    epoch,
+                    vec![(Uid(1), 7)],
+                    Served::default(),
+                    salt,
+                );
                 let kept = self.validator.machine.hidden_rows();
                 self.rows = hidden_row::with(kept, row.clone());
                 Done::Weighed(Weighed::Hidden(row))

@@ -1,4 +1,4 @@
-//! What a validator's log of evidence on this machine says of a miner.
+//! What a validator's evidence says of a miner: its log on this machine, or the file that it serves.
 
 use std::{
     fs::File,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cairn_primitives::{Hotkey, Netuid, Round, Uid};
+use cairn_primitives::{EpochIndex, Hotkey, Netuid, Round, Uid};
 use cairn_round::scoring::{accounts, advice, forget_old, Account, Advice, Evidence, Found, Part};
 use serde::Serialize;
 
@@ -20,10 +20,11 @@ use crate::{
 const LOG: &str = "evidence.jsonl";
 
 /// How a score came about, of one miner as of one round.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explained {
-    /// The log that it follows from.
-    pub log: PathBuf,
+    /// What it follows from.
+    #[serde(flatten)]
+    pub by: By,
     /// The newest round that it looks at.
     pub round: Round,
     /// The miner's number.
@@ -36,6 +37,21 @@ pub struct Explained {
     pub advice: Vec<Advice>,
     /// Its part in what all have that this validator scored.
     pub part: f64,
+}
+
+/// Whose evidence it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// The log of a validator on this machine.
+    Log(PathBuf),
+    /// What the validator with this number serves.
+    Served {
+        /// Its number.
+        validator: Uid,
+        /// The epoch before which it committed to it.
+        epoch: EpochIndex,
+    },
 }
 
 /// The log in a state directory that a person named, or the one of this subnet below `~/.cairn/state` that was written
@@ -57,26 +73,32 @@ pub fn find(state_dir: Option<&Path>, netuid: Netuid) -> Option<PathBuf> {
 /// If the log cannot be read.
 pub fn explain(log: &Path, round: Option<Round>, uid: Uid) -> Result<Option<Explained>, Failure> {
     let evidence = read(log, round)?;
+    Ok(account(By::Log(log.to_path_buf()), &evidence, (round, uid)))
+}
+
+/// The same of evidence that is at hand, of rounds up to `round` if that is said.
+pub fn account(
+    by: By,
+    evidence: &[Evidence],
+    (round, uid): (Option<Round>, Uid),
+) -> Option<Explained> {
     let newest = evidence.iter().map(|item| item.round).max();
     let last = evidence
         .iter()
         .filter(|item| item.uid == uid)
         .max_by_key(|item| item.round);
-    let (Some(newest), Some(hotkey)) = (round.or(newest), last.map(|item| item.hotkey)) else {
-        return Ok(None);
-    };
-    let mut accounts = accounts(&evidence, newest);
+    let (newest, hotkey) = (round.or(newest)?, last?.hotkey);
+    let mut accounts = accounts(evidence, newest);
     let all: f64 = accounts.values().map(|account| account.score).sum();
-    let explained = accounts.remove(&(uid, hotkey)).map(|account| Explained {
-        log: log.to_path_buf(),
+    accounts.remove(&(uid, hotkey)).map(|account| Explained {
+        by,
         round: newest,
         uid,
         hotkey,
         advice: advice(&account),
         part: if all > 0.0 { account.score / all } else { 0.0 },
         account,
-    });
-    Ok(explained)
+    })
 }
 
 /// The evidence up to a round on which its scores depend. A worker may be writing the log: a last line that is not
@@ -114,12 +136,13 @@ impl Explained {
             score,
             ..
         } = &self.account;
-        let head = format!(
-            "uid {} as of round {}, by the evidence in {}\n",
-            self.uid,
-            self.round,
-            self.log.display()
-        );
+        let by = match &self.by {
+            By::Log(log) => format!("the evidence in {}", log.display()),
+            By::Served { validator, epoch } => {
+                format!("what validator {validator} serves of epoch {epoch}")
+            }
+        };
+        let head = format!("uid {} as of round {}, by {by}\n", self.uid, self.round);
         let parts = &self.account.rounds;
         let has_unseen = parts.iter().any(|part| part.unseen.is_some());
         let mut names = vec!["round", "found", "gain", "premium", "±", "steps", "alike"];

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     args::{numbered, JsonArg, NetuidArg, NodeArgs},
+    demand::{unserved, DemandArgs, Demanded, OnChain, Question},
     evidence::{explain, find, Explained},
     look::{no_run, no_subnet},
     print,
@@ -21,7 +22,7 @@ use crate::{
 /// `cairn why`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn why --uid 3\n  cairn why --uid 3 --netuid 2 --json\n\nThe chain knows who was assigned data, committed, revealed, was included and audited. How it was measured, only validators know: where\na validator of the subnet keeps its state on this machine, that is shown, too (`cairn validate explain`)."
+    after_help = "Examples:\n  cairn why --uid 3\n  cairn why --uid 3 --netuid 2 --json\n\nThe chain knows who was assigned data, committed, revealed, was included and audited. How it was measured, validators know: a log on\nthis machine says it, or else what they serve as evidence of the scores that count now (`cairn validate explain`)."
 )]
 pub struct Why {
     /// Number of the miner
@@ -33,6 +34,8 @@ pub struct Why {
     node: NodeArgs,
     #[command(flatten)]
     json: JsonArg,
+    #[command(flatten)]
+    demand: DemandArgs,
 }
 
 /// What the chain says of a miner in a settled round.
@@ -55,6 +58,8 @@ struct Answer {
     rounds: Vec<Part>,
     /// How a validator on this machine measured it.
     measured: Option<Explained>,
+    /// What validators serve as evidence, if none is on this machine.
+    demanded: Vec<Demanded>,
     missing: Vec<String>,
 }
 
@@ -92,12 +97,27 @@ impl Why {
             Some(log) => explain(&log, None, uid)?.filter(|it| it.hotkey == member.hotkey.hotkey()),
             None => None,
         };
+        let (demanded, unmeasured) = match &measured {
+            Some(_) => (Vec::new(), None),
+            None => {
+                let chain = OnChain::read(&view, netuid).await?;
+                let question = Question {
+                    uid,
+                    round: None,
+                    whom: None,
+                };
+                let demanded = self.demand.demand(&chain, &run.config, question).await?;
+                let unserved = unserved(netuid, &demanded);
+                (demanded, unserved.map(|failure| failure.to_string()))
+            }
+        };
         let answer = Answer {
             netuid,
-            missing: missing(&rounds, &member, measured.is_some()),
+            missing: missing(&rounds, &member, unmeasured),
             member,
             rounds,
             measured,
+            demanded,
         };
         print(self.json.json, &answer, Answer::text)
     }
@@ -133,7 +153,7 @@ async fn part(
 }
 
 /// What a miner lacked, what comes first in a round first.
-fn missing(rounds: &[Part], member: &MemberInfo, is_measured: bool) -> Vec<String> {
+fn missing(rounds: &[Part], member: &MemberInfo, unmeasured: Option<String>) -> Vec<String> {
     let count = |what: fn(&Part) -> bool| rounds.iter().filter(|part| what(part)).count();
     let said =
         |rounds: usize, what: &str| (rounds > 0).then(|| format!("in {rounds} rounds {what}"));
@@ -165,10 +185,7 @@ fn missing(rounds: &[Part], member: &MemberInfo, is_measured: bool) -> Vec<Strin
         ),
         (member.incentive == 0)
             .then(|| "validators gave it no incentive in the last epoch".to_string()),
-        (!is_measured).then(|| {
-            "how it was measured only validators know: none of this subnet has its state on this machine"
-                .to_string()
-        }),
+        unmeasured.map(|why| format!("how it was measured validators know: {why}")),
     ];
     all.into_iter().flatten().collect()
 }
@@ -220,6 +237,9 @@ impl Answer {
         }
         if let Some(measured) = &self.measured {
             text += &measured.text();
+        }
+        for one in &self.demanded {
+            text += &one.text(member.uid);
         }
         text
     }
@@ -274,7 +294,7 @@ mod tests {
                 audit: Some(outcome),
                 ..part(4)
             };
-            let found = missing(&[part], &member(9), true);
+            let found = missing(&[part], &member(9), None);
             assert_eq!(found.len(), 1);
             assert!(
                 found[0].contains(word) && found[0].contains("bond again"),
@@ -292,17 +312,18 @@ mod tests {
             "it was not",
         ];
         for (done, word) in words.into_iter().enumerate() {
-            let found = missing(&[part(done)], &member(9), true);
+            let found = missing(&[part(done)], &member(9), None);
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].contains(word), "{found:?}");
         }
-        assert!(missing(&[part(4)], &member(9), true).is_empty());
+        assert!(missing(&[part(4)], &member(9), None).is_empty());
     }
 
     #[test]
     fn what_only_validators_know_is_said_to_be_missing() {
-        let found = missing(&[part(4)], &member(0), false);
+        let nobody = unserved(Netuid(1), &[]).map(|failure| failure.to_string());
+        let found = missing(&[part(4)], &member(0), nobody);
         assert_eq!(found.len(), 2);
-        assert!(found[0].contains("incentive") && found[1].contains("only validators know"));
+        assert!(found[0].contains("incentive") && found[1].contains("has revealed scores"));
     }
 }

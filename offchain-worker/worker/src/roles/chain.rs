@@ -48,7 +48,8 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
         }
         Transaction::RevealScores(hidden_row) => {
             let salt = hidden_row.salt.expose();
-            Call::reveal_scores(netuid, hidden_row.epoch, &hidden_row.scores, salt)
+            let (epoch, evidence) = (hidden_row.epoch, hidden_row.evidence);
+            Call::reveal_scores(netuid, epoch, &hidden_row.scores, evidence, salt)
         }
     }
 }

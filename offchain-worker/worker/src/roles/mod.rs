@@ -55,3 +55,4 @@ pub(crate) use retention::AUDITED_ROUNDS;
 pub(crate) use setup::device;
 pub use setup::WorkerOptions;
 pub use status::Status;
+pub(crate) use validator::KEPT_EPOCHS;

@@ -3,7 +3,7 @@
 use cairn_primitives::{
     scores_hash,
     traits::{Incentives, OnMember},
-    Balance, EpochIndex, Hotkey, Netuid, Uid, CRN,
+    Balance, EpochIndex, Hotkey, Netuid, Served, Uid, CRN, H256,
 };
 use codec::Encode;
 use frame_support::{assert_noop, assert_ok};
@@ -11,6 +11,10 @@ use frame_support::{assert_noop, assert_ok};
 use crate::{mock::*, Bonds, Commits, Error, Row, Votes};
 
 const SALT: [u8; 32] = [7; 32];
+const FILE: Served = Served {
+    root: H256([5; 32]),
+    length: 99,
+};
 
 fn row(cells: &[(Uid, u16)]) -> Row {
     cells.to_vec().try_into().unwrap()
@@ -19,7 +23,7 @@ fn row(cells: &[(Uid, u16)]) -> Row {
 fn commit(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&hotkey(Netuid(1), uid).encode());
-    let hash = scores_hash(Netuid(1), epoch, &Hotkey::from(key), cells, &SALT);
+    let hash = scores_hash(Netuid(1), epoch, &Hotkey::from(key), cells, FILE, &SALT);
     let signer = RuntimeOrigin::signed(hotkey(Netuid(1), uid));
     assert_ok!(Emissions::commit_scores(signer, Netuid(1), epoch, hash));
 }
@@ -31,6 +35,7 @@ fn reveal(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) {
         Netuid(1),
         epoch,
         row(cells),
+        FILE,
         SALT
     ));
 }
@@ -215,7 +220,7 @@ fn who_registers_again_inherits_nothing() {
         assert_eq!(Votes::<Test>::get(Netuid(1), Uid(0)), None);
         assert_eq!(Commits::<Test>::iter_prefix((Netuid(1), Uid(0))).count(), 0);
         let signer = RuntimeOrigin::signed(hotkey(Netuid(1), Uid(0)));
-        let again = Emissions::reveal_scores(signer, Netuid(1), 1, row(&[(Uid(2), 1)]), SALT);
+        let again = Emissions::reveal_scores(signer, Netuid(1), 1, row(&[(Uid(2), 1)]), FILE, SALT);
         assert_noop!(again, Error::<Test>::NoCommit);
         run_to(32);
         assert_eq!(Emissions::incentive(Netuid(1), Uid(2)), 0);

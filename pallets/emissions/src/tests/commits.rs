@@ -1,8 +1,10 @@
 //! Scores that are hidden until nobody can copy them.
 
 use cairn_primitives::{
-    api::ScoresCommit, scores_hash, traits::Incentives, BlockNumber, EpochIndex, Hotkey, Netuid,
-    Salt, Uid, CRN, H256,
+    api::{EvidenceCommit, ScoresCommit},
+    scores_hash,
+    traits::{Incentives, OnMember},
+    BlockNumber, EpochIndex, Hotkey, Netuid, Salt, Served, Uid, CRN, H256,
 };
 use codec::Encode;
 use frame_support::{
@@ -14,6 +16,11 @@ use sp_runtime::DispatchError;
 use crate::{mock::*, Call, Commits, Error, Event, Row, Votes};
 
 const SALT: Salt = [7; 32];
+/// The file of evidence of all rows.
+const FILE: Served = Served {
+    root: H256([5; 32]),
+    length: 99,
+};
 const TO_2: &[(Uid, u16)] = &[(Uid(2), 1)];
 const TO_3: &[(Uid, u16)] = &[(Uid(3), 1)];
 
@@ -24,7 +31,7 @@ fn row(cells: &[(Uid, u16)]) -> Row {
 fn hash(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) -> H256 {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&hotkey(Netuid(1), uid).encode());
-    scores_hash(Netuid(1), epoch, &Hotkey::from(key), cells, &SALT)
+    scores_hash(Netuid(1), epoch, &Hotkey::from(key), cells, FILE, &SALT)
 }
 
 fn commit(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) -> DispatchResult {
@@ -69,10 +76,11 @@ fn reveal_as(
         netuid,
         epoch,
         scores: row(cells),
+        evidence: FILE,
         salt,
     };
     let free = call.is_feeless(&origin);
-    let result = Emissions::reveal_scores(origin, netuid, epoch, row(cells), salt);
+    let result = Emissions::reveal_scores(origin, netuid, epoch, row(cells), FILE, salt);
     assert_eq!(
         free,
         result.is_ok(),
@@ -283,7 +291,7 @@ fn what_is_wrong_with_the_signer_is_said() {
             for origin in [RuntimeOrigin::none(), RuntimeOrigin::root()] {
                 let commit = Emissions::commit_scores(origin.clone(), Netuid(1), 0, some);
                 assert_noop!(commit, DispatchError::BadOrigin);
-                let reveal = Emissions::reveal_scores(origin, Netuid(1), 0, row(TO_3), SALT);
+                let reveal = Emissions::reveal_scores(origin, Netuid(1), 0, row(TO_3), FILE, SALT);
                 assert_noop!(reveal, DispatchError::BadOrigin);
             }
         });
@@ -414,6 +422,63 @@ fn what_a_validator_has_to_know() {
         assert_eq!(voting.commits, [expected]);
         assert_eq!(Emissions::voting(Netuid(1), &77).unwrap().commits, []);
         assert_eq!(Emissions::voting(Netuid(9), &77), None);
+    });
+}
+
+#[test]
+fn the_root_of_the_evidence_is_kept_with_the_scores_and_goes_with_them() {
+    ExtBuilder::hidden().build_and_execute(|| {
+        let told = || Emissions::scores(Netuid(1));
+        assert_ok!(commit(Uid(0), 0, TO_2));
+        run_to(12);
+        assert_eq!(told(), [], "nothing is told before it is revealed");
+        assert_ok!(reveal(Uid(0), 0, TO_2));
+        let of = |epoch| Some(EvidenceCommit { epoch, file: FILE });
+        let found = told();
+        let [first] = found.as_slice() else {
+            panic!("one validator has scores");
+        };
+        assert_eq!(
+            (first.uid, first.set_at, first.evidence),
+            (Uid(0), 1, of(0))
+        );
+        assert_eq!(first.hotkey, hotkey(Netuid(1), Uid(0)));
+        assert_eq!(first.scores, TO_2);
+        // What is revealed next takes its place.
+        assert_ok!(commit(Uid(0), 1, TO_3));
+        run_to(22);
+        assert_ok!(reveal(Uid(0), 1, TO_3));
+        assert_eq!(
+            told().iter().map(|one| one.evidence).collect::<Vec<_>>(),
+            [of(1)]
+        );
+        // Its seat goes, and takes it along.
+        World::change_subnet(Netuid(1), |subnet| {
+            subnet.members.remove(&Uid(0));
+        });
+        let key = hotkey(Netuid(1), Uid(0));
+        <Emissions as OnMember<AccountId>>::on_left(Netuid(1), Uid(0), &key);
+        assert_eq!(told(), []);
+    });
+}
+
+#[test]
+fn who_committed_to_other_evidence_cannot_reveal() {
+    ExtBuilder::hidden().build_and_execute(|| {
+        assert_ok!(commit(Uid(0), 0, TO_2));
+        run_to(12);
+        for other in [
+            Served {
+                root: H256([6; 32]),
+                ..FILE
+            },
+            Served { length: 98, ..FILE },
+        ] {
+            let signer = RuntimeOrigin::signed(hotkey(Netuid(1), Uid(0)));
+            let revealed = Emissions::reveal_scores(signer, Netuid(1), 0, row(TO_2), other, SALT);
+            assert_noop!(revealed, Error::<Test>::NotWhatWasCommitted);
+        }
+        assert_ok!(reveal(Uid(0), 0, TO_2));
     });
 }
 

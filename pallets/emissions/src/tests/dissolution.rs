@@ -157,6 +157,10 @@ fn nothing_new_begins_on_a_subnet_that_ends() {
             let before = SubnetLedgers::<Test>::get(Netuid(1)).unwrap();
             let signed = || RuntimeOrigin::signed(hotkey(Netuid(1), Uid(0)));
             let scores: crate::Row = vec![(Uid(2), 1)].try_into().unwrap();
+            let nothing = cairn_primitives::Served {
+                root: Default::default(),
+                length: 0,
+            };
             assert_noop!(
                 Emissions::set_scores(signed(), Netuid(1), scores.clone()),
                 Error::<Test>::SubnetDissolving
@@ -166,7 +170,7 @@ fn nothing_new_begins_on_a_subnet_that_ends() {
                 Error::<Test>::SubnetDissolving
             );
             assert_noop!(
-                Emissions::reveal_scores(signed(), Netuid(1), 0, scores, [0; 32]),
+                Emissions::reveal_scores(signed(), Netuid(1), 0, scores, nothing, [0; 32]),
                 Error::<Test>::SubnetDissolving
             );
             // Its epoch would be at block 22; nor is anything issued to it.

@@ -1,6 +1,6 @@
 //! What holds whatever happens, and that its check can fail.
 
-use cairn_primitives::{traits::OnMember, Netuid, Uid, CRN};
+use cairn_primitives::{api::EvidenceCommit, traits::OnMember, Netuid, Uid, CRN};
 use proptest::prelude::*;
 
 use crate::{mock::*, Bonds, Earned, Issued, MemberRecords, Row, SubnetLedgers, Votes};
@@ -184,5 +184,15 @@ fn every_broken_promise_is_noticed() {
     broken(
         change_vote(|vote| vote.set_at = 99),
         "a vote from the future",
+    );
+    broken(
+        change_vote(|vote| {
+            let file = cairn_primitives::Served {
+                root: Default::default(),
+                length: 0,
+            };
+            vote.evidence = Some(EvidenceCommit { epoch: 99, file });
+        }),
+        "evidence of an epoch that has not run",
     );
 }

@@ -21,11 +21,13 @@
 //! - Before anybody has earned anything, who helped too little in one round is not called good in the next
 //!   ([`fruitless()`]).
 //!
-//! All of it is a pure function of [`Evidence`], which the validator logs, so a disputed score can be computed again by
-//! anyone who has the log; the order of the log does not matter.
+//! All of it is a pure function of [`Evidence`], which the validator logs; the order of the log does not matter. With
+//! the scores of an epoch it commits to a file of what they follow from ([`EvidenceFile`]), so that anyone can compute
+//! them again.
 
 mod advice;
 mod evidence;
+mod file;
 mod fruitless;
 mod gain;
 mod premium;
@@ -36,6 +38,7 @@ mod subjects;
 
 pub use advice::{advice, Advice};
 pub use evidence::{counts, forget_old, gains, Evidence, Outcome};
+pub use file::{Difference, EvidenceFile, Malformed};
 pub use fruitless::{fruitless, GAIN_PARTS, UNCLEAR_PARTS};
 pub use gain::{difference, mean, round_gain, Estimate};
 pub use premium::{factor, premium};

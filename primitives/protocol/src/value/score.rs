@@ -156,6 +156,12 @@ impl Part {
     }
 }
 
+/// Whether evidence of a round is preferred to other evidence of the same: it is worth less.
+pub(super) fn is_less(one: &Evidence, other: &Evidence) -> bool {
+    let rank = |of: &Evidence| Part::of(of.round, &of.outcome).rank();
+    rank(one) < rank(other)
+}
+
 /// Bits that rise with a number, from below zero on.
 fn ascending(number: f64) -> u64 {
     const SIGN: u64 = 1 << 63;

@@ -82,6 +82,8 @@ pub fn value(page: &Section) {
     copies_are_as(page);
     scores_are_as(page);
     rows_are_as(page);
+    let most = page.number("It has at most ", " bytes");
+    assert_eq!(limits::EVIDENCE_BYTES, most);
 }
 
 fn premiums_are_as(page: &Section) {

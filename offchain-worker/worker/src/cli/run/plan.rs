@@ -169,7 +169,7 @@ fn disk(config: &RunConfig, duty: Duty, cards: Option<u32>) -> Vec<Held> {
     let mut held = vec![
         Held {
             what: "state directory, at most",
-            bytes: machine::state_bound(config),
+            bytes: machine::state_bound(config, duty),
         },
         Held {
             what: "a store of its own, at most",

@@ -11,6 +11,7 @@ mod outside;
 mod peer;
 mod relays;
 mod standing;
+mod visitor;
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +34,7 @@ pub(super) use self::ahead::ahead;
 pub use self::{
     outside::{only_inside, HOW_TO_BE_REACHED},
     relays::{Relays, IF_TRUSTED},
+    visitor::Visitor,
 };
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};

@@ -149,6 +149,10 @@ fn ballots_stay_until_there_are_others() {
             round,
             7,
             vec![(Uid(1), 2), (Uid(3), 65_535)],
+            Served {
+                root: H256([4; 32]),
+                length: 5,
+            },
             salt,
         )
     };

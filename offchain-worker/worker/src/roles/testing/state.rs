@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cairn_chain::{AuditInfo, ContributionInfo, MemberEndpoints, RunInfo, SubnetInfo};
+use cairn_chain::{
+    AuditInfo, ContributionInfo, MemberEndpoints, RunInfo, SubnetInfo, ValidatorScores,
+};
 use cairn_primitives::{
     api::{ScoresCommit, SettledRound},
     BlockNumber, EpochIndex, ModelRoot, Round, Uid, Verdicts, H256,
@@ -37,6 +39,8 @@ pub struct State {
     pub settled: BTreeMap<Round, SettledRound>,
     /// The scores of each validator that count: those that it revealed last.
     pub scores: BTreeMap<Uid, Scores>,
+    /// The same with what they committed to as evidence.
+    pub rows: Vec<ValidatorScores>,
     /// Commitments to scores, of the last two epochs.
     pub hidden: Vec<(Uid, ScoresCommit)>,
     /// The number of the next epoch.
@@ -72,6 +76,7 @@ impl State {
             self.look_at(round);
         }
         self.scores = reads::scores(NETUID);
+        self.rows = told(readers::scores(NETUID));
         self.audits = told(readers::open_audits(NETUID));
         self.endpoints = told(readers::endpoints(NETUID));
         for member in readers::members(NETUID) {

@@ -5,6 +5,7 @@ mod apart;
 mod cheats;
 mod elsewhere;
 mod engine;
+mod evidence;
 mod joining;
 mod liars;
 mod network;

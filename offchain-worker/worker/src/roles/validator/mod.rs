@@ -2,9 +2,12 @@
 
 mod audit;
 mod checks;
+mod evidence;
 mod measure;
 mod pledge;
 mod scores;
+
+pub(crate) use evidence::KEPT_EPOCHS;
 
 use std::{
     collections::BTreeMap,
@@ -82,6 +85,7 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
             stop: Arc::default(),
             evidence,
             evidence_log: log,
+            drawer: evidence::Drawer::beside(&resumed.directory),
         })
     })
     .await
@@ -99,6 +103,8 @@ struct ValidatorRole {
     stop: Arc<AtomicBool>,
     evidence: Vec<Evidence>,
     evidence_log: Log<Evidence>,
+    /// The files that others may demand once scores are revealed.
+    drawer: evidence::Drawer,
 }
 
 /// What own work brought.
@@ -201,6 +207,13 @@ impl Role for ValidatorRole {
     fn looked(&mut self, looked: &Looked, status: &mut Status) {
         let own = looked.view.validator(status.hotkey.hotkey());
         status.uid = own.map(|own| own.uid).or(status.uid);
+        if let Some(voting) = &looked.view.voting {
+            self.drawer.note(self.machine.hidden_rows(), voting);
+        }
+    }
+
+    fn tend<C: Chain>(&mut self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
+        self.drawer.tend(desk, jobs);
     }
 
     fn block(&mut self, _: BlockNumber) {}

@@ -1,17 +1,19 @@
 //! From evidence to scores, and to a hidden row on disk.
 
+use std::path::{Path, PathBuf};
+
 use cairn_primitives::{EpochIndex, Hotkey, Round, Secret, Uid};
 use cairn_round::{
     hidden_row::{self, HiddenRow},
-    scoring::{self, scores},
+    scoring::EvidenceFile,
     validator::Weighed,
 };
 
-use super::{Outcome, ValidatorRole};
+use super::{evidence, Outcome, ValidatorRole};
 use crate::roles::{
     chain::Chain,
     driver::{Desk, Ended, Jobs},
-    setup::locked,
+    setup::{locked, SharedState},
     state::Change,
     RoleError,
 };
@@ -25,24 +27,36 @@ impl ValidatorRole {
         round: Round,
         epoch: Option<EpochIndex>,
     ) {
-        let (desk, evidence) = (desk.clone(), self.evidence.clone());
+        let (desk, log) = (desk.clone(), self.evidence.clone());
         let kept = self.machine.hidden_rows().to_vec();
+        let directory = self.drawer.directory();
         jobs.spawn(async move {
             let Some(members) = members(&desk).await else {
                 return Ok(Ended::Own(Outcome::Weighed(Weighed::Unanswered)));
             };
-            let scores = scores(&evidence, round);
             let own = desk.run.hotkey.hotkey();
-            let weighed = match (scoring::row(&scores, members, own), epoch) {
-                (None, _) => {
+            let of = (desk.run.netuid, epoch.unwrap_or_default(), own);
+            let weighed = tokio::task::spawn_blocking(move || {
+                // The row follows from the very file that others can demand.
+                let file = EvidenceFile::new(of, round, &log, &members);
+                let row = file.row();
+                (file, row)
+            });
+            let weighed = match (weighed.await?, epoch) {
+                ((_, None), _) => {
                     tracing::info!(
                         "round {round} · no contribution has shown its worth, scores stay"
                     );
                     Weighed::Nothing
                 }
-                (Some(row), None) => Weighed::Open(round, row),
-                (Some(row), Some(epoch)) => {
-                    Weighed::Hidden(hide(&desk, kept, round, epoch, row).await?)
+                ((_, Some(row)), None) => Weighed::Open(round, row),
+                ((file, Some(row)), Some(_)) => {
+                    let hiding = Hiding {
+                        state: desk.state.clone(),
+                        directory,
+                        kept,
+                    };
+                    Weighed::Hidden(hiding.hide(file, row).await?)
                 }
             };
             Ok(Ended::Own(Outcome::Weighed(weighed)))
@@ -65,26 +79,44 @@ async fn members<C: Chain>(desk: &Desk<C>) -> Option<Vec<(Uid, Hotkey)>> {
     }
 }
 
-/// Makes a hidden row and puts it on disk, from where it can be committed to and revealed.
-async fn hide<C: Chain>(
-    desk: &Desk<C>,
+/// What it takes to hide a row.
+struct Hiding {
+    state: SharedState,
+    /// Where files of evidence lie that nobody may have yet.
+    directory: PathBuf,
+    /// The rows that are hidden already.
     kept: Vec<HiddenRow>,
-    round: Round,
-    epoch: EpochIndex,
-    scores: Vec<(Uid, u16)>,
-) -> Result<HiddenRow, RoleError> {
-    let mut salt = [0u8; 32];
-    getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
-    let voter = (desk.run.netuid, desk.run.hotkey.hotkey());
-    let hidden_row = HiddenRow::new(voter, round, epoch, scores, Secret::new(salt));
-    let hidden_rows = hidden_row::with(&kept, hidden_row.clone());
-    let state = desk.state.clone();
-    tokio::task::spawn_blocking(move || {
-        locked(&state).save(&Change {
-            hidden_rows: Some(&hidden_rows),
-            ..Change::default()
+}
+
+impl Hiding {
+    /// Makes a hidden row and puts it on disk with its evidence, from where it can be committed to, revealed and
+    /// borne out.
+    async fn hide(
+        self,
+        file: EvidenceFile,
+        scores: Vec<(Uid, u16)>,
+    ) -> Result<HiddenRow, RoleError> {
+        let mut salt = [0u8; 32];
+        getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
+        let salt = Secret::new(salt);
+        tokio::task::spawn_blocking(move || {
+            let evidence = evidence::hide(&self.directory, &file)?;
+            let voter = (file.netuid, file.hotkey);
+            let row = HiddenRow::new(voter, file.round, file.epoch, scores, evidence, salt);
+            let rows = hidden_row::with(&self.kept, row.clone());
+            locked(&self.state).save(&Change {
+                hidden_rows: Some(&rows),
+                ..Change::default()
+            })?;
+            tidy(&self.directory, &rows);
+            Ok(row)
         })
-    })
-    .await??;
-    Ok(hidden_row)
+        .await?
+    }
+}
+
+fn tidy(directory: &Path, rows: &[HiddenRow]) {
+    if let Err(error) = evidence::tidy(directory, rows) {
+        tracing::debug!("old evidence stays in {}: {error}", directory.display());
+    }
 }

@@ -10,7 +10,7 @@ use cairn_gradient::max_encoded_len;
 use cairn_primitives::{api::Duty, Layout, RunConfig};
 use cairn_protocol::{
     audit,
-    limits::{CHECKPOINT_EVERY, HISTORY_ROUNDS},
+    limits::{CHECKPOINT_EVERY, EVIDENCE_BYTES, HISTORY_ROUNDS},
     phase::Timetable,
 };
 use cairn_trainer::initial_parameters;
@@ -19,7 +19,7 @@ use super::check::Check;
 use crate::{
     amount::size,
     needs,
-    roles::{sources::INCOMING_ROUNDS, AUDITED_ROUNDS},
+    roles::{sources::INCOMING_ROUNDS, AUDITED_ROUNDS, KEPT_EPOCHS},
 };
 
 /// Steps that are timed, after one that is not.
@@ -31,6 +31,9 @@ const STATE_COPIES: u64 = 16;
 /// How often more where rounds overlap: three of what was made ahead left, and the parameters that an open contribution
 /// was made from.
 const AHEAD_COPIES: u64 = 4;
+
+/// How many files of evidence a validator has beside its state: of the rows that are hidden, and of one that is made.
+const HIDDEN_ROWS: u64 = 5;
 
 /// What the run makes of a contribution at most, in bytes.
 pub fn contribution(config: &RunConfig) -> u64 {
@@ -247,7 +250,8 @@ impl Place {
 }
 
 /// The most bytes that a member's own store takes of this run: the files of all rounds that the chain keeps, each
-/// with the hashes beside it, what is served for audits of the last rounds, and, of who validates, checkpoints.
+/// with the hashes beside it, what is served for audits of the last rounds, and, of who validates, checkpoints and the
+/// evidence of the last epochs, as if the subnet had all members that there can be.
 pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
     let outboard = |bytes: u64| bytes.saturating_add(bytes / 256);
     let rounds = u64::from(HISTORY_ROUNDS.saturating_add(CHECKPOINT_EVERY));
@@ -258,12 +262,13 @@ pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
         _ => outboard(audit::longest(parameters)),
     };
     // A miner serves its own, and a validator may be drawn for all.
-    let (checkpoint, audits) = match duty {
+    let (checkpoint, audits, epochs) = match duty {
         Duty::Validator => (
             outboard(parameters.saturating_mul(4)),
             u64::from(config.max_contributors),
+            u64::from(KEPT_EPOCHS).saturating_add(1),
         ),
-        Duty::Miner | Duty::Idle => (0, 1),
+        Duty::Miner | Duty::Idle => (0, 1, 0),
     };
     let checkpoints = rounds / u64::from(CHECKPOINT_EVERY);
     let audits = audits.saturating_mul(u64::from(AUDITED_ROUNDS).saturating_add(1));
@@ -271,18 +276,25 @@ pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
     files
         .saturating_add(checkpoint.saturating_mul(checkpoints))
         .saturating_add(served.saturating_mul(audits))
+        .saturating_add(outboard(EVIDENCE_BYTES).saturating_mul(epochs))
 }
 
 /// The most bytes that a worker's state takes: [`STATE_COPIES`] of the parameters, [`AHEAD_COPIES`] more where rounds
-/// overlap, and what came in part.
-pub fn state_bound(config: &RunConfig) -> u64 {
+/// overlap, what came in part, and, of who validates, evidence that is hidden yet.
+pub fn state_bound(config: &RunConfig, duty: Duty) -> u64 {
     let parameters = config.model.parameters().unwrap_or(u64::MAX);
     let ahead = if config.overlaps() { AHEAD_COPIES } else { 0 };
     let copies = parameters
         .saturating_mul(4)
         .saturating_mul(STATE_COPIES.saturating_add(ahead));
     let files = u64::from(config.max_contributors).saturating_mul(contribution(config));
-    copies.saturating_add(files.saturating_mul(INCOMING_ROUNDS.into()))
+    let evidence = match duty {
+        Duty::Validator => EVIDENCE_BYTES.saturating_mul(HIDDEN_ROWS),
+        Duty::Miner | Duty::Idle => 0,
+    };
+    copies
+        .saturating_add(files.saturating_mul(INCOMING_ROUNDS.into()))
+        .saturating_add(evidence)
 }
 
 /// Whether there is room for all that a directory may come to hold.
@@ -420,7 +432,9 @@ mod tests {
         let served = of(1) - of(0);
         let rounds = u64::from(AUDITED_ROUNDS);
         assert!((5 * vectors * rounds..6 * vectors * (rounds + 1)).contains(&served));
-        assert!(state_bound(&config) > config.model.parameters().unwrap() * 4 * 15);
+        let state = [Duty::Miner, Duty::Validator].map(|duty| state_bound(&config, duty));
+        assert!(state[0] > config.model.parameters().unwrap() * 4 * 15);
+        assert_eq!(state[1] - state[0], 5 * EVIDENCE_BYTES);
         let below = std::env::temp_dir().join("none/of/this/is/there");
         assert!(Place::at(&below, 0).free.unwrap() > 0);
     }

@@ -1,7 +1,7 @@
 //! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
 
 pub(in crate::cli) mod check;
-mod files;
+pub(in crate::cli) mod files;
 pub(in crate::cli) mod machine;
 mod member;
 mod nodes;
@@ -360,7 +360,7 @@ impl RunArgs {
         checks.push(machine::disk(
             "state disk",
             &place,
-            machine::state_bound(&run.config),
+            machine::state_bound(&run.config, duty),
         ));
         checks
     }
@@ -370,7 +370,7 @@ impl RunArgs {
 async fn used(store: &Store, netuid: Option<Netuid>) -> u64 {
     let netuid = netuid.map_or(0, Netuid::get);
     let mut sum = 0u64;
-    for kind in ["contributions", "audits", "checkpoints"] {
+    for kind in ["contributions", "audits", "checkpoints", "evidence"] {
         let prefix: PathBuf = Path::new(kind).join(netuid.to_string());
         let listed = store
             .list(&prefix.to_string_lossy())
