@@ -326,9 +326,9 @@ mod tests {
     fn a_log_that_is_not_there_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         assert_eq!(find(Some(directory.path()), Netuid(1)), None);
-        let error = explain(&directory.path().join(LOG), None, Uid(1))
-            .err()
-            .expect("no log");
+        let Err(error) = explain(&directory.path().join(LOG), None, Uid(1)) else {
+            panic!("no log was found");
+        };
         assert!(error.to_string().contains(LOG), "{error}");
     }
 }

@@ -111,7 +111,7 @@ impl Explain {
             None => find(state_dir, netuid),
         };
         match (log, state_dir) {
-            (Some(log), _) => self.from_log(&log),
+            (Some(log), _) => self.by_log(&log),
             (None, Some(directory)) if self.validator.is_none() => Err(Failure::new(
                 format!(
                     "there is no validator's evidence of subnet {netuid} in {}",
@@ -119,12 +119,12 @@ impl Explain {
                 ),
                 "name a validator's state directory, or leave it out to demand evidence of validators",
             )),
-            (None, _) => self.from_validators().await,
+            (None, _) => self.by_validators().await,
         }
     }
 
     /// From a log on this machine.
-    fn from_log(&self, log: &Path) -> Result<(), Failure> {
+    fn by_log(&self, log: &Path) -> Result<(), Failure> {
         let uid = self.uid;
         let explained = explain(log, self.round, uid)?.ok_or_else(|| {
             Failure::new(
@@ -139,7 +139,7 @@ impl Explain {
     }
 
     /// From what validators serve.
-    async fn from_validators(&self) -> Result<(), Failure> {
+    async fn by_validators(&self) -> Result<(), Failure> {
         let (uid, netuid) = (self.uid, self.netuid.netuid);
         let view = self.node.connect().await?.at_best().await?;
         let subnet = view.subnet(netuid).await?;
