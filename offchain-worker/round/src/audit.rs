@@ -10,6 +10,8 @@
 //! it afterwards. A *verdict* is a finding with the salt that
 //! hides it; it is on disk before the commitment to it is sent, so that a validator never commits to two.
 
+use std::collections::BTreeMap;
+
 use cairn_primitives::{
     api, finding_hash, BlockNumber, Finding, Hotkey, Netuid, Round, Secret, Served, Uid, H256,
 };
@@ -20,6 +22,8 @@ use crate::{machine::Transaction, View};
 
 /// How often a miner tries to make what is audited of its work.
 const TRIES: u8 = 3;
+/// With so many blocks left to commit to a verdict, what cannot be had counts as not served.
+const LAST_BLOCKS: BlockNumber = 2;
 
 /// An audit that is not over, as the chain has it.
 pub type Audit = api::AuditInfo<Hotkey>;
@@ -34,6 +38,11 @@ pub fn next_stage(audit: &Audit, now: BlockNumber) -> Stage {
     ];
     let stage = ends.into_iter().find(|(_, end)| next < *end);
     stage.map_or(Stage::Over, |(stage, _)| stage)
+}
+
+/// Whether what cannot be had in block `now` counts as not served, since there is hardly time left to commit to that.
+pub fn is_last(audit: &Audit, now: BlockNumber) -> bool {
+    now.saturating_add(LAST_BLOCKS) >= audit.commits_until
 }
 
 /// What a miner serves of its contribution to a round.
@@ -240,6 +249,8 @@ pub struct Auditing {
     verdicts: Vec<Verdict>,
     /// What it is replaying.
     replaying: Option<(Round, Uid)>,
+    /// How often it came to nothing, of what has no verdict.
+    failed: BTreeMap<(Round, Uid), u32>,
 }
 
 impl Auditing {
@@ -256,15 +267,22 @@ impl Auditing {
         &self.verdicts
     }
 
-    /// How replaying ended. What cannot be judged here, or not now, has no verdict.
+    /// How replaying ended. What cannot be judged here, or not now, has no verdict, and comes after the rest.
     pub fn judged(&mut self, of: (Round, Uid), verdict: Option<Verdict>) {
         self.replaying = self.replaying.filter(|one| *one != of);
-        self.verdicts.extend(verdict);
+        if let Some(verdict) = verdict {
+            self.failed.remove(&of);
+            self.verdicts.push(verdict);
+        } else {
+            let times = self.failed.entry(of).or_default();
+            *times = times.saturating_add(1);
+        }
     }
 
     /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else, and
     /// may send something or has to wait; to be asked until there is nothing. The oldest round comes first, and in a
-    /// round what has the lowest draw, for all auditors alike: what they come to is decided by all of them.
+    /// round what has the lowest draw, for all auditors alike: what they come to is decided by all of them. What came
+    /// to nothing comes after what did so less often, until its [last](is_last) blocks.
     pub fn next(
         &mut self,
         view: &View,
@@ -278,16 +296,25 @@ impl Auditing {
         };
         self.verdicts.retain(|verdict| is_open(verdict.of()));
         self.replaying = self.replaying.filter(|of| is_open(*of));
+        self.failed.retain(|of, _| is_open(*of));
         // Who has more to do than there is time for does first what the chain drew to be first. By uid it would be the
-        // same members each time whose work nobody comes to: those that joined last.
+        // same members each time whose work nobody comes to: those that joined last. And were what cannot be had tried
+        // first each time, whoever serves nothing but a root would keep all from what others serve.
         let mut audits: Vec<&Audit> = view.audits.iter().collect();
-        audits.sort_by_key(|audit| (audit.round, audit.drawn));
+        audits.sort_by_key(|audit| (self.times_failed(audit, now), audit.round, audit.drawn));
         let mut audits = audits.into_iter();
         let found = audits.find_map(|audit| self.duty(audit, (hotkey, free), now));
         if let Some(Duty::Audit(audit)) = &found {
             self.replaying = Some((audit.round, audit.uid));
         }
         found
+    }
+
+    /// How often replaying came to nothing; in the last blocks that does not count.
+    fn times_failed(&self, audit: &Audit, now: BlockNumber) -> u32 {
+        let times = self.failed.get(&(audit.round, audit.uid));
+        let times = times.filter(|_| !is_last(audit, now));
+        times.copied().unwrap_or_default()
     }
 
     /// What there is to do in one audit.

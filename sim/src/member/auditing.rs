@@ -3,7 +3,7 @@
 use cairn_primitives::{Finding, Round, Secret, Served, H256};
 use cairn_protocol::{audit::interval, verdict::Before};
 use cairn_round::{
-    audit::{Audit, Demand, Shown, Verdict},
+    audit::{is_last, Audit, Demand, Shown, Verdict},
     miner, validator,
     validator::Claim,
 };
@@ -133,10 +133,7 @@ impl World {
                 let of_step = |step| settled.plan.of_step(slot as u64, step);
                 self.workshop.audit(&opened, audit.drawn, &blob, of_step)
             }
-            None => {
-                let is_last = head.number.saturating_add(2) >= audit.commits_until;
-                is_last.then_some(Finding::Failed)
-            }
+            None => is_last(audit, head.number).then_some(Finding::Failed),
         }
     }
 }

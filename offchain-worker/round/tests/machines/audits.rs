@@ -307,16 +307,43 @@ fn nothing_waits_for_a_replay() {
 }
 
 #[test]
-fn one_is_replayed_at_a_time_and_what_came_to_nothing_with_the_next_block() {
+fn one_is_replayed_at_a_time_and_what_came_to_nothing_after_the_others() {
     let mut validator = Validator::with(Some(held_at(1)));
     let both = [audit(MINER, Some(SERVED)), audit(Uid(2), Some(SERVED))];
     assert_eq!(look(&mut validator, &both, 115), [replay(MINER)]);
     validator.tell(judged(MINER, None), 115);
     assert_eq!(validator.asked, None, "not at once");
-    assert_eq!(look(&mut validator, &both, 116), [replay(MINER)]);
-    validator.tell(judged(MINER, Some(verdict(MINER, Finding::Passed))), 116);
+    assert_eq!(look(&mut validator, &both, 116), [replay(Uid(2))]);
+    let passed = verdict(Uid(2), Finding::Passed);
+    validator.tell(judged(Uid(2), Some(passed)), 116);
     let answer = Event::Looked(Box::new(audited(&both, view(1, 113))));
-    assert_eq!(of_audits(validator.tell(answer, 116)), [replay(Uid(2))]);
+    assert_eq!(of_audits(validator.tell(answer, 116)), [replay(MINER)]);
+    validator.tell(judged(MINER, None), 116);
+    let again = look(&mut validator, &both, 117);
+    assert_eq!(again, [replay(MINER)], "with the next block");
+}
+
+/// Nobody is kept from what others serve by who serves nothing but a root; that is found in its last blocks.
+#[test]
+fn what_came_to_nothing_comes_first_again_when_there_is_hardly_time_left() {
+    let mut validator = Validator::with(Some(held_at(1)));
+    let withheld = Audit {
+        opens_until: 112,
+        commits_until: 120,
+        ..audit(MINER, Some(SERVED))
+    };
+    let both = [withheld.clone(), audit(Uid(2), Some(SERVED))];
+    let tries = || Action::Do(Validate::Audit(Box::new(withheld.clone())));
+    for (block, uid, expected) in [
+        (115, MINER, tries()),
+        (116, Uid(2), replay(Uid(2))),
+        (117, MINER, tries()),
+        // It came to nothing twice, and the other once.
+        (118, MINER, tries()),
+    ] {
+        assert_eq!(look(&mut validator, &both, block), [expected], "{block}");
+        validator.tell(judged(uid, None), block);
+    }
 }
 
 /// Or those with the highest uids would be audited by nobody where there is more to replay than there is time for.

@@ -2,10 +2,10 @@
 
 use cairn_engine::audit::{find, Audited};
 use cairn_gradient::Checked;
-use cairn_primitives::{BlockNumber, Finding, Secret};
+use cairn_primitives::{Finding, Secret};
 use cairn_protocol::verdict::Before;
 use cairn_round::{
-    audit::{Audit, Verdict},
+    audit::{is_last, Audit, Verdict},
     validator::Claim,
     Settlement,
 };
@@ -23,9 +23,6 @@ use crate::roles::{
     state::Change,
     RoleError,
 };
-
-/// With so many blocks left to commit to a verdict, what cannot be had counts as not served.
-const LAST_BLOCKS: BlockNumber = 2;
 
 impl ValidatorRole {
     /// Replays what a miner serves, and puts what was found on disk with a salt.
@@ -83,7 +80,7 @@ async fn found<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<Finding
         return Ok(None);
     };
     let Some(blob) = blob(desk, audit).await? else {
-        let is_last = desk.heads.best.number.saturating_add(LAST_BLOCKS) >= audit.commits_until;
+        let is_last = is_last(audit, desk.heads.best.number);
         return Ok(is_last.then_some(Finding::Failed));
     };
     let (run, drawn) = (desk.run.clone(), audit.drawn);
