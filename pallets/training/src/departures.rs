@@ -5,14 +5,14 @@
 //! Whoever takes over the uid takes part from the next round on.
 
 use cairn_primitives::{
-    traits::{Dissolve, OnMember},
-    Netuid, Round, Uid,
+    traits::{Dissolve, Membership, OnMember},
+    Netuid, Role, Round, Uid,
 };
 use frame_support::{defensive, dispatch::DispatchClass};
 
 use crate::{
-    AbsencesOf, Attended, Attestations, Clearing, Config, Contributions, EndedRuns, Event, Pallet,
-    Records, Rounds, Runs, Statement, Tallies, Tally, WeightInfo,
+    Absence, AbsencesOf, Attended, Attestations, Clearing, Config, Contributions, EndedRuns, Event,
+    Pallet, Records, Rounds, Runs, Statement, Tallies, Tally, WeightInfo,
 };
 
 impl<T: Config> Dissolve for Pallet<T> {
@@ -47,9 +47,19 @@ impl<T: Config> Dissolve for Pallet<T> {
 }
 
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
-    /// The new hotkey takes part from the next round on; what the old one said in this one is void.
+    /// The new hotkey takes part from the next round on; what the old one said in this one is void. A miner counts as
+    /// left out: else another hotkey would be as good as another seat, where slots are scarce.
     fn on_swapped(netuid: Netuid, uid: Uid, old: &T::AccountId, _: &T::AccountId) {
         Self::on_left(netuid, uid, old);
+        let has_begun = Runs::<T>::get(netuid).is_some_and(|run| run.round.is_some());
+        if !has_begun || T::Membership::role(netuid, uid) != Some(Role::Miner) {
+            return;
+        }
+        let left_out = Absence::default().included(false);
+        let noted = AbsencesOf::<T>::mutate(netuid, |known| known.try_insert(uid, left_out));
+        if noted.is_err() {
+            defensive!("more members than there can be");
+        }
     }
 
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {

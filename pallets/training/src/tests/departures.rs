@@ -3,7 +3,7 @@
 use cairn_primitives::{traits::OnMember, ModelRoot, Netuid, Role, Uid};
 use frame_support::{assert_noop, assert_ok};
 
-use crate::{mock::*, Attestations, Contributions, Error, Event, Rounds, Tallies};
+use crate::{mock::*, AbsencesOf, Attestations, Contributions, Error, Event, Rounds, Tallies};
 
 fn replace(uid: Uid, stake: u64, bond: u64) {
     World::leave(NET, uid);
@@ -215,5 +215,22 @@ fn who_changes_its_hotkey_forfeits_the_round_and_is_in_the_next() {
         run_to(2 + ROUND);
         let miners = &Rounds::<Test>::get(NET, 1).unwrap().miners;
         assert!(miners.contains(&(Uid(10), new)));
+    });
+}
+
+#[test]
+fn another_hotkey_makes_no_miner_a_newcomer() {
+    ExtBuilder::usual().execute(|| {
+        for uid in [Uid(10), Uid(0)] {
+            let new = hotkey(NET, Uid(uid.get() + 100));
+            World::change(NET, |subnet| {
+                subnet.members.get_mut(&uid).unwrap().hotkey = new.clone();
+            });
+            Training::on_swapped(NET, uid, &hotkey(NET, uid), &new);
+        }
+        let kept = AbsencesOf::<Test>::get(NET);
+        assert_eq!((kept.len(), kept[&Uid(10)].left_out), (1, true));
+        World::leave(NET, Uid(10));
+        assert!(AbsencesOf::<Test>::get(NET).is_empty());
     });
 }
