@@ -1,6 +1,6 @@
 //! Rounds that are trained ahead: what is drawn when, who keeps a slot, and what contributions are made from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{api::NextRound, ModelRoot, Netuid, Role, Round, RunConfig, Uid, H256};
 use cairn_protocol::{
@@ -127,6 +127,39 @@ fn a_round_that_is_drawn_ahead_leaves_room_for_its_exam_too() {
             assert_eq!((now.miners.len(), next().miners.len()), (2, 2));
             run_to(start() + ROUND);
         }
+    });
+}
+
+/// A round is drawn before the one before it is settled, so that a seat may have both.
+#[test]
+fn who_is_never_included_has_a_slot_before_others_twice_at_most() {
+    let mut scarce = overlapping();
+    let per_miner = scarce.windows_per_miner();
+    scarce.data.windows = least_free(per_miner) + per_miner;
+    let built = ExtBuilder::default().subnet(NET);
+    let built = built.validators(NET, &[100, 100, 100]).miners(NET, 4);
+    built.run(NET, scarce).execute(|| {
+        let mut had: BTreeMap<Uid, usize> = BTreeMap::new();
+        for _ in 0..7 {
+            let now = Training::run_info(NET).expect("there is a run").round;
+            let (round, uid, start) = (now.round, now.miners[0].0, start());
+            *had.entry(uid).or_default() += 1;
+            assert!(had.values().all(|times| *times <= 2), "{had:?}");
+            if had.len() == 4 {
+                return;
+            }
+            assert_ok!(commit(NET, round, uid, ROOT));
+            run_to(start + 6);
+            for validator in VALIDATORS {
+                assert_ok!(commit_attestation(NET, round, validator, &[], ROOT));
+            }
+            run_to(start + 8);
+            for validator in VALIDATORS {
+                assert_ok!(open(NET, round, validator, &[], ROOT));
+            }
+            run_to(start + ROUND);
+        }
+        panic!("one never had a slot: {had:?}");
     });
 }
 
