@@ -134,10 +134,13 @@ pub(super) fn hide(directory: &Path, file: &EvidenceFile) -> Result<Served, Stat
     let bytes = file.to_bytes();
     let root = H256(*blake3::hash(&bytes).as_bytes());
     let place = place(directory, root);
+    // An earlier row can have the same file: it is whole at any instant.
+    let part = directory.join("part");
     let written = fs::create_dir_all(directory).and_then(|()| {
-        let mut file = File::create(&place)?;
+        let mut file = File::create(&part)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
+        fs::rename(&part, &place)?;
         File::open(directory)?.sync_all()
     });
     written.map_err(|source| StateError::Io {
