@@ -285,17 +285,14 @@ fn answer(
     let until = round.unwrap_or(file.round);
     let evidence = file.evidence().iter().filter(|item| item.round <= until);
     let evidence: Vec<_> = evidence.cloned().collect();
+    // A uid can have passed to somebody else.
+    let mut members = chain.members.iter();
+    let member = members.find(|member| member.uid == uid);
+    let miner = (uid, member.map(|member| member.hotkey.hotkey()));
     let explained = match until <= file.round {
-        true => account(by, &evidence, (Some(until), uid)),
+        true => account(by, &evidence, Some(until), miner),
         false => None,
     };
-    // A uid can have passed to somebody else.
-    let is_there = |told: &Explained| {
-        let mut members = chain.members.iter();
-        let member = members.find(|member| member.uid == uid);
-        member.is_none_or(|member| member.hotkey.hotkey() == told.hotkey)
-    };
-    let explained = explained.filter(is_there);
     // Whoever came later may rightly be missing, and who was there before may not.
     let were_there = chain.members.iter();
     let were_there = were_there.filter(|member| member.registered_at < one.set_at);
