@@ -184,7 +184,8 @@ pub(super) fn tidy(directory: &Path, rows: &[HiddenRow]) -> io::Result<()> {
     };
     for entry in entries {
         let path = entry?.path();
-        if !kept.contains(&path) {
+        // Beside a file on its way into the store lies its outboard.
+        if !kept.contains(&path.with_extension("")) {
             fs::remove_file(path)?;
         }
     }
@@ -247,9 +248,14 @@ mod tests {
         let drawer = Drawer::beside(directory.path()).directory();
         tidy(&drawer, &[]).expect("there is nothing");
         let served = [4, 5, 6].map(|epoch| hide(&drawer, &file(epoch)).expect("room"));
+        let outboards = served.map(|one| place(&drawer, one.root).with_extension("outboard"));
+        for outboard in &outboards {
+            fs::write(outboard, b"hashes").expect("room");
+        }
         tidy(&drawer, &[row(5, served[1]), row(6, served[2])]).expect("room");
         let is_there = served.map(|one| place(&drawer, one.root).is_file());
         assert_eq!(is_there, [false, true, true]);
+        assert_eq!(outboards.map(|path| path.is_file()), is_there);
     }
 
     #[tokio::test]
