@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use object_store::{
-    client::{HttpClient, HttpConnector},
+    client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService},
     ClientOptions,
 };
 
@@ -23,6 +25,24 @@ const MOST_REDIRECTS: usize = 3;
 pub(crate) struct Connector {
     pub origin: Origin,
     pub lookup: Lookup,
+    /// Whether what comes with an error is read: a bucket says there what is wrong.
+    pub is_bucket: bool,
+}
+
+/// A client of servers that anybody may run: what they send with an error is not read, since it could be without end.
+#[derive(Debug)]
+struct Terse(reqwest::Client);
+
+#[async_trait]
+impl HttpService for Terse {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answer = HttpService::call(&self.0, request).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (head, _) = answer.into_parts();
+        Ok(HttpResponse::from_parts(head, Bytes::new().into()))
+    }
 }
 
 impl HttpConnector for Connector {
@@ -33,7 +53,10 @@ impl HttpConnector for Connector {
                 store: "HTTP",
                 source: Box::new(source),
             })?;
-        Ok(HttpClient::new(client))
+        Ok(match self.is_bucket {
+            true => HttpClient::new(client),
+            false => HttpClient::new(Terse(client)),
+        })
     }
 }
 

@@ -21,7 +21,11 @@ pub(crate) fn open(
         .with_url(url.as_str())
         .with_client_options(ClientOptions::new().with_allow_http(true))
         .with_retry(retries())
-        .with_http_connector(Connector { origin, lookup })
+        .with_http_connector(Connector {
+            origin,
+            lookup,
+            is_bucket: false,
+        })
         .build()
         .map_err(|error| StoreError::Settings {
             store: url.to_string(),

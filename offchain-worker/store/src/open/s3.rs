@@ -82,6 +82,7 @@ pub(crate) fn open(
     let connector = Connector {
         origin: Origin::Owner,
         lookup: by_the_system,
+        is_bucket: true,
     };
     let files = builder
         .with_client_options(ClientOptions::new().with_allow_http(true))

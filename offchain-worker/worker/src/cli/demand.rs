@@ -1,7 +1,10 @@
 //! What validators measured, demanded by anybody: the chain has the root of what each committed to with its scores, and
 //! its endpoints serve the file.
 
-use std::time::Duration;
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
 
 use cairn_chain::{AccountId, ChainError, MemberEndpoints, MemberInfo, ValidatorScores, View};
 use cairn_primitives::{api::EvidenceCommit, EpochIndex, Netuid, Round, RunConfig, Text, Uid};
@@ -11,6 +14,7 @@ use cairn_store::{guard::Origin, paths, Blob, Store};
 use clap::{builder::BoolishValueParser, Args};
 use futures::{stream, StreamExt};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::{
     doctor::run::files::relays_of,
@@ -19,13 +23,15 @@ use super::{
 };
 use crate::{
     error::Failure,
-    roles::sources::{Relays, Visitor},
+    roles::sources::{is_peer, Relays, Visitor},
 };
 
 /// How long a validator's file may take.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// How long after the first others are still begun with: who does not answer holds up the rest.
+const PATIENCE: Duration = Duration::from_secs(100);
 /// Validators that are asked at a time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Whom evidence is demanded of, beside the endpoints that validators name.
 #[derive(Args, Clone, Debug)]
@@ -143,7 +149,8 @@ impl OnChain {
         })
     }
 
-    /// The rows of those that are asked, each with what was committed to.
+    /// The rows of those that are asked, each with what was committed to; those that counted most in the last epoch
+    /// first.
     fn asked(&self, whom: Option<Whom>) -> Vec<(&ValidatorScores, EvidenceCommit)> {
         let is_asked = |one: &&ValidatorScores| match whom {
             None => true,
@@ -151,10 +158,15 @@ impl OnChain {
             Some(Whom::Hotkey(hotkey)) => one.hotkey == hotkey,
         };
         let asked = self.scores.iter().filter(is_asked);
+        let mut asked: Vec<_> = asked.filter_map(|one| Some((one, one.evidence?))).collect();
+        asked.sort_by_key(|(one, _)| Reverse(self.dividends_of(one.uid)));
         asked
-            .filter_map(|one| Some((one, one.evidence?)))
-            .filter(|(_, told)| told.file.length > 0)
-            .collect()
+    }
+
+    fn dividends_of(&self, uid: Uid) -> u16 {
+        let mut members = self.members.iter();
+        let member = members.find(|member| member.uid == uid);
+        member.map_or(0, |member| member.dividends)
     }
 
     fn endpoints_of(&self, uid: Uid) -> &[Text] {
@@ -182,12 +194,16 @@ impl DemandArgs {
             false => Origin::Chain,
         };
         let asked = chain.asked(question.whom);
-        let endpoints = asked
-            .iter()
-            .flat_map(|(one, _)| chain.endpoints_of(one.uid));
+        let endpoints = asked.iter();
+        let endpoints: Vec<&Text> = endpoints
+            .flat_map(|(one, _)| chain.endpoints_of(one.uid))
+            .collect();
         let relays = reach::relays(&self.p2p_relay);
-        let of_run = match (&relays, asked.is_empty()) {
-            (None, false) => relays_of(config, self.store.as_deref()).await,
+        let of_run = match (&relays, endpoints.iter().any(|one| is_peer(one))) {
+            (None, true) => {
+                let named = relays_of(config, self.store.as_deref());
+                timeout(DEADLINE, named).await.unwrap_or_default()
+            }
             _ => Vec::new(),
         };
         let (relays, _) = Relays::choose(relays.as_deref(), &of_run, origin);
@@ -200,9 +216,15 @@ impl DemandArgs {
 
 /// The same as this visitor.
 pub async fn demand(chain: &OnChain, visitor: &Visitor, question: Question) -> Vec<Demanded> {
-    let asked = chain.asked(question.whom).into_iter();
+    let (asked, began) = (chain.asked(question.whom).into_iter(), Instant::now());
     let demands = asked.map(|(one, told)| async move {
-        let answer = match evidence(chain, visitor, (one, told)).await {
+        let file = match began.elapsed() < PATIENCE {
+            true => evidence(chain, visitor, (one, told)).await,
+            false => Err(
+                "others took too long: ask it alone by `cairn validate explain --validator`".into(),
+            ),
+        };
+        let answer = match file {
             Ok(file) => answer(chain, one, &file, question),
             Err(why) => Answer::Nothing { why },
         };
@@ -228,6 +250,9 @@ async fn evidence(
     visitor: &Visitor,
     (one, told): (&ValidatorScores, EvidenceCommit),
 ) -> Result<EvidenceFile, String> {
+    if told.file.length == 0 {
+        return Err("it committed to scores without evidence".into());
+    }
     if told.file.length > EVIDENCE_BYTES {
         return Err("it committed to more bytes than evidence can have".into());
     }
@@ -235,11 +260,13 @@ async fn evidence(
     let blob = Blob::new(&prefix, told.file.root.0, told.file.length);
     let bytes = visitor.bring(&blob, chain.endpoints_of(one.uid)).await?;
     let file = EvidenceFile::from_bytes(&bytes).map_err(|fault| fault.to_string())?;
-    let is_its_own = (file.netuid, file.epoch) == (chain.netuid, told.epoch)
-        && file.hotkey == one.hotkey.hotkey();
-    match is_its_own {
+    if (file.netuid, file.epoch) != (chain.netuid, told.epoch) {
+        return Err("what it serves is of another epoch, or of another subnet".into());
+    }
+    match file.hotkey == one.hotkey.hotkey() {
         true => Ok(file),
-        false => Err("what it serves is another's, or of another epoch".into()),
+        // The chain keeps the scores of who swaps its hotkey.
+        false => Err("what it serves is another's, or it has another hotkey since".into()),
     }
 }
 
@@ -258,17 +285,14 @@ fn answer(
     let until = round.unwrap_or(file.round);
     let evidence = file.evidence().iter().filter(|item| item.round <= until);
     let evidence: Vec<_> = evidence.cloned().collect();
+    // A uid can have passed to somebody else.
+    let mut members = chain.members.iter();
+    let member = members.find(|member| member.uid == uid);
+    let miner = (uid, member.map(|member| member.hotkey.hotkey()));
     let explained = match until <= file.round {
-        true => account(by, &evidence, (Some(until), uid)),
+        true => account(by, &evidence, Some(until), miner),
         false => None,
     };
-    // A uid can have passed to somebody else.
-    let is_there = |told: &Explained| {
-        let mut members = chain.members.iter();
-        let member = members.find(|member| member.uid == uid);
-        member.is_none_or(|member| member.hotkey.hotkey() == told.hotkey)
-    };
-    let explained = explained.filter(is_there);
     // Whoever came later may rightly be missing, and who was there before may not.
     let were_there = chain.members.iter();
     let were_there = were_there.filter(|member| member.registered_at < one.set_at);
@@ -379,7 +403,7 @@ pub fn unserved(netuid: Netuid, demanded: &[Demanded]) -> Option<Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::H256;
+    use cairn_primitives::{api::Duty, Role, H256};
 
     fn demanded(validator: u16, answer: Answer) -> Demanded {
         Demanded {
@@ -449,8 +473,29 @@ mod tests {
         );
     }
 
+    fn member(uid: u16, dividends: u16) -> MemberInfo {
+        MemberInfo {
+            uid: Uid(uid),
+            hotkey: AccountId([uid as u8; 32]),
+            coldkey: AccountId([99; 32]),
+            role: Duty::Validator,
+            chosen_role: Role::Validator,
+            role_can_be_set_from: None,
+            takes_foreign_stake: true,
+            swap: None,
+            registered_at: 1,
+            stake: 9,
+            bond: 0,
+            take: 0,
+            incentive: 0,
+            dividends,
+            last_paid: 0,
+            earned: 0,
+        }
+    }
+
     #[test]
-    fn who_committed_to_nothing_or_is_not_meant_is_not_asked() {
+    fn who_scored_in_the_open_or_is_not_meant_is_not_asked() {
         let scores = |uid: u16, length| ValidatorScores {
             uid: Uid(uid),
             hotkey: AccountId([uid as u8; 32]),
@@ -471,17 +516,18 @@ mod tests {
         let chain = OnChain {
             netuid: Netuid(1),
             scores: vec![scores(3, 9), scores(4, 0), in_the_open, scores(6, 9)],
-            members: Vec::new(),
+            members: vec![member(3, 1), member(6, 2)],
             endpoints: Vec::new(),
         };
         let asked = |whom| -> Vec<Uid> {
             let asked = chain.asked(whom).into_iter();
             asked.map(|(one, _)| one.uid).collect()
         };
-        assert_eq!(asked(None), [3, 6].map(Uid));
+        // Who counts most goes first, so that nobody can hold that up.
+        assert_eq!(asked(None), [6, 3, 4].map(Uid));
         assert_eq!(asked(Some(Whom::Uid(Uid(6)))), [Uid(6)]);
         let hotkey = AccountId([3; 32]);
         assert_eq!(asked(Some(Whom::Hotkey(hotkey))), [Uid(3)]);
-        assert_eq!(asked(Some(Whom::Uid(Uid(4)))), []);
+        assert_eq!(asked(Some(Whom::Uid(Uid(5)))), []);
     }
 }

@@ -73,20 +73,22 @@ pub fn find(state_dir: Option<&Path>, netuid: Netuid) -> Option<PathBuf> {
 /// If the log cannot be read.
 pub fn explain(log: &Path, round: Option<Round>, uid: Uid) -> Result<Option<Explained>, Failure> {
     let evidence = read(log, round)?;
-    Ok(account(By::Log(log.to_path_buf()), &evidence, (round, uid)))
+    let by = By::Log(log.to_path_buf());
+    Ok(account(by, &evidence, round, (uid, None)))
 }
 
-/// The same of evidence that is at hand, of rounds up to `round` if that is said.
+/// The same of evidence that is at hand, of rounds up to `round` if that is said; of the miner with this hotkey, or of
+/// whoever had the uid last.
 pub fn account(
     by: By,
     evidence: &[Evidence],
-    (round, uid): (Option<Round>, Uid),
+    round: Option<Round>,
+    (uid, hotkey): (Uid, Option<Hotkey>),
 ) -> Option<Explained> {
     let newest = evidence.iter().map(|item| item.round).max();
-    let last = evidence
-        .iter()
-        .filter(|item| item.uid == uid)
-        .max_by_key(|item| item.round);
+    let is_its =
+        |item: &&Evidence| item.uid == uid && hotkey.is_none_or(|hotkey| item.hotkey == hotkey);
+    let last = evidence.iter().filter(is_its).max_by_key(|item| item.round);
     let (newest, hotkey) = (round.or(newest)?, last?.hotkey);
     let mut accounts = accounts(evidence, newest);
     let all: f64 = accounts.values().map(|account| account.score).sum();

@@ -47,7 +47,7 @@ pub enum Malformed {
     UnknownVersion,
     /// They are not SCALE of a file, or a list is longer than may be.
     NotDecoded,
-    /// A gain is not a number, or something is of a round that the scores do not look at.
+    /// A gain is not a number, something is of a round that the scores do not look at, or two members have one uid.
     Impossible,
     /// Something is not in its place, or there twice.
     NotCanonical,
@@ -118,6 +118,10 @@ impl EvidenceFile {
         &self.evidence
     }
 
+    fn miners(&self) -> impl Iterator<Item = Miner> + '_ {
+        self.evidence.iter().map(|one| (one.uid, one.hotkey))
+    }
+
     /// The row of scores that follows; `None` if nobody has shown its worth.
     pub fn row(&self) -> Option<Vec<(Uid, u16)>> {
         self.row_of(|miner| !self.gone.contains(miner))
@@ -130,11 +134,20 @@ impl EvidenceFile {
     }
 
     /// Where a row that was revealed is not what follows, ascending by uid. `members` are those who were members when
-    /// the scores were chosen and still are: none of them can have been called gone. The chain drops scores on those
-    /// who left before the row was revealed.
+    /// the scores were chosen and still are: none of them can have been called gone, nor somebody else been scored in
+    /// its place. The chain drops scores on those who left before the row was revealed.
     pub fn differences(&self, revealed: &[(Uid, u16)], members: &[Miner]) -> Vec<Difference> {
-        let members: BTreeSet<Miner> = members.iter().copied().collect();
-        let is_member = |miner: &Miner| !self.gone.contains(miner) || members.contains(miner);
+        let known: BTreeSet<Miner> = self.miners().collect();
+        // Of who has swapped its hotkey since, the file knows the one before.
+        let there: BTreeMap<Uid, Hotkey> = members
+            .iter()
+            .copied()
+            .filter(|member| known.contains(member))
+            .collect();
+        let is_member = |miner: &Miner| match there.get(&miner.0) {
+            Some(hotkey) => *hotkey == miner.1,
+            None => !self.gone.contains(miner),
+        };
         let follows = self.row_of(is_member).into_iter().flatten();
         let mut all: BTreeMap<Uid, Difference> = BTreeMap::new();
         for (uid, follows) in follows {
@@ -166,11 +179,7 @@ impl EvidenceFile {
 
     /// Its bytes: [`EVIDENCE_BYTES`] at most.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let miners: BTreeSet<Miner> = self
-            .evidence
-            .iter()
-            .map(|one| (one.uid, one.hotkey))
-            .collect();
+        let miners: BTreeSet<Miner> = self.miners().collect();
         let places: BTreeMap<Miner, u16> = miners.iter().copied().zip(0..).collect();
         let place = |one: &Evidence| places.get(&(one.uid, one.hotkey)).copied();
         let items = self.evidence.iter().map(|one| Item {
@@ -207,7 +216,10 @@ impl EvidenceFile {
         let mut input = bytes;
         let wire = Wire::decode_all(&mut input).map_err(|_| Malformed::NotDecoded)?;
         let file = wire.file()?;
-        if !file.evidence.iter().all(|one| is_possible(one, file.round)) {
+        let mut present: BTreeMap<Uid, Hotkey> = BTreeMap::new();
+        let mut members = file.miners().filter(|miner| !file.gone.contains(miner));
+        let is_one = members.all(|(uid, key)| *present.entry(uid).or_insert(key) == key);
+        if !is_one || !file.evidence.iter().all(|one| is_possible(one, file.round)) {
             return Err(Malformed::Impossible);
         }
         let key = |one: &Evidence| (one.round, one.uid, one.hotkey);
@@ -445,6 +457,33 @@ mod tests {
         let found = without.differences(kept, &members(&[1, 2]));
         let uids: Vec<Uid> = found.iter().map(|one| one.uid).collect();
         assert_eq!(uids, [Uid(2)]);
+    }
+
+    #[test]
+    fn nobody_is_scored_in_the_place_of_a_member() {
+        let other = Evidence {
+            hotkey: key(8),
+            ..measured(4, 1, 0.9)
+        };
+        let log = [two(), vec![other]].concat();
+        // It says that somebody else has the seat of uid 1, and that the one who has it is gone.
+        let present = [(Uid(1), key(8)), (Uid(2), key(2))];
+        let forged = EvidenceFile::new((Netuid(7), 3, OWN), 4, &log, &present);
+        let row = forged.row().expect("all have gained");
+        assert_eq!(
+            EvidenceFile::from_bytes(&forged.to_bytes()),
+            Ok(forged.clone())
+        );
+        let found = forged.differences(&row, &members(&[1, 2]));
+        assert!(!found.is_empty());
+        // Whoever came by a swap of its hotkey is known by the one before.
+        let swapped = [(Uid(1), key(7)), (Uid(2), key(2))];
+        assert_eq!(forged.differences(&row, &swapped), []);
+        // Nor can both have it.
+        let both = [&present[..], &members(&[1])].concat();
+        let both = EvidenceFile::new((Netuid(7), 3, OWN), 4, &log, &both);
+        let read = EvidenceFile::from_bytes(&both.to_bytes());
+        assert_eq!(read, Err(Malformed::Impossible));
     }
 
     #[test]

@@ -140,6 +140,19 @@ async fn what_a_server_does_wrong_is_told_apart() {
 }
 
 #[tokio::test]
+async fn what_comes_with_an_error_is_not_read() {
+    let content = content(groups(30));
+    // Whoever waits for the rest of it, of which there could be any amount, finds the connection closed.
+    let with = |code: u16| {
+        let said = format!("HTTP/1.1 {code} No\r\ncontent-length: 99999999999\r\n\r\nxx");
+        blob_only(Act::Raw(said.into_bytes()))
+    };
+    assert_eq!(fault(&content, with(403)).await, Fault::Refused);
+    let absent = fault(&content, with(404)).await;
+    assert!(matches!(absent, Fault::Absent { .. }), "{absent:?}");
+}
+
+#[tokio::test]
 async fn what_comes_beyond_the_end_is_not_read() {
     let content = content(groups(30));
     let (blob, _server, source) = mirror(&content, always(Act::TooMuch)).await;

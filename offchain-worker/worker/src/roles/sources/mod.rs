@@ -34,7 +34,7 @@ pub(super) use self::ahead::ahead;
 pub use self::{
     outside::{only_inside, HOW_TO_BE_REACHED},
     relays::{Relays, IF_TRUSTED},
-    visitor::Visitor,
+    visitor::{is_peer, Visitor},
 };
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};

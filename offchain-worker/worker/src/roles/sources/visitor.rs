@@ -14,6 +14,11 @@ use cairn_store::{fetch, guard::Origin, Blob, Source, Store, StoreError};
 
 use super::{peer::Guest, Relays, PATIENCE, STORE};
 
+/// Whether an endpoint is a peer's, and no store.
+pub fn is_peer(endpoint: &Text) -> bool {
+    !endpoint.to_text().starts_with(STORE)
+}
+
 /// Who asks.
 pub struct Visitor {
     /// As whose word what the chain names is taken.
@@ -34,7 +39,6 @@ impl Visitor {
         (origin, relays): (Origin, Relays),
         deadline: Duration,
     ) -> Visitor {
-        let is_peer = |one: &Text| !one.to_text().starts_with(STORE);
         let has_peers = endpoints.into_iter().any(is_peer);
         let guest = match has_peers {
             true => Some(Guest::start(relays).await),

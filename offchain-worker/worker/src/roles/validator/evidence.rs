@@ -1,7 +1,8 @@
 //! Files of evidence: written beside the state when scores are chosen, and put into the store once these are revealed.
 //!
 //! Nobody may have a file before, since the scores follow from it. Its root is hidden by the same salt as the scores.
-//! What the store did not take is tried again with the next block.
+//! What the store did not take is tried again with the next block. Who has lost its file reveals its scores all the
+//! same, and can serve nothing.
 
 use std::{
     collections::BTreeSet,
@@ -80,7 +81,11 @@ impl Drawer {
                 let (store, netuid) = (&desk.run.store, desk.run.netuid);
                 match publish(store, netuid, (epoch, root), &file).await {
                     Ok(()) => tracing::info!("the evidence of epoch {epoch} is served"),
-                    Err(why) => {
+                    Err(Unserved::Lost(why)) => {
+                        tracing::warn!("the evidence of epoch {epoch} cannot be served: {why}");
+                        desk.metrics().failed(Failed::Publish);
+                    }
+                    Err(Unserved::Later(why)) => {
                         tracing::warn!("the evidence of epoch {epoch} is not served yet: {why}");
                         desk.metrics().failed(Failed::Publish);
                         // The next look finds it due again.
@@ -93,17 +98,30 @@ impl Drawer {
     }
 }
 
+/// Why a file is not in the store.
+#[derive(Debug)]
+enum Unserved {
+    /// The file is not there as it was hidden: it would be in vain to try again.
+    Lost(String),
+    /// The store did not take it.
+    Later(StoreError),
+}
+
 /// Puts a file into the store, and removes those of epochs long before.
 async fn publish(
     store: &Store,
     netuid: Netuid,
     (epoch, root): (EpochIndex, H256),
     file: &Path,
-) -> Result<(), String> {
+) -> Result<(), Unserved> {
     let prefix = paths::evidence(netuid.get(), epoch);
-    let published = store.publish(&prefix, file).await;
-    if published.map_err(|error| error.to_string())? != root.0 {
-        return Err(format!("{} is damaged", file.display()));
+    match store.publish(&prefix, file).await {
+        Ok(found) if found == root.0 => {}
+        Ok(_) => return Err(Unserved::Lost(format!("{} is damaged", file.display()))),
+        Err(error @ StoreError::Unreadable { .. }) => {
+            return Err(Unserved::Lost(error.to_string()))
+        }
+        Err(error) => return Err(Unserved::Later(error)),
     }
     if let Err(error) = forget(store, netuid, epoch.saturating_sub(KEPT_EPOCHS)).await {
         tracing::debug!("old evidence stays: {error}");
@@ -134,10 +152,13 @@ pub(super) fn hide(directory: &Path, file: &EvidenceFile) -> Result<Served, Stat
     let bytes = file.to_bytes();
     let root = H256(*blake3::hash(&bytes).as_bytes());
     let place = place(directory, root);
+    // An earlier row can have the same file: it is whole at any instant.
+    let part = directory.join("part");
     let written = fs::create_dir_all(directory).and_then(|()| {
-        let mut file = File::create(&place)?;
+        let mut file = File::create(&part)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
+        fs::rename(&part, &place)?;
         File::open(directory)?.sync_all()
     });
     written.map_err(|source| StateError::Io {
@@ -163,7 +184,8 @@ pub(super) fn tidy(directory: &Path, rows: &[HiddenRow]) -> io::Result<()> {
     };
     for entry in entries {
         let path = entry?.path();
-        if !kept.contains(&path) {
+        // Beside a file on its way into the store lies its outboard.
+        if !kept.contains(&path.with_extension("")) {
             fs::remove_file(path)?;
         }
     }
@@ -226,9 +248,14 @@ mod tests {
         let drawer = Drawer::beside(directory.path()).directory();
         tidy(&drawer, &[]).expect("there is nothing");
         let served = [4, 5, 6].map(|epoch| hide(&drawer, &file(epoch)).expect("room"));
+        let outboards = served.map(|one| place(&drawer, one.root).with_extension("outboard"));
+        for outboard in &outboards {
+            fs::write(outboard, b"hashes").expect("room");
+        }
         tidy(&drawer, &[row(5, served[1]), row(6, served[2])]).expect("room");
         let is_there = served.map(|one| place(&drawer, one.root).is_file());
         assert_eq!(is_there, [false, true, true]);
+        assert_eq!(outboards.map(|path| path.is_file()), is_there);
     }
 
     #[tokio::test]
@@ -258,6 +285,10 @@ mod tests {
         let hidden = place(&drawer, one.root);
         fs::write(&hidden, b"other").expect("room");
         let published = publish(&store, NETUID, (3, one.root), &hidden).await;
-        assert!(published.expect_err("damaged").contains("damaged"));
+        assert!(matches!(&published, Err(Unserved::Lost(why)) if why.contains("damaged")));
+        // Nor is there anything to serve where it is gone.
+        fs::remove_file(&hidden).expect("there");
+        let published = publish(&store, NETUID, (3, one.root), &hidden).await;
+        assert!(matches!(published, Err(Unserved::Lost(_))));
     }
 }
