@@ -127,7 +127,7 @@ pub mod pallet {
     use cairn_primitives::{
         traits::{Audits, Incentives, Membership, Slashing, Stakes},
         Balance, BlockNumber, Commitment, ContributionKey, Netuid, Round, RunConfig,
-        RunConfigError, Salt, Uid, Verdicts, H256,
+        RunConfigError, Salt, Uid, Verdicts, Witness, H256,
     };
     use frame_support::{
         pallet_prelude::*,
@@ -645,8 +645,8 @@ pub mod pallet {
         /// second half of the attest phase. Free of fees if it succeeds.
         ///
         /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing. `witness`
-        /// is [`cairn_protocol::exam::witness`] of the round before, or zero: where more than half of the attesting
-        /// stake gives the same, whoever gives another has not attended the round.
+        /// is [`cairn_protocol::exam::witness`] of the round before, or nothing: where more than half of the attesting
+        /// stake gives the same, whoever gives another has not attended the round, and the loss that it states is kept.
         #[pallet::call_index(4)]
         #[pallet::weight((
             T::WeightInfo::attest(verdicts.count()).saturating_add(Pallet::<T>::coming()),
@@ -658,7 +658,7 @@ pub mod pallet {
             round: &Round,
             model_root: &ModelRoot,
             verdicts: &Verdicts,
-            witness: &H256,
+            witness: &Witness,
             salt: &Salt,
         | -> bool {
             let attestation = Attestation {
@@ -677,7 +677,7 @@ pub mod pallet {
             round: Round,
             model_root: ModelRoot,
             verdicts: Verdicts,
-            witness: H256,
+            witness: Witness,
             salt: Salt,
         ) -> DispatchResult {
             let who = ensure_signed(origin)?;
