@@ -34,7 +34,8 @@
 //! the round began. The roots of all rounds are the run's *lineage*. A root is final if at least two
 //! thirds of the attesting stake gave it, at least half of the snapshot's stake attested, and it does
 //! not contradict what the chain knows: the first parameters have the configured root, and the parameters
-//! after a null round are those before it.
+//! after a null round are those before it. With a root goes the loss of its parameters, if more than half of the stake
+//! that attested the next round states the same.
 //!
 //! Whoever attested another root than the final one is slashed at the settlement, without a judge. From the third
 //! round in a row on that has no final root, what counts of the stake of those who hold the run up halves with each
