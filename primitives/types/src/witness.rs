@@ -9,6 +9,11 @@ use crate::H256;
 /// A mean loss in micro-nats per token: 10⁻⁶ of the unit of the natural logarithm.
 pub type MicroNats = u32;
 
+/// A mean loss in nats per token.
+pub fn nats(loss: MicroNats) -> f64 {
+    f64::from(loss) / 1e6
+}
+
 /// What a validator found in the round before, of windows that are the same for all. All zero: it measured nothing, or
 /// nobody is asked.
 #[derive(
