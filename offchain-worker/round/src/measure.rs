@@ -246,8 +246,8 @@ impl Measuring {
         (self.measurement.included.clone(), self.measurement.exam)
     }
 
-    /// The mean loss of the parameters with which the round began, on what a witness is of; `None` if some of that was not
-    /// measured, or if it is no loss ([`exam::mean_loss`]).
+    /// The mean loss of the parameters with which the round began, on what a witness is of; `None` if some of that was
+    /// not measured, or if it is no loss ([`exam::mean_loss`]).
     pub fn loss(&self) -> Option<MicroNats> {
         let included = || self.measurement.included.iter();
         let of = |uid: &Uid| self.trials.iter().find(|trial| trial.uid == *uid);

@@ -110,8 +110,8 @@ pub fn mean_loss(losses: impl IntoIterator<Item = f32>) -> Option<MicroNats> {
 }
 
 /// What shows that a validator measured a round: the hash of the gains on the first piece of assigned windows of each
-/// contribution that it `included`, and the mean [`loss`](mean_loss) on the same windows of the parameters with which the
-/// round began. These windows follow from the exam alone, and a CPU computes the same bits everywhere, so all who
+/// contribution that it `included`, and the mean [`loss`](mean_loss) on the same windows of the parameters with which
+/// the round began. These windows follow from the exam alone, and a CPU computes the same bits everywhere, so all who
 /// measured have the same. `None` if one of them was not measured, or there is nothing to measure any on.
 pub fn witness(
     (netuid, round): (Netuid, Round),

@@ -385,8 +385,8 @@ pub struct LineageEntry {
     pub total_stake: Balance,
     /// Whether at least two thirds of the attesting stake agree.
     pub is_final: bool,
-    /// Their mean loss on windows that the round's included miners had to train on, in micro-nats per token. `None` until
-    /// the next round is settled, and where no more than half of its attesting stake stated the same.
+    /// Their mean loss on windows that the round's included miners had to train on, in micro-nats per token. `None`
+    /// until the next round is settled, and where no more than half of its attesting stake stated the same.
     pub loss: Option<MicroNats>,
 }
 

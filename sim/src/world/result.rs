@@ -36,7 +36,7 @@ pub struct RoundResult {
     pub null: bool,
     /// The root of the parameters after it; none if no honest member came that far.
     pub model_root: Option<ModelRoot>,
-    /// The loss that the chain keeps of the parameters with which it began, in micro-nats per token; none of the last one.
+    /// The loss that the chain keeps of the parameters with which it began, in micro-nats per token; none of the last.
     pub loss: Option<MicroNats>,
     /// Virtual time from the end of the last round to its own, as of the finalised block.
     pub virtual_seconds: f64,
