@@ -66,7 +66,8 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// Keeps the loss that a round's decisive witness states with the root of the round before, of whose parameters it is.
+    /// Keeps the loss that a round's decisive witness states, with the root of the round before: it is of those
+    /// parameters.
     fn note_loss(netuid: Netuid, round: Round, decisive: Option<Witness>) {
         let loss = decisive.and_then(|witness| witness.stated_loss());
         let (Some(before), Some(_)) = (round.checked_sub(1), loss) else {
