@@ -69,8 +69,8 @@ fn look(client: &Client, at: Hash) -> Result<Vec<Sample>, ApiError> {
             Some(last) => TrainingApi::<_, AccountId>::settled(&*api, at, netuid, last)?,
             None => None,
         };
-        let lineage = match last {
-            Some(last) => TrainingApi::<_, AccountId>::lineage(&*api, at, netuid, last)?,
+        let lineage = match last.map(|last| last.saturating_sub(1)) {
+            Some(from) => TrainingApi::<_, AccountId>::lineage(&*api, at, netuid, from)?,
             None => Vec::new(),
         };
         samples.extend(of_subnet(&SubnetFacts {

@@ -1,6 +1,8 @@
 //! Whole networks: honest ones in fine weather and in storms, and that the same seed is the same run.
 
-use cairn_primitives::{AuditRules, Combination, ModelRoot, Phases, Round, Uid, Verdicts, CRN};
+use cairn_primitives::{
+    AuditRules, Combination, ModelRoot, Phases, Round, Uid, Verdicts, Witness, CRN,
+};
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
     attacks::{self, report::longest},
@@ -354,6 +356,57 @@ fn a_root_that_nobody_holds_and_that_becomes_final_is_found() {
     // It is not what is on its disk, either.
     assert!(!result.checks["secrets"]);
     assert!(result.checks["money"]);
+}
+
+/// Says that the model is better than it is.
+struct Boasts;
+
+impl Behaviour for Boasts {
+    fn shows(&mut self, witness: Witness) -> Witness {
+        let loss = witness.loss / 2;
+        Witness { loss, ..witness }
+    }
+}
+
+/// A network of two honest validators beside one with this stake in CRN that boasts.
+fn with_boasts(stake: u64) -> RunResult {
+    let mut settings = Settings::honest(5, 3, 2, 8);
+    settings.cast.push(Recruit {
+        stake: stake * CRN,
+        ..Recruit::attacker(Role::Validator, "boasts", "boasts", Boasts)
+    });
+    run(settings)
+}
+
+/// What the chain keeps of the losses of all rounds but the last one.
+fn losses(result: &RunResult) -> Vec<Option<u32>> {
+    let rounds = result
+        .rounds
+        .split_last()
+        .map_or(&[][..], |(_, rounds)| rounds);
+    rounds.iter().map(|round| round.loss).collect()
+}
+
+#[test]
+fn the_chain_has_the_loss_of_each_round_and_a_third_of_the_stake_does_not_move_it() {
+    let result = with_boasts(1_000);
+    assert_eq!(result.faults, []);
+    assert_eq!(result.rounds.last().map(|round| round.loss), Some(None));
+    let losses = losses(&result);
+    assert_eq!(losses.len(), 7);
+    assert!(losses.iter().all(Option::is_some), "{losses:?}");
+    assert!(losses.first() > losses.last(), "it learns: {losses:?}");
+}
+
+#[test]
+fn a_loss_that_no_honest_validator_measured_is_found() {
+    // With a half of the stake it only keeps the others from agreeing.
+    let half = with_boasts(2_000);
+    assert_eq!(half.faults, []);
+    assert!(losses(&half).iter().all(Option::is_none));
+    let more = with_boasts(3_000);
+    assert!(!more.checks["losses"]);
+    assert!(more.checks["lineage"] && more.checks["money"]);
 }
 
 /// Which kinds a driver tells, and that it tells them as often as there is something to tell: a checker that is told

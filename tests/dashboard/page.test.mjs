@@ -11,8 +11,11 @@ let here;
 before(async () => { here = await stage(await new FakeNode().start()); });
 after(() => here.close());
 
+const honest = (_method, _params, answer) => answer;
+
 /** Opens the page at a block, and has `check` look at it; nothing may be wrong in the browser. */
-async function at(block, check, { hash = '', ...how } = {}) {
+async function at(block, check, { hash = '', bend = honest, ...how } = {}) {
+  here.node.bend = bend;
   here.node.head(block);
   const { page, faults } = await open(here.context, here.url + hash, how);
   await untilBlock(page, block);
@@ -120,9 +123,72 @@ test('shares, pay and agreement are drawn, and said in words', () => at(166, asy
     assert.match(plain(await drawn.getAttribute('aria-label')), said);
     assert.ok(await drawn.locator('rect, path').count() > 3, id);
   }
-  assert.match(await words(page, '#scores'), /loss on held-out text is not on chain/);
   assert.equal((await rows(page, 'agreement')).length, 6);
 }));
+
+/** Bends answers so that rounds have these losses in micro-nats; `count` rounds before the present one in all. */
+function losses(byRound, count) {
+  return (method, [, from], answer) => {
+    if (method === 'training_run') {
+      const { result } = structuredClone(answer);
+      result.round.round = count;
+      return { result };
+    }
+    if (method !== 'training_lineage') return answer;
+    const root = `0x${'7'.repeat(64)}`;
+    const stake = { attested_stake: '9', attesting_stake: '9', total_stake: '9', is_final: true };
+    const entry = (round) => ({ round, model_root: root, ...stake, loss: byRound(round) });
+    return { result: Array.from({ length: count - from }, (_, at) => entry(from + at)) };
+  };
+}
+
+test('the loss is drawn over the rounds, said in words, and listed in nats and in bits', () => at(166, async (page) => {
+  const drawn = page.locator('#curve svg[role=img]');
+  assert.equal(await drawn.getAttribute('aria-label'), 'Mean loss in nats per token, by round. '
+    + 'Round 4: 2.5000; round 0: 3.4657. The lowest is 2.0000, in round 3.');
+  // Four points, from the highest to the lowest; the round without a loss takes its room all the same.
+  const path = await drawn.locator('path').getAttribute('d');
+  const points = path.slice(1).split('L').map((point) => point.split(' ').map(Number));
+  assert.equal(points.length, 4);
+  const [first, second, third, last] = points;
+  assert.deepEqual([first[1], third[1]], [10, 174]);
+  assert.ok(Math.abs((third[0] - second[0]) - 2 * (second[0] - first[0])) < 0.2, path);
+  assert.ok(last[1] < third[1], path);
+  const ticks = await drawn.locator('text.tick').allTextContents();
+  assert.deepEqual(ticks.slice(0, 3), ['2.000', '2.733', '3.466']);
+  await page.locator('#losses summary').click();
+  assert.deepEqual(await rows(page, 'losses'), [
+    '4\t2.5000\t3.6067', '3\t2.0000\t2.8854', '1\t3.2500\t4.6888', '0\t3.4657\t5.0000',
+  ]);
+}, { bend: losses((round) => [3_465_736, 3_250_000, null, 2_000_000, 2_500_000, null][round], 6) }));
+
+test('of a long run the last rounds are drawn, and what is older than the roots shown is asked for once', async () => {
+  const from = here.node.asked.length;
+  await at(119, async (page) => {
+    const drawn = () => page.locator('#curve svg').getAttribute('aria-label');
+    assert.match(await drawn(), /Round 399: 4\.6010; round 144: 4\.8560\./);
+    here.node.head(121);
+    await untilBlock(page, 121);
+    assert.match(await drawn(), /Round 399: 4\.6010; round 144: 4\.8560\./);
+  }, { bend: losses((round) => 5_000_000 - round * 1_000, 400) });
+  const asked = here.node.asked.slice(from).filter(([method]) => method === 'training_lineage');
+  assert.deepEqual(asked.map(([, [, first]]) => first), [352, 144, 352]);
+});
+
+test('where there is no loss it is said why', async () => {
+  await at(119, async (page) => {
+    assert.match(await words(page, '#loss'), /There is none yet: validators state the loss of a round when they/);
+  });
+  const unaudited = (method, _params, answer) => {
+    if (method !== 'training_run') return answer;
+    const { result } = structuredClone(answer);
+    result.config.audits.rate = 0;
+    return { result };
+  };
+  await at(119, async (page) => {
+    assert.match(await words(page, '#loss'), /This run audits nothing, so validators are not asked for a loss/);
+  }, { bend: unaudited });
+});
 
 test('audits are shown: those that are open, and how others ended', () => at(119, async (page) => {
   assert.equal((await rows(page, 'audits')).length, 2);

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::{Issuance, LineageEntry, RoundInfo, SettledRound, SubnetEmission, SubnetInfo},
-    Balance, Netuid,
+    nats, Balance, Netuid,
 };
 
 /// A metric.
@@ -67,6 +67,11 @@ pub const METRICS: &[Metric] = &[
         SUBNET,
     ),
     metric(
+        "cairn_chain_loss_nats",
+        "Mean loss in nats per token of the parameters of the newest round of which validators agreed on one",
+        SUBNET,
+    ),
+    metric(
         "cairn_chain_included_contributions",
         "Contributions that the last round included; none in a null round",
         SUBNET,
@@ -110,7 +115,7 @@ pub struct SubnetFacts<AccountId> {
     pub run: Option<(RoundInfo<AccountId>, usize)>,
     /// How the last round ended.
     pub settled: Option<SettledRound>,
-    /// The lineage from the last round on.
+    /// The lineage from the round before the last one on: the last one has no loss yet.
     pub lineage: Vec<LineageEntry>,
     pub emission: Option<SubnetEmission>,
 }
@@ -170,10 +175,13 @@ pub fn of_subnet<AccountId>(facts: &SubnetFacts<AccountId>) -> Vec<Sample> {
         let included = settled.included.len() as f64;
         samples.push(one("cairn_chain_included_contributions", netuid, included));
     }
-    if let Some(entry) = facts.lineage.first() {
+    if let Some(entry) = facts.lineage.last() {
         let agreed = share(entry.attested_stake, entry.attesting_stake);
         samples.push(one("cairn_chain_agreed_share_ratio", netuid, agreed));
         samples.push(one("cairn_chain_root_final", netuid, truth(entry.is_final)));
+    }
+    if let Some(loss) = facts.lineage.iter().rev().find_map(|entry| entry.loss) {
+        samples.push(one("cairn_chain_loss_nats", netuid, nats(loss)));
     }
     if let Some(emission) = &facts.emission {
         samples.extend(of_emission(netuid, emission));

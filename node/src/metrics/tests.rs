@@ -86,6 +86,19 @@ fn emission(netuid: u16) -> SubnetEmission {
     }
 }
 
+/// A round's root with so much stake behind it, and its loss.
+fn ancestor(round: u32, attested_stake: u64, loss: Option<u32>) -> LineageEntry {
+    LineageEntry {
+        round,
+        model_root: ModelRoot::zero(),
+        attested_stake,
+        attesting_stake: 90,
+        total_stake: 120,
+        is_final: true,
+        loss,
+    }
+}
+
 /// A subnet that has all that a subnet can have.
 fn facts(netuid: u16) -> SubnetFacts<Id> {
     SubnetFacts {
@@ -101,14 +114,7 @@ fn facts(netuid: u16) -> SubnetFacts<Id> {
             attesting_stake: 90,
             total_stake: 120,
         }),
-        lineage: vec![LineageEntry {
-            round: 11,
-            model_root: ModelRoot::zero(),
-            attested_stake: 60,
-            attesting_stake: 90,
-            total_stake: 120,
-            is_final: true,
-        }],
+        lineage: vec![ancestor(10, 90, Some(3_250_000)), ancestor(11, 60, None)],
         emission: Some(emission(netuid)),
     }
 }
@@ -160,6 +166,7 @@ fn shares_are_of_what_they_say() {
     assert_eq!(value("agreed_share_ratio"), Some(60.0 / 90.0));
     assert_eq!(value("emission_share_ratio"), Some(0.25));
     assert_eq!(value("included_contributions"), Some(2.0));
+    assert_eq!(value("loss_nats"), Some(3.25));
     assert_eq!(
         (value("miners"), value("validators")),
         (Some(3.0), Some(2.0))

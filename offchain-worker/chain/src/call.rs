@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters, ModelRoot, Netuid,
-    Role, Round, RunConfig, Salt, Served, Text, Uid, Verdicts, H256,
+    Role, Round, RunConfig, Salt, Served, Text, Uid, Verdicts, Witness, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
@@ -276,7 +276,7 @@ impl Call {
         round: Round,
         model_root: ModelRoot,
         verdicts: &Verdicts,
-        witness: H256,
+        witness: Witness,
         salt: &Salt,
     ) -> Call {
         Call::new("Training", "attest")

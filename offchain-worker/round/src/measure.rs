@@ -7,7 +7,7 @@
 //!
 //! If the run has a text that miners do not have, a piece of that goes with each piece of unassigned sequences.
 
-use cairn_primitives::{Hotkey, SealedRoot, Uid, H256};
+use cairn_primitives::{Hotkey, MicroNats, SealedRoot, Uid, H256};
 use cairn_protocol::{exam, limits::EXAM_PIECE, unseen};
 
 use crate::{
@@ -51,6 +51,8 @@ struct Trial {
     own: Vec<u64>,
     /// Losses of the next piece of them as the round began.
     own_before: Option<Vec<f32>>,
+    /// Those of the first piece.
+    first_before: Vec<f32>,
     pieces: usize,
     is_done: bool,
     assigned: Vec<f32>,
@@ -130,6 +132,7 @@ impl Measuring {
                         most,
                     ),
                     own_before: None,
+                    first_before: Vec::new(),
                     pieces: 0,
                     // Without unassigned text there is nothing to be shown.
                     is_done: free.is_empty(),
@@ -202,6 +205,9 @@ impl Measuring {
             return;
         };
         let Some(own_before) = trial.own_before.take() else {
+            if trial.pieces == 0 {
+                trial.first_before.clone_from(&losses);
+            }
             trial.own_before = Some(losses);
             return;
         };
@@ -238,6 +244,19 @@ impl Measuring {
     /// Whose contributions the round included, and its exam: what a witness is of.
     pub fn asked(&self) -> (Vec<Uid>, H256) {
         (self.measurement.included.clone(), self.measurement.exam)
+    }
+
+    /// The mean loss of the parameters with which the round began, on what a witness is of; `None` if some of that was
+    /// not measured, or if it is no loss ([`exam::mean_loss`]).
+    pub fn loss(&self) -> Option<MicroNats> {
+        let included = || self.measurement.included.iter();
+        let of = |uid: &Uid| self.trials.iter().find(|trial| trial.uid == *uid);
+        let is_measured = |uid: &Uid| of(uid).is_some_and(|trial| trial.pieces > 0);
+        if !included().all(is_measured) {
+            return None;
+        }
+        let measured = included().filter_map(of);
+        exam::mean_loss(measured.flat_map(|trial| trial.first_before.iter().copied()))
     }
 
     /// What was found so far. To be asked for when all is measured, or when time has run out.

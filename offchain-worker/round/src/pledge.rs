@@ -9,7 +9,7 @@
 //! it is opened nobody else knows the salt, which makes it this validator's own part of a round's randomness.
 
 use cairn_primitives::{
-    attestation_hash, Hotkey, ModelRoot, Netuid, Round, Secret, Verdicts, H256,
+    attestation_hash, Hotkey, ModelRoot, Netuid, Round, Secret, Verdicts, Witness, H256,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,8 @@ pub struct Pledge {
     pub root: ModelRoot,
     /// The contributions that were found good.
     pub verdicts: Verdicts,
-    /// What shows that the round before was measured; zero if it was not.
-    pub witness: H256,
+    /// What shows that the round before was measured; nothing if it was not.
+    pub witness: Witness,
     /// The salt.
     pub salt: Secret,
     /// [`attestation_hash`] of all that.
@@ -40,7 +40,7 @@ impl Pledge {
         round: Round,
         root: ModelRoot,
         verdicts: Verdicts,
-        witness: H256,
+        witness: Witness,
         salt: Secret,
     ) -> Pledge {
         let at = (netuid, round, &hotkey);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use cairn_data::{DataSet, UnseenText};
 use cairn_engine::{Engine, Version};
 use cairn_gradient::{resemblance, Checked, Contribution};
-use cairn_primitives::{Layout, RunConfig, SealedRoot, Uid, H256};
+use cairn_primitives::{Layout, MicroNats, RunConfig, SealedRoot, Uid, H256};
 use cairn_round::{
     measure::{Ask, File, Measuring},
     scoring::{self, Evidence},
@@ -39,6 +39,8 @@ pub struct Scored {
     pub evidence: Vec<Evidence>,
     /// Whose contributions the round included, and its exam: what a witness is of.
     pub asked: (Vec<Uid>, H256),
+    /// The loss that goes with it, in micro-nats per token, if all of that was measured.
+    pub loss: Option<MicroNats>,
     /// Contributions for which there was no time.
     pub left: usize,
     /// Sequences whose loss was computed, each as often as it was.
@@ -81,6 +83,7 @@ impl Scoring<'_> {
         }
         Ok(Scored {
             asked: measuring.asked(),
+            loss: measuring.loss(),
             evidence: measuring.finish(),
             left,
             sequences: computed,

@@ -18,7 +18,7 @@ use cairn_primitives::{
     traits::{Membership, OnMember},
     AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, Hotkey,
     InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phases,
-    Round, RunConfig, Salt, SealedRoot, Standing, Text, Uid, Verdicts, H256, MAX_MEMBERS,
+    Round, RunConfig, Salt, SealedRoot, Standing, Text, Uid, Verdicts, Witness, H256, MAX_MEMBERS,
     MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
@@ -49,6 +49,11 @@ const MOST_MINERS: u32 = MAX_MEMBERS - MAX_VALIDATORS;
 const ROOT: H256 = H256([7; 32]);
 /// The key of every contribution.
 const KEY: ContributionKey = [5; 32];
+/// What every attestation shows of the round before.
+const SHOWN: Witness = Witness {
+    gains: ROOT,
+    loss: 5_000_000,
+};
 /// What hides every attestation.
 const SALT: Salt = [6; 32];
 const PHASES: Phases = Phases {
@@ -201,7 +206,7 @@ impl<T: Config> Begun<T> {
         let said = Attestation {
             model_root: ModelRoot(ROOT),
             verdicts: Verdicts::from_uids(uids),
-            witness: ROOT,
+            witness: SHOWN,
             salt: SALT,
         };
         for validator in self.snapshot.validators.iter().rev().skip(1) {
@@ -397,7 +402,7 @@ mod benchmarks {
         let said = Attestation {
             model_root: ModelRoot(ROOT),
             verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
-            witness: ROOT,
+            witness: SHOWN,
             salt: SALT,
         };
         let hash = said.hash((netuid, round, &Hotkey::of(&validator.hotkey)));
@@ -534,6 +539,7 @@ mod benchmarks {
             attesting_stake: 0,
             total_stake: 0,
             is_final: false,
+            loss: None,
         };
         let said;
         #[block]
@@ -608,6 +614,7 @@ mod benchmarks {
             attesting_stake: 1,
             total_stake: 1,
             is_final: true,
+            loss: None,
         };
         Lineage::<T>::insert(netuid, 0, ancestor);
         Assignments::<T>::mutate_extant(netuid, |drawn| drawn.round = 9);

@@ -34,7 +34,8 @@
 //! the round began. The roots of all rounds are the run's *lineage*. A root is final if at least two
 //! thirds of the attesting stake gave it, at least half of the snapshot's stake attested, and it does
 //! not contradict what the chain knows: the first parameters have the configured root, and the parameters
-//! after a null round are those before it.
+//! after a null round are those before it. With a root goes the loss of its parameters, if more than half of the stake
+//! that attested the next round states the same.
 //!
 //! Whoever attested another root than the final one is slashed at the settlement, without a judge. From the third
 //! round in a row on that has no final root, what counts of the stake of those who hold the run up halves with each
@@ -127,7 +128,7 @@ pub mod pallet {
     use cairn_primitives::{
         traits::{Audits, Incentives, Membership, Slashing, Stakes},
         Balance, BlockNumber, Commitment, ContributionKey, Netuid, Round, RunConfig,
-        RunConfigError, Salt, Uid, Verdicts, H256,
+        RunConfigError, Salt, Uid, Verdicts, Witness, H256,
     };
     use frame_support::{
         pallet_prelude::*,
@@ -647,8 +648,8 @@ pub mod pallet {
         /// second half of the attest phase. Free of fees if it succeeds.
         ///
         /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing. `witness`
-        /// is [`cairn_protocol::exam::witness`] of the round before, or zero: where more than half of the attesting
-        /// stake gives the same, whoever gives another has not attended the round.
+        /// is [`cairn_protocol::exam::witness`] of the round before, or nothing: where more than half of the attesting
+        /// stake gives the same, whoever gives another has not attended the round, and the loss that it states is kept.
         #[pallet::call_index(4)]
         #[pallet::weight((
             T::WeightInfo::attest(verdicts.count()).saturating_add(Pallet::<T>::coming()),
@@ -660,7 +661,7 @@ pub mod pallet {
             round: &Round,
             model_root: &ModelRoot,
             verdicts: &Verdicts,
-            witness: &H256,
+            witness: &Witness,
             salt: &Salt,
         | -> bool {
             let attestation = Attestation {
@@ -679,7 +680,7 @@ pub mod pallet {
             round: Round,
             model_root: ModelRoot,
             verdicts: Verdicts,
-            witness: H256,
+            witness: Witness,
             salt: Salt,
         ) -> DispatchResult {
             let who = ensure_signed(origin)?;

@@ -7,7 +7,7 @@ use cairn_primitives::{
     traits::{Audits, Incentives, Membership, OnMember, Questions, Settled, Slashing, Stakes},
     Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hotkey, Hyperparameters,
     InitialParameters, ModelRoot, Netuid, Role, Round, RunConfig, SealedRoot, Text, Uid, Verdicts,
-    H256,
+    Witness, H256,
 };
 use cairn_protocol::phase::RoundStage;
 use frame_support::{
@@ -406,13 +406,19 @@ pub fn reveal(netuid: Netuid, round: Round, uid: Uid) -> DispatchResult {
 }
 
 thread_local! {
-    static WITNESSES: RefCell<BTreeMap<Uid, H256>> = const { RefCell::new(BTreeMap::new()) };
+    static WITNESSES: RefCell<BTreeMap<Uid, Witness>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A witness of these gains, which states this loss in micro-nats per token.
+pub fn witness(gains: u8, loss: u32) -> Witness {
+    let gains = H256([gains; 32]);
+    Witness { gains, loss }
 }
 
 /// From now on these validators give these witnesses; others give none.
-pub fn witnesses(all: &[(Uid, u8)]) {
-    let all = all.iter().map(|(uid, number)| (*uid, H256([*number; 32])));
-    WITNESSES.with_borrow_mut(|known| *known = all.collect());
+pub fn witnesses(all: &[(Uid, Witness)]) {
+    let all = all.iter().copied().collect();
+    WITNESSES.with_borrow_mut(|known| *known = all);
 }
 
 /// What a validator says that finds the contributions of `good` good.

@@ -210,6 +210,7 @@ impl<T: Config> Pallet<T> {
                     attesting_stake: ancestor.attesting_stake,
                     total_stake: ancestor.total_stake,
                     is_final: ancestor.is_final,
+                    loss: ancestor.loss,
                 })
             })
             .collect()

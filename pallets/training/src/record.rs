@@ -3,11 +3,13 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{
     traits::{Membership, Work},
-    Balance, ModelRoot, Netuid, Round, Uid, Verdicts, H256,
+    Balance, ModelRoot, Netuid, Round, Uid, Verdicts, Witness,
 };
 use cairn_protocol::{attestation::decisive_witness, emission::is_work};
 
-use crate::{AbsencesOf, Attended, Attestations, Config, Pallet, Records, Rounds, Tallies};
+use crate::{
+    AbsencesOf, Ancestor, Attended, Attestations, Config, Lineage, Pallet, Records, Rounds, Tallies,
+};
 
 /// What is asked of a validator of a settled round.
 struct Seat<AccountId> {
@@ -18,12 +20,12 @@ struct Seat<AccountId> {
     /// Whether it attested the final root.
     has_attested: bool,
     /// What it gave as a witness, if it attested.
-    witness: Option<H256>,
+    witness: Option<Witness>,
 }
 
 impl<AccountId> Seat<AccountId> {
     /// Whether it attended, where this witness decides.
-    fn has_attended(&self, decisive: Option<H256>) -> bool {
+    fn has_attended(&self, decisive: Option<Witness>) -> bool {
         self.has_attested && (decisive.is_none() || self.witness == decisive)
     }
 }
@@ -53,6 +55,7 @@ impl<T: Config> Pallet<T> {
                 .iter()
                 .filter_map(|seat| Some((seat.witness?, seat.stake)));
             let decisive = decisive_witness(said);
+            Self::note_loss(netuid, round, decisive);
             let seats: Vec<(Uid, bool)> = seats
                 .iter()
                 .map(|seat| (seat.uid, seat.has_attended(decisive)))
@@ -60,6 +63,18 @@ impl<T: Config> Pallet<T> {
             let mut attended = Attended::<T>::get(netuid).unwrap_or_default();
             attended.note(&seats);
             Attended::<T>::insert(netuid, attended);
+        }
+    }
+
+    /// Keeps the loss that a round's decisive witness states, with the root of the round before: it is of those
+    /// parameters.
+    fn note_loss(netuid: Netuid, round: Round, decisive: Option<Witness>) {
+        let loss = decisive.and_then(|witness| witness.stated_loss());
+        let (Some(before), Some(_)) = (round.checked_sub(1), loss) else {
+            return;
+        };
+        if let Some(ancestor) = Lineage::<T>::get(netuid, before) {
+            Lineage::<T>::insert(netuid, before, Ancestor { loss, ..ancestor });
         }
     }
 

@@ -149,8 +149,8 @@ impl<T: Config> Pallet<T> {
             now,
         );
         T::WeightInfo::settle(settled)
-            // Who is proven is the audits pallet's to say.
-            .saturating_add(T::DbWeight::get().reads(1))
+            // Who is proven is the audits pallet's to say. The loss goes to the root of the round before.
+            .saturating_add(T::DbWeight::get().reads_writes(2, 1))
             .saturating_add(consequences)
             .saturating_add(audits)
             .saturating_add(T::WeightInfo::begin(members))

@@ -79,12 +79,29 @@ impl<T: Config> Pallet<T> {
             u32::try_from(lineage.len()) == Ok(roots),
             "a root is missing"
         );
+        Self::check_losses(netuid, current)?;
         let ahead = Assignments::<T>::get(netuid).map(|assignment| assignment.round);
         let next = current.checked_add(1).filter(|_| config.overlaps());
         ensure!(ahead == next, "another round is drawn ahead than the next");
         Self::check_undecided(netuid, run, current)?;
         Self::check_turnout(netuid, run, current)?;
         Self::check_absences(netuid, current)
+    }
+
+    /// A loss was stated in the settled round after its own, which has a final root.
+    fn check_losses(netuid: Netuid, current: Round) -> Checked {
+        for (round, ancestor) in Lineage::<T>::iter_prefix(netuid) {
+            let Some(loss) = ancestor.loss else {
+                continue;
+            };
+            let next = round.saturating_add(1);
+            let is_decided = Lineage::<T>::get(netuid, next).is_some_and(|next| next.is_final);
+            ensure!(
+                loss > 0 && next < current && is_decided,
+                "a loss that nobody can have stated"
+            );
+        }
+        Ok(())
     }
 
     /// The round takes no longer than it may and no less than it must, and waits for who has not come.

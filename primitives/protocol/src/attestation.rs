@@ -9,8 +9,8 @@
 use alloc::collections::BTreeMap;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
 use cairn_primitives::{
-    attestation_hash, Balance, Hotkey, ModelRoot, Netuid, Round, Salt, Uid, Verdicts, H256,
-    MAX_MEMBERS, MAX_VALIDATORS,
+    attestation_hash, Balance, Hotkey, ModelRoot, Netuid, Round, Salt, Uid, Verdicts, Witness,
+    H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -41,8 +41,8 @@ pub struct Attestation {
     pub model_root: ModelRoot,
     /// The contributions that it found good.
     pub verdicts: Verdicts,
-    /// What shows that it measured the round before; zero if it did not, or if nobody is asked.
-    pub witness: H256,
+    /// What shows that it measured the round before; nothing if it did not, or if nobody is asked.
+    pub witness: Witness,
     /// What kept its commitment from being guessed.
     pub salt: Salt,
 }
@@ -152,9 +152,10 @@ pub fn check(
 }
 
 /// The witness that more than half of the attesting stake gave, of which `said` has each one's with its stake in pebble;
-/// `None` if there is no such, or if those gave none. Whoever gave another, or none, has not attended the round.
-pub fn decisive_witness(said: impl IntoIterator<Item = (H256, Balance)>) -> Option<H256> {
-    let mut by_witness: BTreeMap<H256, u128> = BTreeMap::new();
+/// `None` if there is no such, or if those gave none. Whoever gave another, or none, has not attended the round. The
+/// loss that it states is that of the parameters with which the round before began.
+pub fn decisive_witness(said: impl IntoIterator<Item = (Witness, Balance)>) -> Option<Witness> {
+    let mut by_witness: BTreeMap<Witness, u128> = BTreeMap::new();
     let mut all = 0u128;
     for (witness, stake) in said {
         let sum = by_witness.entry(witness).or_default();
@@ -166,7 +167,7 @@ pub fn decisive_witness(said: impl IntoIterator<Item = (H256, Balance)>) -> Opti
         .find(|(_, stake)| stake.saturating_mul(2) > all);
     decisive
         .map(|(witness, _)| witness)
-        .filter(|witness| !witness.is_zero())
+        .filter(|witness| !witness.is_nothing())
 }
 
 impl Tally {
@@ -278,11 +279,16 @@ pub(crate) mod tests {
         tally
     }
 
+    fn witness(number: u8, loss: u32) -> Witness {
+        let gains = root(number).0;
+        Witness { gains, loss }
+    }
+
     pub(crate) fn attestation(number: u8, good: &[Uid]) -> Attestation {
         Attestation {
             model_root: root(number),
             verdicts: Verdicts::from_uids(good.iter().copied()),
-            witness: root(number).0,
+            witness: witness(number, 0),
             salt: [number; 32],
         }
     }
@@ -343,17 +349,31 @@ pub(crate) mod tests {
     #[test]
     fn a_witness_decides_if_more_than_half_of_the_stake_gave_it() {
         let decisive = |said: &[(u8, Balance)]| {
-            decisive_witness(said.iter().map(|(number, stake)| (root(*number).0, *stake)))
+            decisive_witness(said.iter().map(|(of, stake)| (witness(*of, 7), *stake)))
         };
+        let first = Some(witness(1, 7));
         assert_eq!(decisive(&[]), None);
-        assert_eq!(decisive(&[(1, 51), (2, 49)]), Some(root(1).0));
+        assert_eq!(decisive(&[(1, 51), (2, 49)]), first);
         assert_eq!(decisive(&[(1, 50), (2, 50)]), None);
-        assert_eq!(decisive(&[(1, 30), (2, 40), (1, 30)]), Some(root(1).0));
+        assert_eq!(decisive(&[(1, 30), (2, 40), (1, 30)]), first);
         assert_eq!(decisive(&[(0, 60), (1, 40)]), None, "most measured nothing");
-        assert_eq!(
-            decisive(&[(1, u64::MAX), (1, u64::MAX), (2, 9)]),
-            Some(root(1).0)
-        );
+        assert_eq!(decisive(&[(1, u64::MAX), (1, u64::MAX), (2, 9)]), first);
+    }
+
+    proptest! {
+        #[test]
+        fn no_half_moves_a_loss_that_the_others_agree_on(
+            honest in 1u64..1_000_000, lies in prop::collection::vec((0u8..4, any::<u32>(), 1u64..1_000), 0..20),
+        ) {
+            let against: u64 = lies.iter().map(|(.., stake)| *stake).sum();
+            let told = lies.iter().map(|(gains, loss, stake)| (witness(*gains, *loss), *stake));
+            let truth = witness(9, 5_500_000);
+            let said: Vec<_> = told.chain(Some((truth, against.saturating_add(honest)))).collect();
+            prop_assert_eq!(decisive_witness(said), Some(truth));
+            // Without others who agree, half of the stake decides nothing.
+            let lie = witness(9, 1);
+            prop_assert_eq!(decisive_witness([(lie, honest), (truth, honest)]), None);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! follow from a salt that each validator keeps to itself, so that who draws the exam does not know all of it.
 
 use alloc::{collections::BTreeSet, vec::Vec};
-use cairn_primitives::{blake2_256, Netuid, Round, Uid, H256};
+use cairn_primitives::{blake2_256, MicroNats, Netuid, Round, Uid, Witness, H256};
 use codec::Encode;
 
 use crate::limits::{EXAM_PIECE, EXAM_SHARE, VALUE_WINDOWS};
@@ -90,15 +90,42 @@ pub fn is_decided(assigned: &[f32], unassigned: &[f32]) -> bool {
     does_harm || (is_told_apart && is_precise)
 }
 
+/// Micro-nats in a nat.
+const MICROS: f64 = 1_000_000.0;
+
+/// The mean of losses in nats per token, each of as many tokens, in micro-nats per token: each is rounded to whole ones
+/// (halves away from zero), then their mean, halves up. So it does not depend on the order in which they are added.
+///
+/// `None` if there are none, if one is negative or no number, or if the mean is no positive number that fits.
+pub fn mean_loss(losses: impl IntoIterator<Item = f32>) -> Option<MicroNats> {
+    let (mut sum, mut count) = (0u64, 0u64);
+    for loss in losses {
+        let micros = libm::round(f64::from(loss) * MICROS);
+        if !(0.0..=f64::from(MicroNats::MAX)).contains(&micros) {
+            return None;
+        }
+        // A whole number from 0 to what fits, as was just asked.
+        sum = sum.checked_add(micros as u64)?;
+        count = count.checked_add(1)?;
+    }
+    let mean = sum
+        .checked_mul(2)?
+        .checked_add(count)?
+        .checked_div(count.checked_mul(2)?)?;
+    MicroNats::try_from(mean).ok().filter(|mean| *mean > 0)
+}
+
 /// What shows that a validator measured a round: the hash of the gains on the first piece of assigned windows of each
-/// contribution that it `included`. These windows follow from the exam alone, and a CPU computes the same bits
-/// everywhere, so all who measured have the same. `None` if one of them was not measured, or there is nothing to measure any on.
+/// contribution that it `included`, and the mean [`loss`](mean_loss) on the same windows of the parameters with which
+/// the round began. These windows follow from the exam alone, and a CPU computes the same bits everywhere, so all who
+/// measured have the same. `None` if one of them was not measured, or there is nothing to measure any on.
 pub fn witness(
     (netuid, round): (Netuid, Round),
     exam: H256,
     included: &[Uid],
     evidence: &[Evidence],
-) -> Option<H256> {
+    loss: Option<MicroNats>,
+) -> Option<Witness> {
     let gains = |uid: &Uid| {
         let mut found = evidence.iter();
         let found = found.find(|one| one.round == round && one.uid == *uid)?;
@@ -115,9 +142,10 @@ pub fn witness(
     };
     let gains: Option<Vec<(Uid, Vec<u32>)>> = included.iter().map(gains).collect();
     let gains = gains.filter(|gains| gains.iter().any(|(_, bits)| !bits.is_empty()))?;
-    Some(blake2_256(
-        &(b"cairn/witness", netuid, round, exam, gains).encode(),
-    ))
+    Some(Witness {
+        gains: blake2_256(&(b"cairn/witness", netuid, round, exam, gains).encode()),
+        loss: loss.unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]
@@ -149,10 +177,10 @@ mod tests {
         };
         let of = |evidence: &[Evidence]| {
             let included = [1, 4].map(Uid);
-            witness((Netuid(1), 3), H256([9; 32]), &included, evidence)
+            witness((Netuid(1), 3), H256([9; 32]), &included, evidence, Some(7))
         };
         let some = of(&[measured(1, 0.1, 32), measured(4, 0.2, 32)]);
-        assert!(some.is_some());
+        assert_eq!(some.and_then(|some| some.stated_loss()), Some(7));
         // More pieces, other miners and another order are no difference.
         let more = [
             measured(4, 0.2, 64),
@@ -165,7 +193,21 @@ mod tests {
         let mut missed = [measured(1, 0.1, 32), measured(4, 0.2, 32)];
         missed[1].outcome = Outcome::Unmeasured;
         assert_eq!(of(&missed), None);
-        assert_eq!(witness((Netuid(1), 3), H256([9; 32]), &[], &more), None);
+        let nobody = witness((Netuid(1), 3), H256([9; 32]), &[], &more, Some(7));
+        assert_eq!(nobody, None);
+    }
+
+    #[test]
+    fn a_mean_loss_is_in_whole_micro_nats() {
+        let of = |losses: &[f32]| mean_loss(losses.iter().copied());
+        assert_eq!(of(&[5.5, 4.5]), Some(5_000_000));
+        // 1 and 2 make 1.5, which is 2; 1, 1 and 2 make 1.
+        assert_eq!(of(&[0.000_001, 0.000_002]), Some(2));
+        assert_eq!(of(&[0.000_001, 0.000_001, 0.000_002]), Some(1));
+        assert_eq!(of(&[0.25, 0.0]), Some(125_000));
+        for nothing in [&[0.0][..], &[], &[1.0, -0.5], &[f32::NAN], &[5_000.0]] {
+            assert_eq!(of(nothing), None, "{nothing:?}");
+        }
     }
 
     #[test]
@@ -206,6 +248,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_mean_loss_depends_on_no_order_and_is_near_the_mean(
+            (losses, shuffled) in prop::collection::vec(0.01f32..20.0, 1..200)
+                .prop_flat_map(|losses| (Just(losses.clone()), Just(losses).prop_shuffle())),
+        ) {
+            let found = mean_loss(losses.iter().copied());
+            prop_assert_eq!(found, mean_loss(shuffled));
+            let sum: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
+            let exact = sum / losses.len() as f64 * MICROS;
+            prop_assert!(found.is_some_and(|found| (f64::from(found) - exact).abs() <= 1.1));
+        }
+
         // Symmetric in the sign of the premium: who stops early learns nothing in favour of anybody.
         #[test]
         fn stopping_favours_neither_kind(off in -0.2f32..0.2, spread in 0.01f32..0.5) {

@@ -6,7 +6,7 @@
 //! a null round are those before it. Whoever attested another root than the final one of its round loses by it.
 
 use alloc::vec::Vec;
-use cairn_primitives::{Balance, ModelRoot, Round};
+use cairn_primitives::{Balance, MicroNats, ModelRoot, Round};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -28,6 +28,9 @@ pub struct Ancestor {
     pub total_stake: Balance,
     /// Whether the chain takes it for the parameters' root.
     pub is_final: bool,
+    /// The mean loss of the parameters, once the next round is settled and if more than half of its attesting stake
+    /// stated the same ([`crate::attestation::decisive_witness`]).
+    pub loss: Option<MicroNats>,
 }
 
 impl Tally {
@@ -60,6 +63,7 @@ impl Ancestor {
             attesting_stake: tally.attesting_stake,
             total_stake: tally.total_stake,
             is_final: fits && tally.is_agreed(),
+            loss: None,
         }
     }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
-    ModelRoot, Netuid, Phase, Pots, Role, Round, RoundTimes, RunConfig, Served, Standing, Text,
-    Uid, H256,
+    MicroNats, ModelRoot, Netuid, Phase, Pots, Role, Round, RoundTimes, RunConfig, Served,
+    Standing, Text, Uid, H256,
 };
 
 mod limits;
@@ -387,6 +387,9 @@ pub struct LineageEntry {
     pub total_stake: Balance,
     /// Whether at least two thirds of the attesting stake agree.
     pub is_final: bool,
+    /// Their mean loss on windows that the round's included miners had to train on, in micro-nats per token. `None`
+    /// until the next round is settled, and where no more than half of its attesting stake stated the same.
+    pub loss: Option<MicroNats>,
 }
 
 /// An audit of a contribution that is not over.

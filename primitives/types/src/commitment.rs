@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     blake2_256, EpochIndex, Finding, Hotkey, ModelRoot, Netuid, Round, SealedRoot, Served, Uid,
-    Verdicts, H256,
+    Verdicts, Witness, H256,
 };
 
 /// The secret that opens a sealed contribution: ChaCha20's key and nonce are derived from it.
@@ -70,7 +70,7 @@ pub fn attestation_hash(
     (netuid, round, hotkey): (Netuid, Round, &Hotkey),
     model_root: ModelRoot,
     verdicts: &Verdicts,
-    witness: H256,
+    witness: Witness,
     salt: &Salt,
 ) -> H256 {
     blake2_256(&(netuid, round, hotkey, model_root, verdicts, witness, salt).encode())
@@ -189,19 +189,24 @@ mod tests {
             Verdicts::from_uids([1, 9].map(Uid)),
             [5; 32],
         );
-        let (witness, hotkey) = (H256([6; 32]), Hotkey(H256([3; 32])));
+        let witness = |gains, loss| Witness {
+            gains: H256([gains; 32]),
+            loss,
+        };
+        let (shown, hotkey) = (witness(6, 7), Hotkey(H256([3; 32])));
         let at = (Netuid(1), 2, &hotkey);
-        let of = attestation_hash(at, root, &good, witness, &salt);
-        let says = |at| attestation_hash(at, root, &good, witness, &salt);
+        let of = attestation_hash(at, root, &good, shown, &salt);
+        let says = |at| attestation_hash(at, root, &good, shown, &salt);
         let fewer = Verdicts::from_uids([1].map(Uid));
         let others = [
             says((Netuid(2), 2, &hotkey)),
             says((Netuid(1), 3, &hotkey)),
             says((Netuid(1), 2, &Hotkey(H256([4; 32])))),
-            attestation_hash(at, ModelRoot::from([5; 32]), &good, witness, &salt),
-            attestation_hash(at, root, &fewer, witness, &salt),
-            attestation_hash(at, root, &good, H256([7; 32]), &salt),
-            attestation_hash(at, root, &good, witness, &[6; 32]),
+            attestation_hash(at, ModelRoot::from([5; 32]), &good, shown, &salt),
+            attestation_hash(at, root, &fewer, shown, &salt),
+            attestation_hash(at, root, &good, witness(7, 7), &salt),
+            attestation_hash(at, root, &good, witness(6, 8), &salt),
+            attestation_hash(at, root, &good, shown, &[6; 32]),
         ];
         assert!(!others.contains(&of));
         let bytes = [
@@ -211,6 +216,7 @@ mod tests {
             &[4; 32],
             &[8, 2, 2],
             &[6; 32],
+            &[7, 0, 0, 0],
             &[5; 32],
         ];
         assert_eq!(of, blake2_256(&bytes.concat()), "plain SCALE");

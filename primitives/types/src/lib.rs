@@ -32,6 +32,7 @@ pub mod text;
 #[cfg(feature = "frame")]
 pub mod traits;
 pub mod verdicts;
+pub mod witness;
 
 pub use audit::{AuditOutcome, AuditRules, Finding, Served, MAX_AUDITORS};
 pub use blocks::{LayoutError, Selected};
@@ -57,6 +58,7 @@ pub use run::{
 pub use secret::Secret;
 pub use text::{check_printable, Text, TextFault};
 pub use verdicts::Verdicts;
+pub use witness::{nats, MicroNats, Witness};
 
 /// A round's number within its run, from 0.
 pub type Round = u32;

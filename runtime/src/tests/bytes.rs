@@ -1,7 +1,7 @@
 //! What members' duties take of the chain, in bytes: `docs/operators.md` says it, and here it is measured.
 
 use cairn_primitives::{
-    Commitment, Finding, ModelRoot, Netuid, SealedRoot, Served, Text, Uid, Verdicts, H256,
+    Commitment, Finding, ModelRoot, Netuid, SealedRoot, Served, Text, Uid, Verdicts, Witness, H256,
     MAX_ENDPOINTS, MAX_MEMBERS,
 };
 use codec::Encode;
@@ -64,7 +64,7 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
                 round,
                 model_root: ModelRoot(hash),
                 verdicts: Verdicts::from_uids((0..MAX_MEMBERS as u16).map(Uid)),
-                witness: H256::zero(),
+                witness: Witness::default(),
                 salt,
             }),
         ),

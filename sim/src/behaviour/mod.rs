@@ -5,7 +5,9 @@ pub mod honest;
 
 use std::rc::Rc;
 
-use cairn_primitives::{api::MemberInfo, Balance, ModelRoot, Netuid, Round, Uid, Verdicts};
+use cairn_primitives::{
+    api::MemberInfo, Balance, ModelRoot, Netuid, Round, Uid, Verdicts, Witness,
+};
 use cairn_round::{machine::Transaction, plan::Plan, View};
 use cairn_runtime::{AccountId, RuntimeCall, UncheckedExtrinsic};
 
@@ -158,6 +160,11 @@ pub trait Behaviour {
     /// Whether it measures contributions.
     fn measures(&self) -> bool {
         true
+    }
+
+    /// What it shows of having measured, in place of this.
+    fn shows(&mut self, witness: Witness) -> Witness {
+        witness
     }
 
     /// The scores that it gives in place of these.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
     api::{MemberInfo, RunInfo},
-    BlockNumber, Hotkey, ModelRoot, Netuid, Round, RunConfig, Standing, Uid, H256,
+    BlockNumber, Hotkey, MicroNats, ModelRoot, Netuid, Round, RunConfig, Standing, Uid, H256,
 };
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
@@ -127,6 +127,13 @@ fn plan(
         miners: miners.len() as u64,
     };
     Plan::new(netuid, config, data)
+}
+
+/// The loss that is kept of the parameters with which a round began.
+fn loss(netuid: Netuid, round: Round) -> Option<MicroNats> {
+    let lineage = readers::lineage(netuid, round).into_iter();
+    let mut found = lineage.filter(|entry| entry.round == round);
+    found.next().and_then(|entry| entry.loss)
 }
 
 /// The root with which a round began, if that is final.
@@ -279,6 +286,11 @@ impl Chain {
     pub fn part(&mut self, at: Id, netuid: Netuid, round: Round) -> Part {
         let found = self.ask(at, || part(netuid, round)).flatten();
         found.unwrap_or_default()
+    }
+
+    /// The loss that is kept of the parameters with which a round began, as of a block.
+    pub fn loss(&mut self, at: Id, netuid: Netuid, round: Round) -> Option<MicroNats> {
+        self.ask(at, || loss(netuid, round)).flatten()
     }
 
     /// Hotkeys of a round's validators that attested, and of all of them.

@@ -4,6 +4,7 @@ pub mod at_most_once;
 pub mod crash_safety;
 pub mod in_turn;
 pub mod lineage;
+pub mod losses;
 pub mod money;
 pub mod nobody_starves;
 pub mod one_at_a_time;
@@ -12,7 +13,7 @@ pub mod sight;
 pub mod tally;
 pub mod verdicts;
 
-use cairn_primitives::{BlockNumber, Hotkey, Round, SealedRoot, Uid, H256};
+use cairn_primitives::{BlockNumber, Hotkey, MicroNats, Round, SealedRoot, Uid, Witness};
 use cairn_round::{
     machine::{Kind, Reason, Transaction},
     validator::Measurement,
@@ -62,6 +63,8 @@ pub enum Happening<'a> {
         attested: &'a [Hotkey],
         /// Hotkeys of all its validators.
         validators: &'a [Hotkey],
+        /// The loss that the chain keeps of the parameters with which the round before began.
+        loss: Option<MicroNats>,
     },
     /// A member is there: its hotkey, and whether its work is that of its machine alone.
     Member {
@@ -150,7 +153,7 @@ pub enum Happening<'a> {
         /// The round.
         round: Round,
         /// What shows it.
-        witness: H256,
+        witness: Witness,
     },
     /// The outer step of a round is in force and on disk.
     Kept {
@@ -242,6 +245,7 @@ impl Checkers {
             all: vec![
                 Box::new(money::Money::new(block_time)),
                 Box::new(lineage::Lineage::default()),
+                Box::new(losses::Losses::default()),
                 Box::new(at_most_once::AtMostOnce::default()),
                 Box::new(nobody_starves::NobodyStarves::default()),
                 Box::new(crash_safety::CrashSafety::default()),

@@ -80,6 +80,7 @@ impl Checker for NobodyStarves {
                 settlement,
                 attested,
                 validators,
+                ..
             } => {
                 let mut starved = Ok(());
                 for (_, hotkey) in &settlement.miners {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cairn_primitives::{Round, SealedRoot, Uid, Verdicts as Uids, H256};
+use cairn_primitives::{Round, SealedRoot, Uid, Verdicts as Uids, Witness};
 use cairn_round::{
     validator::{Found, Measurement},
     Held,
@@ -19,7 +19,7 @@ pub struct Verdicts {
     /// The rounds for which it found out what to attest.
     attested: BTreeSet<(Who, Round)>,
     /// The last round that it measured whole, and what shows it.
-    witnesses: BTreeMap<Who, (Round, H256)>,
+    witnesses: BTreeMap<Who, (Round, Witness)>,
 }
 
 /// What a validator is about to bind itself to.
@@ -30,7 +30,7 @@ pub struct Vow<'a> {
     /// What it found good.
     pub good: &'a Uids,
     /// What shows that the round before was measured.
-    pub witness: H256,
+    pub witness: Witness,
     /// What it has seen of the chain.
     pub seen: &'a Sight,
 }
@@ -56,7 +56,9 @@ impl Verdicts {
             Some("in which it is bound already")
         } else if vow.good.uids().any(|uid| found(uid).is_none()) {
             Some("and vouches for what it has not opened")
-        } else if !vow.witness.is_zero() && before.map(|(_, it)| *it) != Some(vow.witness) {
+        } else if vow.witness != Witness::default()
+            && before.map(|(_, it)| *it) != Some(vow.witness)
+        {
             Some("with another witness than that of the round before")
         } else {
             None
@@ -144,7 +146,7 @@ mod tests {
         settings::{usual_costs, Kind},
         workshop::Workshop,
     };
-    use cairn_primitives::{Hotkey, ModelRoot, Netuid};
+    use cairn_primitives::{Hotkey, ModelRoot, Netuid, H256};
     use cairn_protocol::assignment::{DataRange, Plan, RoundData};
     use cairn_round::validator::Subject;
 
@@ -174,14 +176,14 @@ mod tests {
         checker
     }
 
-    fn vouches(checker: &mut Verdicts, seen: &Sight, witness: H256, own: Option<Held>) -> bool {
+    fn vouches(checker: &mut Verdicts, seen: &Sight, witness: Witness, own: Option<Held>) -> bool {
         vouches_if(checker, seen, witness, own, false)
     }
 
     fn vouches_if(
         checker: &mut Verdicts,
         seen: &Sight,
-        witness: H256,
+        witness: Witness,
         own: Option<Held>,
         is_bound: bool,
     ) -> bool {
@@ -212,7 +214,7 @@ mod tests {
     #[test]
     fn who_vouches_for_what_it_has_not_opened_is_found() {
         let own = Some(held(3));
-        let none = H256::zero();
+        let none = Witness::default();
         assert!(vouches(&mut checker(), &revealed(3, root()), none, own));
         let other = revealed(3, SealedRoot::from([71; 32]));
         assert!(!vouches(&mut checker(), &other, none, own));
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn who_attests_another_round_or_twice_or_what_it_has_not_measured_is_found() {
-        let (none, own) = (H256::zero(), Some(held(3)));
+        let (none, own) = (Witness::default(), Some(held(3)));
         let seen = revealed(3, root());
         assert!(!vouches(&mut checker(), &seen, none, Some(held(4))));
         assert!(!vouches(&mut checker(), &revealed(4, root()), none, own));
@@ -233,7 +235,10 @@ mod tests {
         };
         assert!(!vouches(&mut checker(), &bound, none, own));
         assert!(!vouches_if(&mut checker(), &seen, none, own, true));
-        let witness = H256::repeat_byte(5);
+        let witness = Witness {
+            gains: H256::repeat_byte(5),
+            loss: 5,
+        };
         assert!(!vouches(&mut checker(), &seen, witness, own));
         let mut measured = checker();
         let (who, round) = (0, 2);
@@ -282,7 +287,7 @@ mod tests {
     #[test]
     fn who_measures_what_it_has_not_opened_or_attested_is_found() {
         let mut attested = checker();
-        let (seen, none) = (revealed(3, root()), H256::zero());
+        let (seen, none) = (revealed(3, root()), Witness::default());
         assert!(vouches(&mut attested, &seen, none, Some(held(3))));
         let (opened, other) = (root(), SealedRoot::from([71; 32]));
         assert!(measures(&mut attested, &measurement(opened, &[]), 4));

@@ -17,7 +17,8 @@ use std::{
 };
 
 use cairn_primitives::{
-    Balance, BlockNumber, Commitment, ModelRoot, Round, SealedRoot, Served, Uid, Verdicts, H256,
+    Balance, BlockNumber, Commitment, ModelRoot, Round, SealedRoot, Served, Uid, Verdicts, Witness,
+    H256,
 };
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
@@ -84,7 +85,7 @@ pub enum Job {
     /// A file is opened.
     Open(Box<Claim>),
     /// What is to be attested is written to disk.
-    Pledge(Round, ModelRoot, Box<Verdicts>, H256),
+    Pledge(Round, ModelRoot, Box<Verdicts>, Witness),
     /// Losses are computed.
     Measure,
     /// Evidence becomes scores.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
-    Commitment, Hotkey, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Verdicts, H256,
+    Commitment, Hotkey, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Verdicts, Witness,
 };
 use cairn_protocol::{exam::witness, value::fruitless, verdict::Before};
 use cairn_round::{
@@ -180,7 +180,7 @@ impl World {
     }
 
     /// A validator is about to bind itself to what it attests.
-    fn vouch(&mut self, who: Who, held: Held, good: &Verdicts, witness: H256) {
+    fn vouch(&mut self, who: Who, held: Held, good: &Verdicts, witness: Witness) {
         let member = &self.members[who];
         if !member.is_honest() {
             return;
@@ -209,7 +209,7 @@ impl World {
         who: Who,
         (round, root): (Round, ModelRoot),
         verdicts: Verdicts,
-        witness: H256,
+        witness: Witness,
     ) {
         let head = self.members[who].head.0;
         let view = self.chain.current(head, self.netuid).flatten();
@@ -301,8 +301,10 @@ impl World {
     fn measured(&mut self, who: Who, trials: Trials) {
         let round = trials.round;
         let (included, exam) = trials.measuring.asked();
+        let loss = trials.measuring.loss();
         let found = trials.measuring.finish();
-        let witness = witness((self.netuid, round), exam, &included, &found);
+        let witness = witness((self.netuid, round), exam, &included, &found, loss);
+        let witness = witness.map(|found| self.members[who].behaviour.shows(found));
         let fruitless = fruitless(round, &included, &found);
         if self.members[who].is_honest() {
             let evidence = self.evidence.entry(who).or_default();

@@ -11,7 +11,9 @@ mod weather;
 use std::collections::BTreeMap;
 
 use cairn_engine::EngineError;
-use cairn_primitives::{Balance, BlockNumber, EpochIndex, ModelRoot, Netuid, Round, Uid, H256};
+use cairn_primitives::{
+    Balance, BlockNumber, EpochIndex, MicroNats, ModelRoot, Netuid, Round, Uid, H256,
+};
 use cairn_runtime::{readers, UncheckedExtrinsic};
 
 use crate::{
@@ -100,6 +102,8 @@ pub(crate) struct Settled {
     pub round: Round,
     pub included: Vec<Uid>,
     pub part: Part,
+    /// What the chain keeps of the loss of the parameters with which it began: known when the next round is settled.
+    pub loss: Option<MicroNats>,
     pub at: Millis,
 }
 
@@ -359,10 +363,16 @@ impl World {
             let included = settlement.included.iter();
             let included = included.map(|one| one.seen.commitment.sealed_root);
             self.meter.settles(round, included);
+            let before = round.checked_sub(1);
+            let loss = before.and_then(|before| self.chain.loss(finalised, self.netuid, before));
+            if let Some(before) = self.settled.last_mut() {
+                before.loss = loss;
+            }
             self.settled.push(Settled {
                 round,
                 included: settlement.uids(),
                 part: self.chain.part(finalised, self.netuid, round),
+                loss: None,
                 at: self.clock.now(),
             });
             self.finals += 1;
@@ -373,6 +383,7 @@ impl World {
                 settlement: &settlement,
                 attested: &attested,
                 validators: &validators,
+                loss,
             });
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cairn_primitives::{
     api::pebble,
     traits::{Membership, Positions},
-    Balance, ModelRoot, Round, Uid, H256,
+    Balance, MicroNats, ModelRoot, Round, Uid, H256,
 };
 use cairn_round::scoring::Evidence;
 use cairn_runtime::{readers, AccountId, Balances, Emissions, Stake, Subnets};
@@ -36,6 +36,8 @@ pub struct RoundResult {
     pub null: bool,
     /// The root of the parameters after it; none if no honest member came that far.
     pub model_root: Option<ModelRoot>,
+    /// The loss that the chain keeps of the parameters with which it began, in micro-nats per token; none of the last.
+    pub loss: Option<MicroNats>,
     /// Virtual time from the end of the last round to its own, as of the finalised block.
     pub virtual_seconds: f64,
     /// Included contributions of those that were assigned. The churn table's goodput is another one: of inner steps.
@@ -245,6 +247,7 @@ impl World {
                 round: one.round,
                 null: one.included.is_empty(),
                 model_root: self.kept.get(&one.round.saturating_add(1)).copied(),
+                loss: one.loss,
                 virtual_seconds: seconds(took),
                 goodput: one.included.len() as f64 / one.part.assigned.len().max(1) as f64,
                 included: one.included.clone(),

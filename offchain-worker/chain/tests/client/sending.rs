@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cairn_chain::{AccountId, Block, Call, ChainError, Client, Patience, Settings};
-use cairn_primitives::{ModelRoot, Netuid, Verdicts, H256};
+use cairn_primitives::{ModelRoot, Netuid, Verdicts, Witness};
 use futures::StreamExt;
 
 use super::{alice, commit, connected, fake::FakeNode, settings, submit};
@@ -306,7 +306,7 @@ async fn a_call_that_the_runtime_does_not_have_is_not_sent() {
                 2,
                 ModelRoot::zero(),
                 &Verdicts::default(),
-                H256::zero(),
+                Witness::default(),
                 &[0; 32],
             ),
             "no such call",

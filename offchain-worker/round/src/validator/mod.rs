@@ -9,7 +9,7 @@ mod task;
 use std::collections::BTreeMap;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, Verdicts, H256,
+    BlockNumber, Commitment, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, Verdicts, Witness,
 };
 
 use cairn_protocol::{checkpoint, limits::MOST_TRUST, overlap, phase::Attesting, value};
@@ -65,7 +65,7 @@ pub struct Validator {
     /// Whether a pledge is being put on disk.
     pledging: bool,
     /// The last round that was measured whole, and what shows it.
-    witness: Option<(Round, H256)>,
+    witness: Option<(Round, Witness)>,
     /// The last kept round, if all that it included had the most trust: before anybody earned anything.
     unearned: Option<Round>,
     /// The last round that was measured, and the makers whose last contribution up to it helped too little.
@@ -431,7 +431,7 @@ impl Validator {
         let good = revealed().filter(|seen| {
             check(seen) == Some(Check::Good) && !self.was_fruitless(held.round, seen.hotkey)
         });
-        let before = |(round, _): &(Round, H256)| round.checked_add(1) == Some(held.round);
+        let before = |(round, _): &(Round, Witness)| round.checked_add(1) == Some(held.round);
         let witness = self.witness.filter(before).map(|(_, witness)| witness);
         Some(Action::Do(Task::Pledge {
             round: held.round,
@@ -554,7 +554,7 @@ impl Validator {
     }
 
     fn good_of(&self, uid: Uid) -> Option<SealedRoot> {
-        let last = SealedRoot(H256::repeat_byte(0xff));
+        let last = SealedRoot::from([0xff; 32]);
         let good = self.known.range((uid, SealedRoot::zero())..=(uid, last));
         good.rev()
             .find_map(|((uid, root), _)| self.good(*uid, *root))

@@ -1,7 +1,7 @@
 //! What a validator's machine gives to be done, and how that ends.
 
 use cairn_primitives::{
-    Commitment, ContributionKey, Hotkey, ModelRoot, Round, SealedRoot, Uid, Verdicts, H256,
+    Commitment, ContributionKey, Hotkey, ModelRoot, Round, SealedRoot, Uid, Verdicts, Witness, H256,
 };
 
 use crate::{
@@ -117,8 +117,8 @@ pub enum Task {
         root: ModelRoot,
         /// What was found good.
         verdicts: Verdicts,
-        /// What shows that the round before was measured; zero if it was not.
-        witness: H256,
+        /// What shows that the round before was measured; nothing if it was not.
+        witness: Witness,
     },
     /// Measure contributions.
     Measure(Measurement),
@@ -164,7 +164,7 @@ pub enum Done {
     /// Measuring of this round ended, with evidence for what was measured; with what shows that all that it included
     /// was ([`cairn_protocol::exam::witness`]), if it was and the run asks for it; and with the makers of what helped too
     /// little ([`cairn_protocol::value::fruitless`]).
-    Measured(Round, Option<H256>, Vec<Hotkey>),
+    Measured(Round, Option<Witness>, Vec<Hotkey>),
     /// What an audit found is on disk; or nothing was found, which may be otherwise in a moment.
     Audited((Round, Uid), Option<Verdict>),
     /// Evidence became scores, or did not.

@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: files are fetched, opened, and vouched for.
 
-use cairn_primitives::{BlockNumber, Commitment, ModelRoot, Round, Uid, Verdicts, H256};
+use cairn_primitives::{BlockNumber, Commitment, ModelRoot, Round, Uid, Verdicts, Witness, H256};
 use cairn_round::{
     machine::{Kind, Lack, Transaction},
     validator::{Check, Claim, Done, Id, Task, Validator},
@@ -53,7 +53,7 @@ pub fn pledging(held: Held, good: &[Uid]) -> Action<Task> {
         round: held.round,
         root: held.root,
         verdicts: Verdicts::from_uids(good.iter().copied()),
-        witness: H256::zero(),
+        witness: Witness::default(),
     })
 }
 

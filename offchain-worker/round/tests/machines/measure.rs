@@ -133,6 +133,34 @@ fn all_have_a_first_piece_before_anyone_has_a_second() {
         .all(|(a, b)| a == b));
 }
 
+/// The loss that goes with a witness is of the first piece that each included miner had to train on, before any step.
+#[test]
+fn the_stated_loss_is_of_the_first_own_piece_of_all_that_was_included() {
+    let subjects = [(Uid(1), true), (Uid(2), false), (Uid(5), true)];
+    let mut all = measuring(plan(64, 4_000), &subjects);
+    let mut asks = 0;
+    while let Some(ask) = all.next() {
+        // Twice unassigned ones, then each one's own and the same after its step, as in the test above.
+        let before = [9.0, 3.0, 3.0, 4.0, 4.0, 9.0, 7.0, 7.0, 7.0, 7.0][asks];
+        let loss = |at: usize| match ask.contribution {
+            Some(_) if at < PIECE => before - (at % 2) as f32,
+            Some(_) => 9.0 - (at % 2) as f32,
+            None => before,
+        };
+        all.take((0..ask.sequences.len()).map(loss).collect());
+        asks += 1;
+        // Means of 3 and 4, from when the second one has its first piece on.
+        let expected = (asks > 4).then_some(3_500_000);
+        assert_eq!(all.loss(), expected, "after {asks}");
+    }
+    assert_eq!(asks, 10, "second pieces change nothing");
+    let mut unknown = measuring(plan(64, 4_000), &[(Uid(9), true), (Uid(1), true)]);
+    while let Some(ask) = unknown.next() {
+        unknown.take(vec![1.0; ask.sequences.len()]);
+    }
+    assert_eq!(unknown.loss(), None, "a file that is gone");
+}
+
 #[test]
 fn a_piece_of_the_text_that_miners_do_not_have_goes_with_each_unassigned_one() {
     let (plan, windows) = (plan(64, 4_000), 2_000);

@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: what is measured of a round, and when.
 
-use cairn_primitives::{Hotkey, Round, Uid, Verdicts, H256};
+use cairn_primitives::{Hotkey, Round, Uid, Verdicts, Witness};
 use cairn_round::{
     machine::{Gone, Lack},
     validator::{Done, Found, Measurement, Subject, Task, Validator},
@@ -136,11 +136,19 @@ fn what_is_measured_of_who_was_included_is_what_was_included() {
     assert_eq!(measured(&found, &[seen(Uid(2), 6, true)]), [expected]);
 }
 
+/// What shows that a round was measured.
+fn shown() -> Witness {
+    Witness {
+        gains: bytes(77),
+        loss: 5_000_000,
+    }
+}
+
 #[test]
 fn what_shows_that_a_round_was_measured_is_attested_in_the_next_one_alone() {
-    for (measured, expected) in [(0, bytes(77)), (9, H256::zero())] {
+    for (measured, expected) in [(0, shown()), (9, Witness::default())] {
         let mut validator = validator(1);
-        let done = Done::Measured(measured, Some(bytes(77)), Vec::new());
+        let done = Done::Measured(measured, Some(shown()), Vec::new());
         validator.tell(Event::Done(done), 113);
         let pledges = validator.look(view(1, 113), 122);
         let [Action::Do(Task::Pledge { witness, .. })] = pledges.as_slice() else {
@@ -265,13 +273,13 @@ fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
     assert_eq!(validator.look(view(1, 113), 121), [stop]);
     assert_eq!(validator.look(view(1, 113), 121), [], "it is told once");
     // What was measured until then is a part of what is attested.
-    let done = Done::Measured(0, Some(bytes(77)), Vec::new());
+    let done = Done::Measured(0, Some(shown()), Vec::new());
     validator.tell(Event::Done(done), 121);
     let pledges = validator.look(view(1, 113), 122);
     let [Action::Do(Task::Pledge { witness, .. })] = pledges.as_slice() else {
         panic!("it pledges: {pledges:?}");
     };
-    assert_eq!(*witness, bytes(77));
+    assert_eq!(*witness, shown());
     let open = View {
         voting: Some(in_the_open()),
         ..view(1, 113)

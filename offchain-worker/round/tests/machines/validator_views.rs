@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    BlockNumber, ModelRoot, Netuid, Round, SealedRoot, Secret, Served, Uid, Verdicts, H256,
+    BlockNumber, ModelRoot, Netuid, Round, SealedRoot, Secret, Served, Uid, Verdicts, Witness, H256,
 };
 use cairn_protocol::checkpoint;
 use cairn_round::{
@@ -67,8 +67,11 @@ struct Run {
 }
 
 /// What shows that this round was measured.
-fn witness_of(round: Round) -> H256 {
-    bytes(70_000 + u64::from(round))
+fn witness_of(round: Round) -> Witness {
+    Witness {
+        gains: bytes(70_000 + u64::from(round)),
+        loss: 5_000_000 + round,
+    }
 }
 
 /// Every second content is bad.
@@ -347,7 +350,7 @@ impl Run {
                 witness,
             } => {
                 let before = round.checked_sub(1).map(witness_of);
-                assert!(witness.is_zero() || Some(*witness) == before);
+                assert!(*witness == Witness::default() || Some(*witness) == before);
                 self.check_pledge(*round, verdicts, *root);
                 self.attested.insert(*round);
             }

@@ -3,7 +3,9 @@
 mod watch;
 
 use cairn_chain::{Block, Client, MemberInfo, RunInfo, SubnetInfo};
-use cairn_primitives::{api::LineageEntry, BlockNumber, Netuid, Phase, Uid, H256};
+use cairn_primitives::{
+    api::LineageEntry, nats, BlockNumber, MicroNats, Netuid, Phase, Round, Uid, H256,
+};
 use clap::{builder::BoolishValueParser, Args};
 use serde::Serialize;
 
@@ -45,9 +47,31 @@ struct Seen {
     run: Option<RunInfo>,
     /// The newest entry, which may not be final yet.
     lineage: Option<LineageEntry>,
+    /// The newest loss that validators agreed on, of those of the last [`ROOTS`] rounds.
+    loss: Option<Loss>,
     members: Vec<MemberInfo>,
     /// Members without a part in the current round, and why.
     idle: Vec<Idle>,
+}
+
+/// Rounds of which the roots are looked at.
+const ROOTS: Round = 16;
+
+/// The mean loss of the parameters with which a round began.
+#[derive(Serialize)]
+struct Loss {
+    round: Round,
+    micro_nats: MicroNats,
+}
+
+impl Loss {
+    /// The newest one of these entries, if any has one.
+    fn newest(lineage: &[LineageEntry]) -> Option<Loss> {
+        lineage.iter().rev().find_map(|entry| {
+            let (round, micro_nats) = (entry.round, entry.loss?);
+            Some(Loss { round, micro_nats })
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -151,7 +175,8 @@ impl Seen {
         let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
         let run = view.run(netuid).await?;
         let round = run.as_ref().map_or(0, |run| run.round.round);
-        let lineage = view.lineage(netuid, round.saturating_sub(1)).await?.pop();
+        let mut lineage = view.lineage(netuid, round.saturating_sub(ROOTS)).await?;
+        let loss = Loss::newest(&lineage);
         let members = view.members(netuid).await?;
         let facts = Facts {
             subnet: &subnet,
@@ -172,7 +197,8 @@ impl Seen {
             idle,
             subnet,
             run,
-            lineage,
+            lineage: lineage.pop(),
+            loss,
             members,
         })
     }
@@ -196,6 +222,7 @@ impl Seen {
         }
         text += &self.run_text();
         text += &self.parameters_text();
+        text += &self.loss.as_ref().map_or_else(String::new, Loss::text);
         if self.members.is_empty() {
             let netuid = self.subnet.netuid;
             text += &match self.subnet.dissolves_from {
@@ -272,6 +299,17 @@ impl Seen {
     }
 }
 
+impl Loss {
+    /// What it is of, and its unit.
+    fn text(&self) -> String {
+        format!(
+            "loss     {:.4} nats per token with the model of round {}, as validators agree\n",
+            nats(self.micro_nats),
+            self.round
+        )
+    }
+}
+
 /// The members for which rounds do not wait, if there are any.
 fn unawaited(run: &RunInfo) -> String {
     let uids_of: Vec<Uid> = run.unawaited.iter().map(|(uid, _)| *uid).collect();
@@ -314,6 +352,7 @@ mod tests {
             subnet: a_subnet(),
             run,
             lineage: None,
+            loss: None,
             members: Vec::new(),
             idle: Vec::new(),
         }
@@ -416,6 +455,7 @@ mod tests {
             attesting_stake: 0,
             total_stake: 10,
             is_final: false,
+            loss: None,
         };
         seen.lineage = Some(entry.clone());
         let text = seen.text();
@@ -433,6 +473,35 @@ mod tests {
             ..entry
         });
         assert!(seen.text().contains("attested by 90 % of stake, final"));
+    }
+
+    #[test]
+    fn the_newest_loss_that_validators_agree_on_is_shown() {
+        let entry = |round, loss| LineageEntry {
+            round,
+            model_root: ModelRoot(H256([7; 32])),
+            attested_stake: 9,
+            attesting_stake: 9,
+            total_stake: 10,
+            is_final: true,
+            loss,
+        };
+        let mut seen = seen(Some(in_round_3()));
+        assert!(Loss::newest(&[entry(1, None), entry(2, None)]).is_none());
+        assert!(!seen.text().contains("loss"));
+        let lineage = [
+            entry(0, Some(3_465_736)),
+            entry(1, Some(3_250_000)),
+            entry(2, None),
+        ];
+        seen.loss = Loss::newest(&lineage);
+        let text = seen.text();
+        let says =
+            "\nloss     3.2500 nats per token with the model of round 1, as validators agree\n";
+        assert!(text.contains(says), "{text}");
+        let json = serde_json::to_value(&seen).expect("JSON");
+        let expected = serde_json::json!({ "round": 1, "micro_nats": 3_250_000 });
+        assert_eq!(json["loss"], expected);
     }
 
     #[test]

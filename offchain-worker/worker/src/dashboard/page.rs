@@ -29,6 +29,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/ledger.js", JS, include_str!("page/ledger.js")),
     ("/light.js", JS, include_str!("page/light.js")),
     ("/links.js", JS, include_str!("page/links.js")),
+    ("/loss.js", JS, include_str!("page/loss.js")),
     ("/main.js", JS, include_str!("page/main.js")),
     ("/member.js", JS, include_str!("page/member.js")),
     ("/members.js", JS, include_str!("page/members.js")),

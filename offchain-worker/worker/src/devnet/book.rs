@@ -205,6 +205,7 @@ mod tests {
             attesting_stake,
             total_stake,
             is_final,
+            loss: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Validators attest.
 
-use cairn_primitives::{ModelRoot, Netuid, Role, Uid, Verdicts, H256};
+use cairn_primitives::{ModelRoot, Netuid, Role, Uid, Verdicts, Witness, H256};
 use cairn_protocol::phase::RoundStage;
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -99,7 +99,7 @@ fn a_validator_commits_before_it_attests() {
             0,
             ROOT,
             Verdicts::default(),
-            H256::zero(),
+            Witness::default(),
             [0; 32],
         );
         assert_noop!(unsalted, Error::<Test>::NotAsCommitted);
@@ -128,7 +128,7 @@ fn what_others_attest_cannot_be_copied() {
             0,
             seen.model_root,
             seen.verdicts,
-            H256::zero(),
+            Witness::default(),
             seen.salt,
         );
         assert_noop!(echoed, Error::<Test>::NotAsCommitted);
@@ -192,7 +192,7 @@ fn nobody_but_a_validator_of_the_round_attests() {
                 0,
                 ROOT,
                 Verdicts::default(),
-                H256::zero(),
+                Witness::default(),
                 Default::default(),
             )
         };

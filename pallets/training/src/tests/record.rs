@@ -50,16 +50,15 @@ fn who_did_not_measure_what_most_did_has_not_attended() {
     let all = [Uid(0), Uid(1), Uid(2)];
     let [both, one] = [(1, 1), (0, 1)];
     for (given, expected) in [
-        (
-            vec![(Uid(0), 5), (Uid(1), 5), (Uid(2), 6)],
-            [both, both, one],
-        ),
-        (vec![(Uid(0), 5), (Uid(1), 5)], [both, both, one]),
-        (vec![(Uid(0), 5), (Uid(1), 6), (Uid(2), 7)], [both; 3]),
+        (vec![(5, 9), (5, 9), (6, 9)], [both, both, one]),
+        // The same gains with another loss are another witness.
+        (vec![(5, 9), (5, 9), (5, 8)], [both, both, one]),
+        (vec![(5, 9), (5, 9)], [both, both, one]),
+        (vec![(5, 9), (6, 9), (7, 9)], [both; 3]),
         (vec![], [both; 3]),
     ] {
         ExtBuilder::usual().execute(|| {
-            witnesses(&given);
+            shown(&given);
             whole_round(&[Uid(10), Uid(11)], &all, ROOT);
             let expected: Vec<_> = all.into_iter().zip(expected).collect();
             assert_eq!(attended(), expected, "{given:?}");
@@ -67,6 +66,66 @@ fn who_did_not_measure_what_most_did_has_not_attended() {
             witnesses(&[]);
         });
     }
+}
+
+/// From now on the first validators show these gains and losses.
+fn shown(all: &[(u8, u32)]) {
+    let all = (0..).map(Uid).zip(all);
+    let all: Vec<_> = all
+        .map(|(uid, (gains, loss))| (uid, witness(*gains, *loss)))
+        .collect();
+    witnesses(&all);
+}
+
+/// What the lineage keeps of each round's loss.
+fn losses() -> Vec<Option<u32>> {
+    let lineage = Training::lineage(NET, 0).into_iter();
+    lineage.map(|entry| entry.loss).collect()
+}
+
+#[test]
+fn a_loss_that_most_stake_states_is_kept_with_the_root_of_the_round_before() {
+    let (miners, all) = ([Uid(10), Uid(11)], [0, 1, 2].map(Uid));
+    for (given, expected) in [
+        (vec![(5, 9), (5, 9), (5, 9)], Some(9)),
+        (vec![(5, 8), (5, 9), (5, 9)], Some(9)),
+        (vec![(5, 9), (5, 9), (5, 8)], None),
+        (vec![(6, 9), (7, 9), (5, 9)], None),
+        (vec![(5, 0), (5, 0), (5, 0)], None),
+        (vec![(0, 9), (0, 9), (0, 9)], None),
+        (vec![], None),
+    ] {
+        // The third one alone has half of the stake, and no more.
+        let built = ExtBuilder::default()
+            .subnet(NET)
+            .validators(NET, &[100, 200, 300])
+            .miners(NET, 3)
+            .run(NET, config());
+        built.execute(|| {
+            shown(&[(4, 7), (4, 7), (4, 7)]);
+            whole_round(&miners, &all, ROOT);
+            assert_eq!(losses(), [None], "before round 0 there was nothing");
+            shown(&given);
+            whole_round(&miners, &all, ROOT);
+            assert_eq!(losses(), [expected, None], "{given:?}");
+            shown(&[]);
+            whole_round(&miners, &all, ROOT);
+            assert_eq!(losses(), [expected, None, None], "it stays");
+        });
+    }
+}
+
+#[test]
+fn without_a_final_root_no_loss_is_kept() {
+    ExtBuilder::usual().execute(|| {
+        let (miners, all) = ([Uid(10), Uid(11)], [0, 1, 2].map(Uid));
+        whole_round(&miners, &all, ROOT);
+        shown(&[(5, 9), (5, 9), (5, 9)]);
+        // A third of the stake is no quorum.
+        whole_round(&miners, &[Uid(0)], ROOT);
+        assert_eq!(losses(), [None, None]);
+        shown(&[]);
+    });
 }
 
 #[test]

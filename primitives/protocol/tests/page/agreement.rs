@@ -1,7 +1,7 @@
 //! What validators attest, what becomes of a round by it, and which root is final.
 
 use cairn_primitives::{
-    Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts, H256,
+    Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts, Witness, H256,
 };
 use cairn_protocol::{
     attestation::{self, Attestation, Statement, Tally},
@@ -16,11 +16,16 @@ use cairn_protocol::{
 
 use super::{a_commitment, model, root, Section, HOTKEY, KEY};
 
+fn witness(gains: u8, loss: u32) -> Witness {
+    let gains = root(gains);
+    Witness { gains, loss }
+}
+
 fn attested(good: &[Uid]) -> Attestation {
     Attestation {
         model_root: model(1),
         verdicts: Verdicts::from_uids(good.iter().copied()),
-        witness: root(2),
+        witness: witness(2, 5),
         salt: [9; 32],
     }
 }
@@ -75,18 +80,21 @@ pub fn attestation(page: &Section) {
     };
     assert!(!may(Attesting::Open, &known, at, &salted));
     page.says("and what shows that it measured the round before");
-    let other = Attestation {
-        witness: root(3),
-        ..said.clone()
-    };
-    assert!(!may(Attesting::Open, &known, at, &other));
+    for witness in [witness(3, 5), witness(2, 6)] {
+        let other = Attestation {
+            witness,
+            ..said.clone()
+        };
+        assert!(!may(Attesting::Open, &known, at, &other));
+    }
     let (above, below) = page.fraction("Where more than ", " of the attesting stake gave the same");
     let decisive = |stake: u64| {
-        attestation::decisive_witness([(root(2), stake), (root(3), below * 100 - stake)])
+        let other = (witness(3, 5), below * 100 - stake);
+        attestation::decisive_witness([(witness(2, 5), stake), other])
     };
     assert_eq!(
         (decisive(above * 100 + 1), decisive(above * 100)),
-        (Some(root(2)), None)
+        (Some(witness(2, 5)), None)
     );
     page.says("whoever gave another, or none, has not attended the round");
     let piece = page.number("on the first ", " windows that each miner had to train on") as usize;
@@ -108,10 +116,11 @@ pub fn attestation(page: &Section) {
                 unseen: vec![],
             },
         };
-        exam::witness((Netuid(7), 3), root(1), &[Uid(1)], &[evidence])
+        exam::witness((Netuid(7), 3), root(1), &[Uid(1)], &[evidence], Some(9))
     };
     assert_ne!(shows(piece - 1), shows(piece));
     assert_eq!(shows(piece), shows(2 * piece - 1));
+    loss(page);
     for other in [
         (Netuid(8), 4, &HOTKEY),
         (Netuid(7), 5, &HOTKEY),
@@ -134,6 +143,24 @@ pub fn attestation(page: &Section) {
     assert_eq!(left, Ok(()));
     assert_eq!((tally.attesting_stake, tally.support[&Uid(1)]), (0, 0));
     assert_eq!(tally.total_stake, 60);
+}
+
+/// What validators say of the loss, and what the chain keeps of it.
+fn loss(page: &Section) {
+    page.says("and the mean loss on these windows of the parameters with which that round began");
+    page.says("each window's is rounded, then their mean, halves up");
+    assert_eq!(exam::mean_loss([0.000_001, 0.000_002]), Some(2));
+    let micros = page.number("in units of one ", "th of a nat");
+    assert_eq!(exam::mean_loss([1.0]).map(u64::from), Some(micros));
+    page.says("It is 0 if none is stated");
+    page.says("as where one is no number");
+    assert_eq!(exam::mean_loss([1.0, f32::NAN]), None);
+    assert_eq!(witness(2, 0).stated_loss(), None);
+    page.says("The chain keeps the stated loss with the root of the round before");
+    // Where that is kept, the training pallet's tests hold.
+    let half = [(witness(2, 5), 50), (witness(2, 6), 50)];
+    assert_eq!(attestation::decisive_witness(half), None);
+    page.says("Where no witness decides, none is kept");
 }
 
 pub fn settlement(page: &Section) {

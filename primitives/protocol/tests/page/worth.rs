@@ -177,7 +177,7 @@ pub fn unseen(page: &Section) {
         if let Outcome::Measured { unseen, .. } = &mut evidence.outcome {
             *unseen = on_unseen;
         }
-        exam::witness((Netuid(7), 3), root(1), &[Uid(1)], &[evidence])
+        exam::witness((Netuid(7), 3), root(1), &[Uid(1)], &[evidence], Some(9))
     };
     assert!(witness(vec![]).is_some());
     assert_eq!(witness(vec![]), witness(gains(0.5, 0.01)));

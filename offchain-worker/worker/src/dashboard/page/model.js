@@ -145,6 +145,7 @@ export const ancestor = (value) =>
     attesting: amount(of.attesting_stake),
     total: amount(of.total_stake),
     isFinal: flag(of.is_final),
+    loss: number(of.loss),
   }));
 
 const auditor = (value) =>

@@ -5,6 +5,7 @@ import { agreement } from './agreement.js';
 import { audits } from './audits.js';
 import { h } from './dom.js';
 import { ledger } from './ledger.js';
+import { loss } from './loss.js';
 import { member } from './member.js';
 import { members } from './members.js';
 import { pay, scores } from './pay.js';
@@ -47,8 +48,8 @@ export function body(state, url) {
 }
 
 const PARTS = [
-  ['round', 'Round'], ['members', 'Members'], ['scores', 'Worth'], ['pay', 'Pay'], ['agreement', 'Agreement'],
-  ['rounds', 'Rounds before'], ['audits', 'Audits'],
+  ['round', 'Round'], ['members', 'Members'], ['loss', 'Loss'], ['scores', 'Worth'], ['pay', 'Pay'],
+  ['agreement', 'Agreement'], ['rounds', 'Rounds before'], ['audits', 'Audits'],
 ];
 
 /** Ways to the parts of the page. */
@@ -77,6 +78,7 @@ function chosen(state) {
     round(state, subnet),
     members(state, subnet),
     member(state, subnet),
+    loss(state),
     scores(state),
     pay(state),
     agreement(state),

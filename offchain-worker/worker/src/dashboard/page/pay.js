@@ -12,16 +12,15 @@ const LEGEND = [['part a', 'miners'], ['part b', 'validators'], ['part c', 'owne
 const LISTED = 12;
 const SHARE = 1_000_000_000;
 
-/** Shares of miners by epoch: what the chain has in the place of a loss. */
+/** Shares of miners by epoch. */
 export function scores({ seen }) {
   const { scores: all, epochs, miners } = seen.chosen;
   const heading = 'What validators found the work to be worth';
-  const note = aboutLoss();
-  if (epochs.error) return section('scores', heading, note, fault(epochs));
+  if (epochs.error) return section('scores', heading, fault(epochs));
   const scored = all.flatMap((one) => one.epochs).filter((each) => (each.incentive ?? 0) > 0);
   const numbers = [...new Set(scored.map((each) => each.epoch))].sort((one, other) => one - other);
   if (numbers.length === 0) {
-    return section('scores', heading, note, h('p', { class: 'empty' }, 'No miner had a share in any epoch yet.'));
+    return section('scores', heading, h('p', { class: 'empty' }, 'No miner had a share in any epoch yet.'));
   }
   const series = all.map(({ uid, epochs: of }) => {
     const shares = new Map(of.map((each) => [each.epoch, each.incentive]));
@@ -40,15 +39,7 @@ export function scores({ seen }) {
   const marks = [0, 0.5, 1].map((height) => [height, `${height * scale * 100} %`]);
   const title = 'Incentive of miners, by epoch';
   const names = numbers.map(String);
-  return section('scores', heading, note, lines('incentive', { title, words, marks, names, series }));
-}
-
-/** Why there is no curve of the loss. */
-function aboutLoss() {
-  return h('p', { class: 'note' },
-    'The loss on held-out text is not on chain: whoever holds the model and the text measures it, and ',
-    h('code', {}, 'cairn devnet'), ' draws it. ',
-    'On chain are the shares that follow from what validators measured. They are drawn here.');
+  return section('scores', heading, lines('incentive', { title, words, marks, names, series }));
 }
 
 /** Pots, and what epochs paid out of them. */

@@ -8,6 +8,8 @@ import { text } from './read.js';
 const ROUNDS = 8;
 /** Roots that are shown. */
 const ROOTS = 48;
+/** Rounds of which the loss is drawn: as many as a node answers at once. */
+const CURVE = 256;
 /** Included contributions of a round that are asked for their audits. */
 const AUDITED = 64;
 /** Miners of whom the scores by epoch are drawn. */
@@ -20,6 +22,7 @@ export class Subnets {
   #client;
   #rounds = new Map();
   #epochs = { of: '', value: null };
+  #losses = { of: '', known: new Map() };
 
   constructor(client) {
     this.#client = client;
@@ -43,7 +46,28 @@ export class Subnets {
       this.#pay(ask, netuid, members.value, emission.value?.epochs ?? null),
       uid === null ? null : this.#member(ask, uid),
     ]);
-    return { netuid, members, run, audits, emission, contributions, lineage, rounds, ...epochs, one };
+    const losses = await this.#curve(ask, `${netuid}/${run.value?.startedAt}`, now, lineage);
+    return { netuid, members, run, audits, emission, contributions, lineage, losses, rounds, ...epochs, one };
+  }
+
+  /** The losses of the last rounds, the oldest first. Roots that are older than those shown are asked for once. */
+  async #curve(ask, of, now, lineage) {
+    if (lineage.error) return lineage;
+    if (this.#losses.of !== of) this.#losses = { of, known: new Map() };
+    const { known } = this.#losses;
+    const oldest = Math.max(0, now - CURVE);
+    const note = (roots) => roots.forEach(({ round, loss }) => known.set(round, loss));
+    const isSeen = (round) => round < oldest || known.has(round);
+    if (!isSeen(now - ROOTS - 1)) {
+      const before = await ask('training_lineage', [oldest], listOf(model.ancestor));
+      if (before.error) return before;
+      note(before.value);
+    }
+    // What is not final yet may be another one in the next block.
+    note(lineage.value);
+    for (const round of known.keys()) if (round < oldest || round >= now) known.delete(round);
+    const drawn = [...known].filter(([, loss]) => loss !== null && loss > 0).sort(([one], [other]) => one - other);
+    return { value: drawn.map(([round, loss]) => ({ round, loss })) };
   }
 
   /** The rounds before the present one, the newest first. */

@@ -7,7 +7,7 @@ use cairn_chain::{
 };
 use cairn_primitives::{
     api::{ScoresCommit, SettledRound},
-    BlockNumber, EpochIndex, ModelRoot, Round, Uid, Verdicts, H256,
+    BlockNumber, EpochIndex, ModelRoot, Round, Uid, Verdicts, Witness, H256,
 };
 use cairn_protocol::attestation::Statement;
 use cairn_sim::chain::{readers, reads};
@@ -33,7 +33,7 @@ pub struct State {
     /// What validators attested.
     pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, ModelRoot)>>,
     /// What they attested to have measured.
-    pub witnesses: BTreeMap<Round, BTreeMap<Uid, H256>>,
+    pub witnesses: BTreeMap<Round, BTreeMap<Uid, Witness>>,
     /// What they committed to attest and have not attested.
     pub promised: BTreeMap<Round, BTreeMap<Uid, H256>>,
     pub settled: BTreeMap<Round, SettledRound>,

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use cairn_data::UnseenText;
 use cairn_engine::Engine;
-use cairn_primitives::{Hotkey, H256};
+use cairn_primitives::{Hotkey, Witness};
 use cairn_protocol::{exam::witness, value::fruitless};
 use cairn_round::{
     scoring::{forget_old, Evidence},
@@ -81,7 +81,7 @@ pub(super) struct Measured {
     /// What was measured.
     pub evidence: Vec<Evidence>,
     /// Where it is asked for, what shows that all was.
-    pub witness: Option<H256>,
+    pub witness: Option<Witness>,
     /// The makers of what helped too little.
     pub fruitless: Vec<Hotkey>,
 }
@@ -107,10 +107,11 @@ fn measured(
         let left = scored.left;
         tracing::info!("round {round} · no time to score {left} of its contributions");
     }
-    let (evidence, (included, exam)) = (scored.evidence, scored.asked);
+    let (evidence, (included, exam), loss) = (scored.evidence, scored.asked, scored.loss);
     // Only where work is audited is it a CPU's, which has the same bits everywhere.
     let is_asked = run.config.audits.rate > 0;
-    let witness = is_asked.then(|| witness((run.netuid, round), exam, &included, &evidence));
+    let witness = || witness((run.netuid, round), exam, &included, &evidence, loss);
+    let witness = is_asked.then(witness);
     Ok(Measured {
         fruitless: fruitless(round, &included, &evidence),
         evidence,

@@ -1,6 +1,6 @@
 //! From verdicts to a pledge on disk.
 
-use cairn_primitives::{ModelRoot, Round, Secret, Verdicts, H256};
+use cairn_primitives::{ModelRoot, Round, Secret, Verdicts, Witness};
 use cairn_round::pledge::{self, Pledge};
 
 use super::{Outcome, ValidatorRole};
@@ -18,7 +18,7 @@ impl ValidatorRole {
         &mut self,
         desk: &Desk<C>,
         jobs: &mut Jobs<Outcome>,
-        (round, root, verdicts, witness): (Round, ModelRoot, Verdicts, H256),
+        (round, root, verdicts, witness): (Round, ModelRoot, Verdicts, Witness),
     ) {
         let desk = desk.clone();
         let kept = self.machine.pledges().to_vec();

@@ -3,7 +3,7 @@
 use cairn_primitives::{
     blake2_256, key_hash, AuditRules, Commitment, CompressionSchedule, DataSet, Hotkey,
     InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phase,
-    Phases, Round, RunConfig, SealedRoot, Text, Uid, Verdicts, H256,
+    Phases, Round, RunConfig, SealedRoot, Text, Uid, Verdicts, Witness, H256,
 };
 use pallet_training::Attestation;
 
@@ -165,7 +165,10 @@ fn attestation(netuid: Netuid, round: Round, by: Actor, wrong_root: bool) -> Att
         },
         verdicts: Verdicts::from_uids(good.map(|made| made.uid)),
         // Some are of one mind, others are not.
-        witness: H256([by.0 % 3; 32]),
+        witness: Witness {
+            gains: H256([by.0 % 3; 32]),
+            loss: u32::from(by.0 % 2),
+        },
         salt: [by.0; 32],
     }
 }
