@@ -8,11 +8,7 @@ use std::{
 use cairn_engine::{Device, Engine, EngineError, Order, State};
 use cairn_gradient::max_encoded_len;
 use cairn_primitives::{api::Duty, Layout, RunConfig};
-use cairn_protocol::{
-    audit,
-    limits::{CHECKPOINT_EVERY, HISTORY_ROUNDS},
-    phase::Timetable,
-};
+use cairn_protocol::{audit, limits::HISTORY_ROUNDS, phase::Timetable};
 use cairn_trainer::initial_parameters;
 
 use super::check::Check;
@@ -250,7 +246,9 @@ impl Place {
 /// with the hashes beside it, what is served for audits of the last rounds, and, of who validates, checkpoints.
 pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
     let outboard = |bytes: u64| bytes.saturating_add(bytes / 256);
-    let rounds = u64::from(HISTORY_ROUNDS.saturating_add(CHECKPOINT_EVERY));
+    let every = u64::from(config.checkpoint_every.max(1));
+    // What is too old is removed when a checkpoint is due.
+    let rounds = u64::from(HISTORY_ROUNDS).saturating_add(every);
     let files = u64::from(config.max_contributors).saturating_mul(outboard(contribution(config)));
     let parameters = config.model.parameters().unwrap_or(u64::MAX);
     let served = match config.audits.rate {
@@ -265,7 +263,7 @@ pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
         ),
         Duty::Miner | Duty::Idle => (0, 1),
     };
-    let checkpoints = rounds / u64::from(CHECKPOINT_EVERY);
+    let checkpoints = rounds / every;
     let audits = audits.saturating_mul(u64::from(AUDITED_ROUNDS).saturating_add(1));
     let files = files.saturating_mul(rounds);
     files
@@ -411,6 +409,14 @@ mod tests {
             store_bound(&config, Duty::Validator),
         );
         assert!(validator > miner && miner > 256 * contribution(&config));
+        let with = |every| {
+            let mut config = config.clone();
+            config.checkpoint_every = every;
+            store_bound(&config, Duty::Validator)
+        };
+        assert_eq!(with(5), validator);
+        let each = config.model.parameters().unwrap() * 4;
+        assert!(with(1) > with(5) + 100 * each, "200 checkpoints more");
         let of = |rate| {
             let mut config = config.clone();
             config.audits.rate = rate;
