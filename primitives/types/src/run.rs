@@ -448,7 +448,7 @@ pub struct RunConfig {
     #[serde(default)]
     pub overlap: u8,
     /// A checkpoint is written when a round begins that this divides: from 1 to
-    /// [`RunConfig::MAX_CHECKPOINT_EVERY`]. [`RunConfig::USUAL_CHECKPOINT_EVERY`] if a configuration says nothing of it.
+    /// [`RunConfig::MAX_CHECKPOINT_EVERY`], and [`RunConfig::USUAL_CHECKPOINT_EVERY`] if a configuration does not say.
     #[serde(default = "usual_checkpoint_every")]
     pub checkpoint_every: u8,
 }
