@@ -227,8 +227,7 @@ impl Member {
         Ok(())
     }
 
-    /// A worker of the devnet takes nothing from its surroundings but what it is to share, and no secret of it is in the
-    /// process list.
+    /// A worker of the devnet takes nothing from its surroundings, and no secret of it is in the process list.
     fn surround(&self, command: &mut Command, common: &Common) {
         let own_buckets = common.buckets.as_ref();
         for (name, _) in std::env::vars_os() {
