@@ -211,8 +211,8 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     }))
 }
 
-/// Keeps a copy of a file, stores it, and puts its intent on disk; says whether it is stored. With a copy nothing is
-/// lost, so that the last two go on at once: one waits for the line, the other for the disk. `None` if the work is lost.
+/// Keeps a copy of a file, stores it, and puts its intent on disk; says whether it is stored. With a copy nothing can
+/// be lost, so the last two go on at once: one waits for the line, the other for the disk. `None` if the work is lost.
 async fn safe<C: Clone + Send + 'static>(
     desk: &Desk<C>,
     intent: Intent,
