@@ -131,6 +131,7 @@ impl Devnet {
         for mut node in self.nodes() {
             node.process().stop(GRACE).await;
         }
+        drop(self.server.take());
     }
 
     /// Takes all nodes: first those that stand still, which end by force alone.
@@ -147,6 +148,7 @@ impl Devnet {
         let members = self.members.iter_mut().map(|member| member.stop(grace));
         let nodes = nodes.iter_mut().map(|node| node.process().stop(grace));
         tokio::join!(join_all(members), join_all(nodes));
+        drop(self.server.take());
     }
 
     /// Shows the end of the story, writes the report, and says so if something is wrong.
