@@ -13,9 +13,9 @@
 
 use std::collections::VecDeque;
 
-use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Round, Text};
+use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Round, RunConfig, Text};
 use cairn_protocol::{
-    checkpoint::{is_passed_over, is_too_far_behind},
+    checkpoint::{is_due, is_passed_over, is_too_far_behind},
     endpoint, lineage,
 };
 
@@ -45,6 +45,8 @@ pub enum Work {
 #[derive(Clone, Debug)]
 pub struct Course<W> {
     held: Option<Held>,
+    /// Rounds from one checkpoint to the next.
+    checkpoint_every: u8,
     work: Work,
     /// How often in a row the round held could not be applied.
     unapplied: u8,
@@ -81,6 +83,7 @@ impl<W> Course<W> {
     pub fn new(held: Option<Held>) -> Course<W> {
         Course {
             held,
+            checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
             work: Work::Idle,
             unapplied: 0,
             looking: false,
@@ -95,6 +98,16 @@ impl<W> Course<W> {
     /// Where its files can be had, which the chain is to say.
     pub fn serve_at(&mut self, endpoints: Vec<Text>) {
         self.endpoints = endpoints;
+    }
+
+    /// In a run that has a checkpoint every so many rounds.
+    pub fn checkpoint_every(&mut self, rounds: u8) {
+        self.checkpoint_every = rounds;
+    }
+
+    /// Whether a checkpoint of the parameters with which `round` begins is to be written.
+    pub fn has_checkpoint(&self, round: Round) -> bool {
+        is_due(round, self.checkpoint_every)
     }
 
     /// The parameters held.
@@ -225,7 +238,8 @@ impl<W> Course<W> {
                     self.act(Action::Stop(reason));
                     return true;
                 }
-                if is_passed_over(held.round, view.round.round, self.unapplied) {
+                let (current, every) = (view.round.round, self.checkpoint_every);
+                if is_passed_over(held.round, current, every, self.unapplied) {
                     // If nothing newer is to be had, it tries again to apply this one.
                     self.unapplied = 0;
                     return self.join();

@@ -185,6 +185,13 @@ impl Miner {
         self
     }
 
+    /// The same in a run that has a checkpoint every so many rounds; where nobody says it, there is one as often as in
+    /// a run that does not say it either.
+    pub fn with_checkpoint_every(mut self, rounds: u8) -> Self {
+        self.course.checkpoint_every(rounds);
+        self
+    }
+
     /// The same, with what is on its disk of an audit.
     pub fn serving(self, owed: Option<Demand>, shown: Option<Shown>) -> Miner {
         let serving = Serving::new(owed, shown);

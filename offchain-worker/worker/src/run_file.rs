@@ -34,6 +34,8 @@ pub struct RunFile {
     /// Left out: no round is trained before the one before it is over.
     #[serde(default)]
     overlap: u8,
+    /// Left out: as often as is usual.
+    checkpoint_every: Option<u8>,
 }
 
 /// What the run trains on. Left out: the one data set in the store.
@@ -168,6 +170,9 @@ impl RunFile {
             max_contributors: self.max_contributors,
             audits: self.audits,
             overlap: self.overlap,
+            checkpoint_every: self
+                .checkpoint_every
+                .unwrap_or(RunConfig::USUAL_CHECKPOINT_EVERY),
         }
     }
 }
@@ -310,6 +315,17 @@ mod tests {
         assert_eq!(with("combine = \"tokens\"").unwrap(), Combination::Tokens);
         let error = with("combine = \"heads\"").unwrap_err().to_string();
         assert!(error.contains("`trust` or `tokens`"), "{error}");
+    }
+
+    #[test]
+    fn checkpoints_are_as_far_apart_as_the_file_says_or_as_is_usual() {
+        let with = |line: &str| {
+            let file = tiny("checkpoint_every = 5 ", &format!("{line} "));
+            file.map(|file| file.unfilled().checkpoint_every)
+        };
+        assert_eq!(with("").unwrap(), 5);
+        assert_eq!(with("checkpoint_every = 12").unwrap(), 12);
+        assert!(with("checkpoint_every = 256").is_err());
     }
 
     #[test]

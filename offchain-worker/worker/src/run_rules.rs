@@ -28,6 +28,7 @@ pub fn check_alone(config: &RunConfig) -> Result<(), Failure> {
     phases(config)?;
     audits(config)?;
     overlap(config)?;
+    checkpoints(config)?;
     data(config)?;
     // The chain's own word: what is said above is at least as strict.
     config.check().map_err(|error| {
@@ -43,6 +44,15 @@ fn overlap(config: &RunConfig) -> Result<(), Failure> {
         true => Ok(()),
         false => refuse("overlap", config.overlap, "0 or 1"),
     }
+}
+
+fn checkpoints(config: &RunConfig) -> Result<(), Failure> {
+    let most = RunConfig::MAX_CHECKPOINT_EVERY;
+    if (1..=most).contains(&config.checkpoint_every) {
+        return Ok(());
+    }
+    let limit = format!("from 1 to {most}: who joins applies the rounds since the last one");
+    refuse("checkpoint_every", config.checkpoint_every, limit)
 }
 
 /// `name` is `value`, and has to be `limit`.
@@ -383,6 +393,7 @@ mod tests {
             max_contributors: 16,
             audits: AuditRules::default(),
             overlap: 0,
+            checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
         }
     }
 
@@ -469,6 +480,11 @@ mod tests {
                 "[phases] reveal is 0; it must be at least 1",
             ),
             (|c| c.overlap = 2, "overlap is 2; it must be 0 or 1"),
+            (
+                |c| c.checkpoint_every = 0,
+                "checkpoint_every is 0; it must be from 1 to 32",
+            ),
+            (|c| c.checkpoint_every = 33, "checkpoint_every is 33"),
             (|c| c.phases.train = u32::MAX, "a round would never end"),
             (
                 |c| c.phases.attest = 3,

@@ -1,9 +1,10 @@
-//! A network whose members share a bucket, on a server that checks signatures.
+//! Networks over buckets, on servers that check signatures.
 
 mod common;
 #[path = "common/network.rs"]
 mod network;
 
+use common::cairn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -38,16 +39,15 @@ async fn serve(directory: &std::path::Path) -> String {
     endpoint
 }
 
+/// Each writes its own bucket, with credentials of its own, and reads the others' as anybody may.
 #[test]
-fn members_that_share_a_bucket_train_one_model() {
+fn members_with_a_bucket_each_train_one_model() {
     let rounds = ROUNDS.to_string();
-    let mut devnet = Devnet::new(
+    let devnet = Devnet::new(
         "kept",
         &[
             "--transport",
             "s3",
-            "--store",
-            "s3://bucket/devnet",
             "--run",
             RUN,
             "--rounds",
@@ -60,22 +60,52 @@ fn members_that_share_a_bucket_train_one_model() {
             "0",
         ],
     );
-    let buckets = devnet.beside("buckets");
+    let ended = devnet.run(ROUNDS, |_| {});
+    ended.most_rounds_included_somebody();
+    ended.all_hold_one_model();
+    // What they made is in their own buckets, and nowhere else.
+    let made = |name: &str| {
+        let bucket = ended.kept.join("buckets").join(name);
+        bucket.join("run/contributions").is_dir()
+    };
+    let shown = &ended.shown;
+    assert!(
+        made("miner-1") || made("miner-2"),
+        "nothing is there:\n{shown}"
+    );
+    assert!(!made("data") && !ended.kept.join("store").exists());
+    let certificate = std::fs::read_to_string(ended.kept.join("buckets.pem"));
+    assert!(!certificate.expect("it is left").contains("PRIVATE"));
+}
+
+/// Up to the first thing that needs a node, of which there is none.
+#[test]
+fn a_bucket_that_is_named_is_used_and_no_server_started() {
+    let directory = tempfile::tempdir().expect("room");
+    let (buckets, kept) = (
+        directory.path().join("buckets"),
+        directory.path().join("kept"),
+    );
     std::fs::create_dir_all(buckets.join("bucket")).expect("room");
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let endpoint = runtime.block_on(serve(&buckets));
-    devnet
-        .command
+    let mut command = cairn(&["devnet", "--transport", "s3", "--run", RUN]);
+    command
+        .args(["--store", "s3://bucket/devnet", "--keep"])
+        .arg(&kept);
+    // A program that ends at once: it knows none of a node's options.
+    let no_node = std::env::current_exe().expect("this one");
+    command.arg("--node-bin").arg(no_node);
+    command
         .env("AWS_ENDPOINT_URL", &endpoint)
         .env("AWS_ALLOW_HTTP", "true")
         .env("AWS_ACCESS_KEY_ID", KEY)
         .env("AWS_SECRET_ACCESS_KEY", SECRET);
-    let ended = devnet.run(ROUNDS, |_| {});
-    ended.most_rounds_included_somebody();
-    ended.all_hold_one_model();
-    // What they made is in the bucket, and nowhere else.
-    let there = buckets.join("bucket/devnet/contributions");
-    assert!(there.is_dir(), "nothing was stored:\n{}", ended.shown);
-    assert!(!ended.kept.join("store").exists());
-    assert!(!ended.shown.contains(SECRET), "a secret is shown");
+    let ended = command.output().expect("it runs");
+    let told = [ended.stdout, ended.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(!ended.status.success(), "{told}");
+    assert!(buckets.join("bucket/devnet/data").is_dir(), "{told}");
+    assert!(!kept.join("buckets").exists() && !kept.join("store").exists());
+    assert!(!told.contains(SECRET), "a secret is shown");
 }

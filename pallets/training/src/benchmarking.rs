@@ -122,6 +122,7 @@ pub fn run_config() -> RunConfig {
             blocks: 10,
         },
         overlap: 0,
+        checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     }
 }
 

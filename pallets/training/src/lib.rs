@@ -502,6 +502,8 @@ pub mod pallet {
         NotAbsent,
         /// Training is to run more than one round ahead.
         ImpossibleOverlap,
+        /// No rounds, or too many, lie between two checkpoints.
+        ImpossibleCheckpoints,
     }
 
     impl<T> From<RunConfigError> for Error<T> {
@@ -519,6 +521,7 @@ pub mod pallet {
                 RunConfigError::UnprintableText => Error::UnprintableText,
                 RunConfigError::TooLarge => Error::TooLarge,
                 RunConfigError::ImpossibleOverlap => Error::ImpossibleOverlap,
+                RunConfigError::ImpossibleCheckpoints => Error::ImpossibleCheckpoints,
             }
         }
     }

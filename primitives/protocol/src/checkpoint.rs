@@ -7,7 +7,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{ModelRoot, Round};
 
-use crate::limits::{APPLY_TRIES, CHECKPOINT_ATTEMPTS, CHECKPOINT_EVERY, LOOK_BACK};
+use crate::limits::{APPLY_TRIES, CHECKPOINT_ATTEMPTS, LOOK_BACK};
 
 /// A place from which parameters can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,10 @@ pub enum Source {
     First,
 }
 
-/// Whether a checkpoint of the parameters with which `round` begins is to be written. The one of round 1 lets people
-/// see early that checkpoints work.
-pub fn is_due(round: Round) -> bool {
-    round == 1 || (round > 0 && round.is_multiple_of(CHECKPOINT_EVERY))
+/// Whether a checkpoint of the parameters with which `round` begins is to be written in a run that has one `every` so
+/// many rounds. The one of round 1 lets people see early that checkpoints work.
+pub fn is_due(round: Round, every: u8) -> bool {
+    round == 1 || (round > 0 && round.is_multiple_of(every.into()))
 }
 
 /// The first round of which a joining worker asks the lineage: no further back than an answer reaches, and none from
@@ -39,10 +39,10 @@ pub fn is_too_far_behind(held: Round, oldest: Round) -> bool {
 
 /// Whether who could not apply the settled round `held` so often in a row looks for newer parameters instead, since
 /// something that it includes cannot be had. It does once there can be a checkpoint of a later round with a final root;
-/// `current` is the round that runs.
-pub fn is_passed_over(held: Round, current: Round, tries: u8) -> bool {
+/// `current` is the round that runs, and there is a checkpoint `every` so many rounds.
+pub fn is_passed_over(held: Round, current: Round, every: u8, tries: u8) -> bool {
     let mut later = held.saturating_add(1)..current;
-    tries >= APPLY_TRIES && later.any(is_due)
+    tries >= APPLY_TRIES && later.any(|round| is_due(round, every))
 }
 
 /// Which of the checkpoints `listed` in the store are tried, in this order: those whose root is the final one of their
@@ -85,6 +85,7 @@ pub fn sources(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::RunConfig;
     use proptest::prelude::*;
 
     fn root(number: u8) -> ModelRoot {
@@ -92,9 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn checkpoints_are_of_round_1_and_of_every_fifth() {
-        let due: Vec<Round> = (0..22).filter(|round| is_due(*round)).collect();
-        assert_eq!(due, [1, 5, 10, 15, 20]);
+    fn checkpoints_are_of_round_1_and_of_each_that_the_distance_divides() {
+        let due = |every| -> Vec<Round> { (0..22).filter(|round| is_due(*round, every)).collect() };
+        assert_eq!(due(5), [1, 5, 10, 15, 20]);
+        assert_eq!(due(8), [1, 8, 16]);
+        assert_eq!(due(1), (1..22).collect::<Vec<Round>>());
+        // Which no run has.
+        assert_eq!(due(0), [1]);
     }
 
     #[test]
@@ -106,11 +111,13 @@ mod tests {
 
     #[test]
     fn a_round_is_passed_over_once_a_later_checkpoint_can_be_there() {
-        let tried = |held, current| is_passed_over(held, current, APPLY_TRIES);
+        let tried = |held, current| is_passed_over(held, current, 5, APPLY_TRIES);
         assert!(!tried(3, 5) && tried(3, 6) && tried(3, 90));
         assert!(!tried(5, 10) && tried(5, 11));
-        assert!(!is_passed_over(3, 90, APPLY_TRIES - 1));
+        assert!(!is_passed_over(3, 90, 5, APPLY_TRIES - 1));
         assert!(tried(0, 2) && !tried(7, 3));
+        let tried = |held, current| is_passed_over(held, current, 7, APPLY_TRIES);
+        assert!(!tried(3, 7) && tried(3, 8));
     }
 
     #[test]
@@ -160,8 +167,8 @@ mod tests {
         }
 
         #[test]
-        fn a_checkpoint_is_never_far(round in 1u32..100_000) {
-            prop_assert!((round..round + CHECKPOINT_EVERY).any(is_due));
+        fn a_checkpoint_is_never_far(round in 1u32..100_000, every in 1..=RunConfig::MAX_CHECKPOINT_EVERY) {
+            prop_assert!((round..round + Round::from(every)).any(|round| is_due(round, every)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The constants that hold the rules together. Those that must move together are held together here: a change that
 //! parts them does not compile.
 
-use cairn_primitives::{BlockNumber, Phases, Round, MAX_MEMBERS};
+use cairn_primitives::{BlockNumber, Phases, Round, RunConfig, MAX_MEMBERS};
 
 /// Rounds of which the chain keeps everything, the current one included.
 pub const HISTORY_ROUNDS: Round = 256;
@@ -10,12 +10,10 @@ pub const LINEAGE_ROUNDS: Round = 16_384;
 /// The most entries of the lineage in one answer of a node.
 pub const LINEAGE_PER_ANSWER: Round = 256;
 /// Final roots that the chain keeps of a run that was stopped.
-pub const ENDED_ROUNDS: Round = 8;
+pub const ENDED_ROUNDS: Round = 40;
 
 /// Rounds before the current one of which a joining worker asks the lineage.
 pub const LOOK_BACK: Round = 255;
-/// A checkpoint is written when a round divisible by this begins.
-pub const CHECKPOINT_EVERY: Round = 5;
 /// How often in a row a settled round cannot be applied before newer parameters are looked for instead.
 pub const APPLY_TRIES: u8 = 8;
 /// Checkpoints that a joining worker tries.
@@ -93,11 +91,12 @@ const _: () = assert!(HISTORY_ROUNDS >= 2);
 const _: () = assert!(LOOK_BACK == HISTORY_ROUNDS - 1 && LOOK_BACK <= LINEAGE_PER_ANSWER);
 /// Whoever has the parameters of a round that is still there can check them against the lineage.
 const _: () = assert!(LINEAGE_ROUNDS >= HISTORY_ROUNDS);
-/// All checkpoints that are tried can be followed by rounds that are still there.
-const _: () =
-    assert!(CHECKPOINT_EVERY as usize * (CHECKPOINT_ATTEMPTS + 1) < HISTORY_ROUNDS as usize);
-/// One of an ended run's last roots is that of a checkpoint.
-const _: () = assert!(ENDED_ROUNDS > CHECKPOINT_EVERY);
+/// However far apart a run's checkpoints are, all that are tried can be followed by rounds that are still there.
+const _: () = assert!(
+    RunConfig::MAX_CHECKPOINT_EVERY as usize * (CHECKPOINT_ATTEMPTS + 1) < HISTORY_ROUNDS as usize
+);
+/// And one of an ended run's last roots is that of a checkpoint.
+const _: () = assert!(ENDED_ROUNDS > RunConfig::MAX_CHECKPOINT_EVERY as Round);
 /// The rounds that a score looks at are still there, and all of them prove something.
 const _: () = assert!(PREMIUM_ROUNDS < HISTORY_ROUNDS && VALUE_ROUNDS <= PREMIUM_ROUNDS);
 /// A miner's place in a file of evidence has two bytes.

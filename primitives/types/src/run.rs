@@ -447,6 +447,15 @@ pub struct RunConfig {
     /// is revealed and attested. 0 if a configuration says nothing of it.
     #[serde(default)]
     pub overlap: u8,
+    /// A checkpoint is written when a round begins that this divides: from 1 to
+    /// [`RunConfig::MAX_CHECKPOINT_EVERY`], and [`RunConfig::USUAL_CHECKPOINT_EVERY`] if a configuration does not say.
+    #[serde(default = "usual_checkpoint_every")]
+    pub checkpoint_every: u8,
+}
+
+/// Rounds from one checkpoint to the next where a configuration says nothing of it.
+fn usual_checkpoint_every() -> u8 {
+    RunConfig::USUAL_CHECKPOINT_EVERY
 }
 
 /// Why a run's configuration cannot be.
@@ -481,11 +490,17 @@ pub enum RunConfigError {
     TooLarge,
     /// Training that runs more than one round ahead.
     ImpossibleOverlap,
+    /// No rounds, or too many, from one checkpoint to the next.
+    ImpossibleCheckpoints,
 }
 
 impl RunConfig {
     /// The most rounds that training runs ahead of the outer step.
     pub const MAX_OVERLAP: u8 = 1;
+    /// The most rounds from one checkpoint to the next.
+    pub const MAX_CHECKPOINT_EVERY: u8 = 32;
+    /// Rounds from one checkpoint to the next where nobody says otherwise.
+    pub const USUAL_CHECKPOINT_EVERY: u8 = 5;
 
     /// Whether a round is trained while the one before it is revealed and attested.
     pub fn overlaps(&self) -> bool {
@@ -567,11 +582,17 @@ impl RunConfig {
         )?;
         self.audits.check(&p)?;
         ensure(self.overlap <= Self::MAX_OVERLAP, ImpossibleOverlap)?;
+        ensure(self.has_checkpoints(), ImpossibleCheckpoints)?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)?;
         ensure(
             self.texts().iter().all(|text| text.check().is_ok()),
             UnprintableText,
         )
+    }
+
+    /// Whether checkpoints are as far apart as they may be.
+    fn has_checkpoints(&self) -> bool {
+        (1..=Self::MAX_CHECKPOINT_EVERY).contains(&self.checkpoint_every)
     }
 
     /// Whether tokens count only if audits can bear them out.

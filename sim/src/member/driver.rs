@@ -76,6 +76,7 @@ impl World {
     /// Starts a member's process with what is on its disk.
     pub(crate) fn start(&mut self, who: Who) {
         let initial_root = self.workshop.initial().root;
+        let every = self.workshop.run().checkpoint_every;
         let member = &mut self.members[who];
         if member.role == Role::Outsider || !member.is_up {
             return;
@@ -99,12 +100,15 @@ impl World {
         member.machine = Some(match member.role {
             Role::Validator => {
                 let (pledges, hidden_rows) = (content.pledges.clone(), content.hidden_rows.clone());
-                let validator = Validator::new(hotkey, initial_root, held, pledges, hidden_rows);
+                let validator = Validator::new(hotkey, initial_root, held, pledges, hidden_rows)
+                    .with_checkpoint_every(every);
                 let verdicts = content.verdicts.clone();
                 Machine::Validator(Box::new(validator.auditing(verdicts)))
             }
             _ => {
-                let miner = Miner::new(hotkey, held, intent).ahead_with(ahead);
+                let miner = Miner::new(hotkey, held, intent)
+                    .with_checkpoint_every(every)
+                    .ahead_with(ahead);
                 Machine::Miner(Box::new(miner.serving(owed, shown)))
             }
         });

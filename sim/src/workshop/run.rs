@@ -230,5 +230,6 @@ fn run_of(
             blocks: 12,
         },
         overlap: 0,
+        checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     }
 }

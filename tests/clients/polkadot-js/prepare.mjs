@@ -30,6 +30,7 @@ const config = {
   maxContributors: 8,
   audits: { rate: 0, auditors: 3, blocks: 8 },
   overlap: 0,
+  checkpointEvery: 5,
 };
 
 const api = await ApiPromise.create({ provider: new WsProvider(world.ws), noInitWarn: true, throwOnConnect: true });

@@ -130,5 +130,6 @@ fn config(name: &str, length: u32, sequences: u16) -> Option<RunConfig> {
         max_contributors: 16,
         audits: AuditRules::default(),
         overlap: 0,
+        checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     })
 }

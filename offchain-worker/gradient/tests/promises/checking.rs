@@ -76,6 +76,7 @@ fn config() -> RunConfig {
         max_contributors: 8,
         audits: AuditRules::default(),
         overlap: 0,
+        checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     }
 }
 

@@ -12,7 +12,7 @@ use cairn_primitives::{
     BlockNumber, Commitment, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, Verdicts, Witness,
 };
 
-use cairn_protocol::{checkpoint, limits::MOST_TRUST, overlap, phase::Attesting, value};
+use cairn_protocol::{limits::MOST_TRUST, overlap, phase::Attesting, value};
 
 use crate::{
     audit::{Auditing, Duty, Free, Verdict},
@@ -118,6 +118,13 @@ impl Validator {
         self
     }
 
+    /// The same in a run that has a checkpoint every so many rounds; where nobody says it, there is one as often as in
+    /// a run that does not say it either.
+    pub fn with_checkpoint_every(mut self, rounds: u8) -> Self {
+        self.course.checkpoint_every(rounds);
+        self
+    }
+
     /// The same, with what is on its disk of audits.
     pub fn auditing(self, verdicts: Vec<Verdict>) -> Validator {
         let auditing = Auditing::new(verdicts);
@@ -174,7 +181,7 @@ impl Validator {
         self.stopping = false;
         self.known.clear();
         // What was fetched is in the store already.
-        if self.before.is_some() && checkpoint::is_due(held.round) {
+        if self.before.is_some() && self.course.has_checkpoint(held.round) {
             self.write_checkpoint(held);
         }
     }

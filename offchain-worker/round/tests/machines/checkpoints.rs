@@ -1,7 +1,6 @@
 //! The validator's machine, scene by scene: which parameters stay in the store.
 
 use cairn_primitives::Round;
-use cairn_protocol::checkpoint;
 use cairn_round::{
     machine::{Gone, Lack, Reason},
     validator::{Done, Task, Validator},
@@ -61,20 +60,21 @@ fn written(held: Held, is_written: bool) -> Event<Done> {
 }
 
 #[test]
-fn the_first_round_and_every_fifth_are_checkpoint_rounds() {
-    let due: Vec<Round> = (0..17).filter(|round| checkpoint::is_due(*round)).collect();
-    assert_eq!(due, [1, 5, 10, 15]);
-}
-
-#[test]
 fn checkpoints_are_written_when_their_rounds_begin() {
-    let mut validator = Validator::with(Some(held_at(0)));
-    for round in 0..11 {
-        let expected = match round + 1 {
-            next @ (1 | 5 | 10) => vec![write(held_at(next))],
-            _ => vec![],
-        };
-        assert_eq!(follow(&mut validator, round), expected, "after {round}");
+    for (every, due) in [(None, [1, 5, 10]), (Some(4), [1, 4, 8])] {
+        let mut validator = Validator::with(Some(held_at(0)));
+        if let Some(every) = every {
+            validator = Driven::new(validator.machine.with_checkpoint_every(every));
+        }
+        for round in 0..11 {
+            let next = round + 1;
+            let expected = match due.contains(&next) {
+                true => vec![write(held_at(next))],
+                false => vec![],
+            };
+            let done = follow(&mut validator, round);
+            assert_eq!(done, expected, "after {round}, one every {every:?}");
+        }
     }
 }
 

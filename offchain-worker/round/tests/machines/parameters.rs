@@ -61,6 +61,7 @@ pub fn run() -> RunConfig {
         max_contributors: 16,
         audits: AuditRules::default(),
         overlap: 0,
+        checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    BlockNumber, ModelRoot, Netuid, Round, SealedRoot, Secret, Served, Uid, Verdicts, Witness, H256,
+    BlockNumber, ModelRoot, Netuid, Round, RunConfig, SealedRoot, Secret, Served, Uid, Verdicts,
+    Witness, H256,
 };
 use cairn_protocol::checkpoint;
 use cairn_round::{
@@ -356,7 +357,10 @@ impl Run {
             }
             Task::WriteCheckpoint(held) => {
                 assert_eq!(*held, self.held);
-                assert!(checkpoint::is_due(held.round));
+                assert!(checkpoint::is_due(
+                    held.round,
+                    RunConfig::USUAL_CHECKPOINT_EVERY
+                ));
             }
             Task::Weigh { epoch, .. } => {
                 let next = self.view().voting.as_ref().map(|voting| voting.epoch);

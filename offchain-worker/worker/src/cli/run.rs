@@ -176,6 +176,7 @@ fn describe(config: &RunConfig) -> String {
            compression  {} of 4,096 values, error decay {}\n  \
            outer        learning rate {}, rho {}; combined by {}\n  \
            round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions{}\n  \
+           checkpoints  {}\n  \
            audits       {}\n",
         thousands(Layout::of(m).parameters() as u64),
         m.layers,
@@ -202,6 +203,7 @@ fn describe(config: &RunConfig) -> String {
         p.attest,
         config.max_contributors,
         ahead(config),
+        checkpoints(config.checkpoint_every),
         audits(&config.audits),
     )
 }
@@ -211,6 +213,14 @@ fn ahead(config: &RunConfig) -> &'static str {
     match config.overlaps() {
         true => "; the next one is trained while one is revealed and attested",
         false => "",
+    }
+}
+
+/// How often there is a checkpoint, in words.
+fn checkpoints(every: u8) -> String {
+    match every {
+        1 => "of each round".into(),
+        _ => format!("of the first round, and of each that {every} divides"),
     }
 }
 
@@ -251,6 +261,12 @@ mod tests {
             blocks: 20,
         };
         assert!(audits(&half).starts_with("50 % of all contributions, each by up to 3"));
+    }
+
+    #[test]
+    fn how_often_there_is_a_checkpoint_is_said() {
+        assert_eq!(checkpoints(1), "of each round");
+        assert!(checkpoints(7).ends_with("each that 7 divides"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use cairn_store::Store;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use super::options::Transport;
+use super::{buckets::Buckets, options::Transport};
 use crate::{
     cli::member::sign_registration,
     error::Failure,
@@ -85,6 +85,8 @@ pub struct Common {
     pub unseen: Option<PathBuf>,
     /// How files go from member to member.
     pub transport: Transport,
+    /// The buckets, if they are the devnet's own.
+    pub buckets: Option<Buckets>,
     /// Threads of each worker.
     pub threads: u16,
     /// What each worker computes on.
@@ -92,19 +94,18 @@ pub struct Common {
 }
 
 impl Common {
-    /// How a worker reaches others' files.
-    fn reach(&self) -> Vec<&str> {
-        if self.transport != Transport::P2p {
-            return Vec::new();
-        }
+    /// How a member's worker reaches others' files.
+    fn reach(&self, name: &str) -> Vec<String> {
         // All of it is on this machine.
-        vec![
-            "--p2p",
-            "--trust-endpoints",
-            "--trust-run-store",
-            "--p2p-bind",
-            "127.0.0.1:0",
-        ]
+        let trusting = ["--trust-endpoints", "--trust-run-store"].map(String::from);
+        let reached = match (&self.buckets, self.transport) {
+            (Some(buckets), _) => ["--endpoint".into(), buckets.endpoint(name)].to_vec(),
+            (None, Transport::P2p) => ["--p2p", "--p2p-bind", "127.0.0.1:0"]
+                .map(String::from)
+                .to_vec(),
+            (None, Transport::File | Transport::S3) => return Vec::new(),
+        };
+        [&trusting[..], &reached[..]].concat()
     }
 }
 
@@ -209,9 +210,9 @@ impl Member {
                 "--node",
                 &common.nodes.join(","),
                 "--store",
-                &self.store(common)?,
+                &self.url(common)?,
             ])
-            .args(common.reach())
+            .args(common.reach(&self.name))
             .args(["--genesis", &format!("{:?}", common.genesis)])
             .args([
                 "--netuid",
@@ -221,23 +222,47 @@ impl Member {
             ])
             .arg("--state-dir")
             .arg(&self.state);
-        // A worker of the devnet takes nothing from its surroundings, and its key is not in the process list.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CAIRN_") && name != "CAIRN_LOG" {
-                command.env_remove(name);
-            }
-        }
-        command.env("CAIRN_SURI", &self.suri);
-        command.env("RAYON_NUM_THREADS", common.threads.to_string());
+        self.surround(&mut command, common);
         self.process = Some(Process::start(&self.name, command, &self.log)?);
         Ok(())
     }
 
+    /// A worker of the devnet takes nothing from its surroundings, and no secret of it is in the process list.
+    fn surround(&self, command: &mut Command, common: &Common) {
+        let own_buckets = common.buckets.as_ref();
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let is_ours = text.starts_with("CAIRN_") && text != "CAIRN_LOG";
+            let is_of_buckets = text.starts_with("AWS_") || text.starts_with("SSL_CERT_");
+            if is_ours || (is_of_buckets && own_buckets.is_some()) {
+                command.env_remove(&name);
+            }
+        }
+        command.env("CAIRN_SURI", &self.suri);
+        command.env("RAYON_NUM_THREADS", common.threads.to_string());
+        if let Some(buckets) = own_buckets {
+            command.envs(buckets.variables(&self.name));
+        }
+    }
+
     /// The URL of the store that its worker writes to.
-    pub fn store(&self, common: &Common) -> Result<String, Failure> {
-        match common.transport {
-            Transport::File | Transport::S3 => Ok(common.store.clone()),
-            Transport::P2p => Ok(Store::create_in(&self.store)?.url().to_string()),
+    fn url(&self, common: &Common) -> Result<String, Failure> {
+        match (&common.buckets, common.transport) {
+            (Some(buckets), _) => {
+                // A bucket is there before somebody writes to it.
+                buckets.files(&self.name)?;
+                Ok(buckets.url(&self.name))
+            }
+            (None, Transport::File | Transport::S3) => Ok(common.store.clone()),
+            (None, Transport::P2p) => Ok(Store::create_in(&self.store)?.url().to_string()),
+        }
+    }
+
+    /// That store, for the devnet to read.
+    pub fn files(&self, common: &Common) -> Result<Store, Failure> {
+        match &common.buckets {
+            Some(buckets) => Ok(buckets.files(&self.name)?),
+            None => Ok(Store::open(&self.url(common)?)?),
         }
     }
 

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `audit` | whether the chain's books are right, after every block |
 //! | `book` | what is known of each round |
+//! | `buckets` | an S3 server of its own |
 //! | `options` | what can be asked for |
 //! | `chaos` | rehearsed failures |
 //! | `node` | the node's process |
@@ -22,6 +23,7 @@
 
 mod audit;
 mod book;
+mod buckets;
 mod chaos;
 mod loss;
 mod members;

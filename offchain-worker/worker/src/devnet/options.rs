@@ -16,14 +16,14 @@ pub enum Transport {
     File,
     /// From peer to peer.
     P2p,
-    /// By one bucket, which --store names.
+    /// By buckets: one of each member's own, or one that --store names.
     S3,
 }
 
 /// `cairn devnet`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n  cairn devnet --transport s3 --store s3://bucket/devnet            every member uses this bucket\n  cairn devnet --nodes 3 --chaos kill-node@2,stall-node@4           workers go on with another node\n  cairn devnet --rounds 2 --device cuda:0                           train and score on a GPU\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
+    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n  cairn devnet --transport s3                                       every member has its own bucket\n  cairn devnet --transport s3 --store s3://bucket/devnet            every member uses this bucket\n  cairn devnet --nodes 3 --chaos kill-node@2,stall-node@4           workers go on with another node\n  cairn devnet --rounds 2 --device cuda:0                           train and score on a GPU\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
 )]
 pub struct Options {
     /// Rounds to run
@@ -44,18 +44,14 @@ pub struct Options {
     pub cheats: u16,
 
     /// How files go from member to member: by one directory that all share; from peer to peer, each with a store of
-    /// its own; or by a bucket
+    /// its own; or by buckets, of a server that is started, too, in which each writes its own and reads all
     #[arg(long, env = "CAIRN_TRANSPORT", value_enum, default_value_t = Transport::File)]
     pub transport: Transport,
 
-    /// With --transport s3: the bucket, as s3://BUCKET/PREFIX, with the variables AWS_… of docs/operators.md. The
-    /// devnet's files stay in it. With other transports it is not used: a devnet makes its other stores itself
-    #[arg(
-        long,
-        env = "CAIRN_STORE",
-        value_name = "URL",
-        required_if_eq("transport", "s3")
-    )]
+    /// With --transport s3: one bucket for all instead, as s3://BUCKET/PREFIX, with the variables AWS_… of
+    /// docs/operators.md; no server is started, and the devnet's files stay in it. With other transports it is not
+    /// used: a devnet makes its other stores itself
+    #[arg(long, env = "CAIRN_STORE", value_name = "URL")]
     pub store: Option<String>,
 
     /// Nodes: the first makes blocks, the others follow it, and workers ask those first
@@ -134,7 +130,7 @@ impl Options {
         chaos::check(&self.events(), self.rounds, self.nodes)?;
         if let Some(url) = self.bucket().filter(|url| !url.starts_with("s3://")) {
             let what = format!("--store {url} is no bucket");
-            let remedy = "name one as s3://BUCKET/PREFIX, or leave --transport s3 out";
+            let remedy = "name one as s3://BUCKET/PREFIX, or leave --store out for a server of the devnet's own";
             return Err(Failure::new(what, remedy));
         }
         let members = [self.miners, self.cheats, self.validators]
@@ -153,10 +149,15 @@ impl Options {
         Ok(())
     }
 
-    /// The bucket, if files go by one. A store that is set for other commands, too, is none of the devnet's.
+    /// The bucket, if files go by one for all. A store that is set for other commands, too, is none of the devnet's.
     pub fn bucket(&self) -> Option<&str> {
         let is_used = self.transport == Transport::S3;
         self.store.as_deref().filter(|_| is_used)
+    }
+
+    /// Whether files go by buckets of a server that the devnet starts.
+    pub fn serves_buckets(&self) -> bool {
+        self.transport == Transport::S3 && self.store.is_none()
     }
 
     fn late_miners(&self) -> u32 {
@@ -212,6 +213,10 @@ mod tests {
         let bucket = of(&["--transport", "s3", "--store", "s3://bucket/devnet"]).unwrap();
         assert!(bucket.check().is_ok());
         assert_eq!(bucket.bucket(), Some("s3://bucket/devnet"));
+        assert!(!bucket.serves_buckets() && !elsewhere.serves_buckets());
+        let own = of(&["--transport", "s3"]).unwrap();
+        assert!(own.check().is_ok() && own.serves_buckets());
+        assert_eq!(own.bucket(), None);
         let none = of(&["--transport", "s3", "--store", "file:///x"]).unwrap();
         let error = none.check().unwrap_err().to_string();
         assert!(error.contains("file:///x is no bucket"), "{error}");

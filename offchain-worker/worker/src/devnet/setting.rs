@@ -7,7 +7,11 @@ use cairn_data::{Corpus, TextTokenizer};
 use cairn_primitives::{BlockNumber, Hyperparameters, Netuid, RunConfig, CRN};
 use cairn_store::Store;
 
-use super::{members::Member, options::Options};
+use super::{
+    buckets::{Buckets, DATA},
+    members::Member,
+    options::Options,
+};
 use crate::{
     error::Failure,
     prepare::{self, Prepared},
@@ -34,20 +38,31 @@ pub fn run_file(options: &Options) -> Result<RunFile, Failure> {
     }
 }
 
-/// Prepares the data in a store under `directory`.
+/// Where the data goes: into one of the devnet's own buckets, the bucket that is named, or a directory.
+async fn data_store(
+    options: &Options,
+    directory: &Path,
+    buckets: Option<&Buckets>,
+) -> Result<Store, Failure> {
+    match (buckets, options.bucket()) {
+        (Some(buckets), _) => Ok(buckets.files(DATA)?),
+        (None, Some(url)) => {
+            let store = Store::open(url)?;
+            store.check_writable().await?;
+            Ok(store)
+        }
+        (None, None) => Ok(Store::create_in(&directory.join("store"))?),
+    }
+}
+
+/// Prepares the data in a store under `directory`, or in a bucket.
 pub async fn prepare(
     options: &Options,
     directory: &Path,
+    buckets: Option<&Buckets>,
     sequence_length: u32,
 ) -> Result<(Store, Prepared), Failure> {
-    let store = match options.bucket() {
-        Some(url) => {
-            let store = Store::open(url)?;
-            store.check_writable().await?;
-            store
-        }
-        None => Store::create_in(&directory.join("store"))?,
-    };
+    let store = data_store(options, directory, buckets).await?;
     let (corpus, tokenizer, description) = match (&options.corpus, &options.tokenizer) {
         (Some(corpus), Some(tokenizer)) => {
             let name = corpus.display().to_string();

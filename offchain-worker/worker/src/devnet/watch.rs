@@ -21,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use super::{
     audit::audit,
     book::Book,
+    buckets::{self, Buckets, DATA},
     chaos::{Event, EventKind},
     loss::Meter,
     members::{Common, Member, Part},
@@ -64,6 +65,8 @@ pub struct Devnet {
     /// Those of them that stand still.
     still: Vec<Node>,
     members: Vec<Member>,
+    /// What serves the members' buckets, if they are the devnet's own. It is there until the members have stopped.
+    server: Option<buckets::Server>,
 }
 
 /// What is being watched.
@@ -93,6 +96,7 @@ impl Devnet {
             followers: Vec::new(),
             still: Vec::new(),
             members: Vec::new(),
+            server: None,
         }
     }
 
@@ -127,6 +131,7 @@ impl Devnet {
         for mut node in self.nodes() {
             node.process().stop(GRACE).await;
         }
+        drop(self.server.take());
     }
 
     /// Takes all nodes: first those that stand still, which end by force alone.
@@ -143,6 +148,7 @@ impl Devnet {
         let members = self.members.iter_mut().map(|member| member.stop(grace));
         let nodes = nodes.iter_mut().map(|node| node.process().stop(grace));
         tokio::join!(join_all(members), join_all(nodes));
+        drop(self.server.take());
     }
 
     /// Shows the end of the story, writes the report, and says so if something is wrong.
@@ -177,6 +183,7 @@ impl Devnet {
             cheats(options.cheats),
             counted(options.rounds, "round"),
         ));
+        let buckets = self.serve_buckets().await?;
         let node = Node::start(options.node_bin.as_deref(), &self.directory)?;
         self.screen.fact(
             "node",
@@ -185,9 +192,9 @@ impl Devnet {
         let node = self.node.insert(node);
 
         let sequence_length = run.sequence_length();
-        let (wanted, directory) = (options.clone(), self.directory.clone());
+        let (wanted, directory, into) = (options.clone(), self.directory.clone(), buckets.clone());
         let (store, prepared) = aside("preparing the data", async move {
-            setting::prepare(&wanted, &directory, sequence_length).await
+            setting::prepare(&wanted, &directory, into.as_ref(), sequence_length).await
         })
         .await?;
         self.screen.fact(
@@ -200,21 +207,14 @@ impl Devnet {
             ),
         );
         let (shared, root) = (store.clone(), prepared.manifest_root);
-        let named = match options.transport {
-            Transport::File | Transport::S3 => Text::default(),
-            Transport::P2p => Text::new(store.url()).map_err(|fault| {
-                let what = format!("the store's address is no text for the chain: {fault}");
-                Failure::new(what, "name a shorter directory with --keep")
-            })?,
-        };
+        let named = named_store(&options, buckets.as_ref(), &store)?;
         let (mut config, parameters, data) = aside("checking the run and its data", async move {
             let (config, parameters) = run.resolve(&shared, Some(root)).await?;
             let manifest = shards::manifest(&shared, root).await?;
             Ok((config, parameters, shards::load(&shared, &manifest).await?))
         })
         .await?;
-        if options.transport == Transport::P2p {
-            // The data alone: all else goes from member to member.
+        if let Some(named) = named {
             config.data.store = named;
         }
         config.overlap = options.overlap.unwrap_or(config.overlap);
@@ -260,13 +260,14 @@ impl Devnet {
             store: store.url().to_string(),
             unseen: prepared.unseen.as_ref().map(|made| made.file.clone()),
             transport: options.transport,
+            buckets,
             threads: options.threads,
             device: options.device,
         };
         let mut stores = vec![store];
         for member in &mut self.members {
             member.start(&common)?;
-            stores.push(Store::open(&member.store(&common)?)?);
+            stores.push(member.files(&common)?);
         }
         // Last, so that the first round does not go by while workers start.
         let told = progress("starting the run", 0);
@@ -283,6 +284,20 @@ impl Devnet {
             block_came: Instant::now(),
             roots: BTreeMap::new(),
         })
+    }
+
+    /// Starts the server of the members' buckets, if they are the devnet's own, and gives what is to be known of it.
+    async fn serve_buckets(&mut self) -> Result<Option<Buckets>, Failure> {
+        if !self.options.serves_buckets() {
+            return Ok(None);
+        }
+        let server = buckets::Server::start(&self.directory).await?;
+        let buckets = server.buckets().clone();
+        let (address, below) = (buckets.address(), buckets.directory().display().to_string());
+        self.screen
+            .fact("buckets", &format!("{address}, files in {below}"));
+        self.server = Some(server);
+        Ok(Some(buckets))
     }
 
     /// Starts the nodes that follow the first.
@@ -459,8 +474,7 @@ impl Devnet {
                     .register(&watched.client, watched.common.netuid)
                     .await?;
                 miner.start(&watched.common)?;
-                let store = Store::open(&miner.store(&watched.common)?)?;
-                watched.follower.look_in(store);
+                watched.follower.look_in(miner.files(&watched.common)?);
                 self.members.push(miner);
             }
         }
@@ -540,6 +554,25 @@ impl Devnet {
             wall_seconds: 0.0,
         })
     }
+}
+
+/// The store that the run is to name for its data, where each member has a store of its own: all else goes from member
+/// to member.
+fn named_store(
+    options: &Options,
+    buckets: Option<&Buckets>,
+    store: &Store,
+) -> Result<Option<Text>, Failure> {
+    let url = match (buckets, options.transport) {
+        (Some(buckets), _) => buckets.endpoint(DATA),
+        (None, Transport::P2p) => store.url().to_string(),
+        (None, Transport::File | Transport::S3) => return Ok(None),
+    };
+    let named = Text::new(&url).map_err(|fault| {
+        let what = format!("the store's address is no text for the chain: {fault}");
+        Failure::new(what, "name a shorter directory with --keep")
+    })?;
+    Ok(Some(named))
 }
 
 /// So many cheats, and of which kinds.

@@ -496,7 +496,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             model_root: held.root,
             block: self.desk.heads.finalized.number,
         });
-        let is_due = checkpoint::is_due(held.round);
+        let is_due = checkpoint::is_due(held.round, self.desk.run.config.checkpoint_every);
         if is_due {
             self.prune();
         }

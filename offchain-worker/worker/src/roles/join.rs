@@ -214,7 +214,7 @@ pub(super) async fn there(
 ) -> Result<Vec<Claim>, RoleError> {
     let due = finals
         .iter()
-        .filter(|(round, _)| checkpoint::is_due(*round));
+        .filter(|(round, _)| checkpoint::is_due(*round, run.config.checkpoint_every));
     let mut due: Vec<(Round, ModelRoot)> = due.copied().collect();
     due.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::new();

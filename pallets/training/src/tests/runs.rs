@@ -88,10 +88,12 @@ fn what_is_not_running_cannot_be_stopped() {
 #[test]
 fn each_impossible_configuration_has_its_error() {
     type Change = fn(&mut RunConfig);
-    let cases: [(Change, Error<Test>); 23] = [
+    let cases: [(Change, Error<Test>); 24] = [
         (|c| c.model.heads = 3, Error::ImpossibleShape),
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.overlap = 2, Error::ImpossibleOverlap),
+        (|c| c.checkpoint_every = 0, Error::ImpossibleCheckpoints),
+        (|c| c.checkpoint_every = 33, Error::ImpossibleCheckpoints),
         (|c| c.inner.beta1 = Nano::ONE, Error::ImpossibleOptimizer),
         (
             |c| {

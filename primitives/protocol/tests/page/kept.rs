@@ -1,6 +1,6 @@
 //! What is kept, for how long, and where it can be had.
 
-use cairn_primitives::{Hotkey, H256};
+use cairn_primitives::{Hotkey, RunConfig, H256};
 use cairn_protocol::{
     checkpoint::{self, Source},
     endpoint::{self as place, can_be_set_from},
@@ -11,11 +11,22 @@ use super::{model, Section};
 
 pub fn checkpoint(page: &Section) {
     let first = page.number("are written when round ", " begins");
-    let every = page.number("whenever a round begins that ", " divides");
-    let due: Vec<u64> = (0..=3 * every)
-        .filter(|round| checkpoint::is_due(*round as u32))
-        .collect();
-    assert_eq!(due, [first, every, 2 * every, 3 * every]);
+    page.says("whenever a round begins that the run's `checkpoint_every` divides");
+    let most = page.number("a number from 1 to ", ",");
+    assert_eq!(u64::from(RunConfig::MAX_CHECKPOINT_EVERY), most);
+    let least = page.number("a number from ", " to ");
+    let every = page.number(
+        &format!("to {most}, and "),
+        " where a configuration does not say",
+    );
+    assert_eq!(u64::from(RunConfig::USUAL_CHECKPOINT_EVERY), every);
+    let is_due = |round: u64, every: u64| checkpoint::is_due(round as u32, every as u8);
+    for every in [every, most] {
+        let due: Vec<u64> = (0..=3 * every).filter(|it| is_due(*it, every)).collect();
+        assert_eq!(due, [first, every, 2 * every, 3 * every]);
+    }
+    // The least has all rounds.
+    assert!((1..9).all(|round| is_due(round, least)));
     page.says("while the chain still has the round that they begin");
     let candidates = [(9, model(1))];
     let sources = |held, oldest| checkpoint::sources(held, &candidates, oldest);
@@ -39,10 +50,12 @@ pub fn checkpoint(page: &Section) {
     assert!(!sources(None, 1).contains(&Source::First));
     let tries = page.number("could not apply a settled round ", " times in a row") as u8;
     page.says("as soon as a checkpoint of a later round can be final");
-    let (first, every) = (first as u32, every as u32);
-    assert!(checkpoint::is_passed_over(first, every + 1, tries));
-    assert!(!checkpoint::is_passed_over(first, every + 1, tries - 1));
-    assert!(!checkpoint::is_passed_over(first, every, tries));
+    let later = every as u32 + 1;
+    let is_passed_over =
+        |current, tries| checkpoint::is_passed_over(first as u32, current, every as u8, tries);
+    assert!(is_passed_over(later, tries));
+    assert!(!is_passed_over(later, tries - 1));
+    assert!(!is_passed_over(later - 1, tries));
 }
 
 pub fn endpoint(page: &Section) {

@@ -51,6 +51,7 @@ struct Report {
     cards: Option<u32>,
     sequence_length: u32,
     sequences: u16,
+    checkpoint_every: u8,
     parts: Vec<Part>,
     /// What is known only where it is tried.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +92,7 @@ impl Plan {
             cards: self.cards,
             sequence_length: config.inner.sequence_length,
             sequences: config.inner.sequences,
+            checkpoint_every: config.checkpoint_every,
             parts: parts(&config, self.cards),
             not_counted: self.cards.map(|_| OF_CARDS),
         };
@@ -200,11 +202,12 @@ impl Report {
         };
         let not_counted = self.not_counted.map(|what| format!("{what}\n"));
         format!(
-            "{}: {} parameters, steps of {} sequences of {} tokens on {on}\n{}{}",
+            "{}: {} parameters, steps of {} sequences of {} tokens on {on}; checkpoints {}\n{}{}",
             self.name,
             thousands(self.parameters),
             self.sequences,
             thousands(self.sequence_length.into()),
+            super::checkpoints(self.checkpoint_every),
             table(&["", ""], &rows).trim_start(),
             not_counted.unwrap_or_default()
         )

@@ -136,6 +136,7 @@ pub(super) async fn mine<C: Chain>(
             machine: Miner::new(run.hotkey.hotkey(), resumed.held, resumed.open)
                 .ahead_with(resumed.ahead)
                 .storing_again()
+                .with_checkpoint_every(run.config.checkpoint_every)
                 .serving(resumed.owed, resumed.shown)
                 .serving_at(resumed.endpoints),
             outgoing,

@@ -200,15 +200,9 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         steps: trained.steps(),
         states: trained.trace,
     };
-    let Some(is_stored) = stored(desk, &intent, sealed.into()).await else {
-        with_engine(desk, |engine| {
-            engine.discard();
-            Ok(())
-        })
-        .await?;
+    let Some((intent, is_stored)) = safe(desk, intent, traced, sealed.into()).await? else {
         return Ok(None);
     };
-    let intent = keep(desk, intent, traced).await?;
     desk.reporter.say(&said);
     Ok(Some(Trained {
         intent,
@@ -217,32 +211,48 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     }))
 }
 
-/// Keeps a copy of a file and stores it, and says whether it is stored: where rounds overlap, that is left to be done
-/// while the next one is trained, and what the store does not take is tried again with each block. `None` if it is
-/// lost.
-async fn stored<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> Option<bool> {
-    let (run, round) = (&desk.run, intent.round);
-    let is_copied = copied(desk, intent, sealed.clone()).await;
+/// Keeps a copy of a file, stores it, and puts its intent on disk; says whether it is stored. With a copy nothing can
+/// be lost, so the last two go on at once: one waits for the line, the other for the disk. `None` if the work is lost.
+async fn safe<C: Clone + Send + 'static>(
+    desk: &Desk<C>,
+    intent: Intent,
+    traced: Traced,
+    sealed: Bytes,
+) -> Result<Option<(Intent, bool)>, RoleError> {
+    let is_copied = copied(desk, &intent, sealed.clone()).await;
+    let storing = stored(desk, intent.round, sealed, is_copied);
+    if is_copied {
+        let (is_stored, kept) = tokio::join!(storing, keep(desk, intent, traced));
+        return Ok(Some((kept?, is_stored)));
+    }
+    if storing.await {
+        return Ok(Some((keep(desk, intent, traced).await?, true)));
+    }
+    with_engine(desk, |engine| {
+        engine.discard();
+        Ok(())
+    })
+    .await?;
+    Ok(None)
+}
+
+/// Stores a file, and says whether it is stored. Where rounds overlap, what there is a copy of is left to be stored
+/// while the next one is trained; what the store does not take is tried again with each block.
+async fn stored<C>(desk: &Desk<C>, round: Round, sealed: Bytes, is_copied: bool) -> bool {
+    let run = &desk.run;
     if run.config.overlaps() && is_copied {
-        return Some(false);
+        return false;
     }
     let prefix = paths::contributions(run.netuid.get(), round);
-    match run.store.publish(&prefix, sealed).await {
-        Ok(_) => Some(true),
-        Err(error) => {
-            desk.metrics().failed(Failed::Publish);
-            match is_copied {
-                true => {
-                    tracing::warn!("round {round} · {error}; trying again with the next block");
-                    Some(false)
-                }
-                false => {
-                    tracing::warn!("round {round} · its work is lost: {error}");
-                    None
-                }
-            }
-        }
+    let Err(error) = run.store.publish(&prefix, sealed).await else {
+        return true;
+    };
+    desk.metrics().failed(Failed::Publish);
+    match is_copied {
+        true => tracing::warn!("round {round} · {error}; trying again with the next block"),
+        false => tracing::warn!("round {round} · its work is lost: {error}"),
     }
+    false
 }
 
 /// Keeps a copy of a file, should the store lose it, and says whether there is one. The round goes on without.

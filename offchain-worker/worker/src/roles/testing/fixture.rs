@@ -112,6 +112,7 @@ pub fn config() -> RunConfig {
         max_contributors: 16,
         audits: AuditRules::default(),
         overlap: 0,
+        checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     }
 }
 

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use cairn_primitives::{ModelRoot, Phase, Role, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{ModelRoot, Phase, Role, Round, RunConfig, Secret, Uid, Verdicts, H256};
 use cairn_round::{machine::Transaction, pledge::Pledge};
-use cairn_store::paths;
+use cairn_store::{paths, Store};
 use tokio::time::timeout;
 
 use crate::roles::{
@@ -370,7 +370,13 @@ pub(super) async fn until_checkpoints(network: &Network, rounds: &[Round]) {
 
 /// A validator and a miner after three rounds: the fourth has begun, and only round 1 has a checkpoint.
 async fn after_three_rounds() -> Network {
-    let mut network = Network::of(&["Alice"], &["Victor"]).await;
+    let network = Network::of(&["Alice"], &["Victor"]).await;
+    let network = three_rounds_of(network).await;
+    until_checkpoints(&network, &[1]).await;
+    network
+}
+
+async fn three_rounds_of(mut network: Network) -> Network {
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     for _ in 0..3 {
@@ -380,8 +386,16 @@ async fn after_three_rounds() -> Network {
     chain.until("Alice has committed", committed(3, 1)).await;
     // Victor has applied round 2 when he votes on it.
     chain.until("Victor has voted", hidden(3, 1)).await;
-    until_checkpoints(&network, &[1]).await;
     network
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_are_as_far_apart_as_the_run_says() {
+    let often = |config: &mut RunConfig, _: &Store| config.checkpoint_every = 2;
+    let network = Network::with(&["Alice"], &["Victor"], often).await;
+    let network = three_rounds_of(network).await;
+    until_checkpoints(&network, &[1, 2]).await;
+    network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,6 +78,7 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
                 resumed.hidden_rows,
             )
             .auditing(resumed.verdicts)
+            .with_checkpoint_every(run.config.checkpoint_every)
             .serving_at(resumed.endpoints),
             sealed: BTreeMap::new(),
             good: BTreeMap::new(),

@@ -80,6 +80,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             blocks: 4,
         },
         overlap: 0,
+        checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     }
 }
 

@@ -10,7 +10,7 @@ use cairn_gradient::max_encoded_len;
 use cairn_primitives::{api::Duty, Layout, RunConfig};
 use cairn_protocol::{
     audit,
-    limits::{CHECKPOINT_EVERY, EVIDENCE_BYTES, HISTORY_ROUNDS},
+    limits::{EVIDENCE_BYTES, HISTORY_ROUNDS},
     phase::Timetable,
 };
 use cairn_trainer::initial_parameters;
@@ -254,7 +254,9 @@ impl Place {
 /// evidence of the last epochs, as if the subnet had all members that there can be.
 pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
     let outboard = |bytes: u64| bytes.saturating_add(bytes / 256);
-    let rounds = u64::from(HISTORY_ROUNDS.saturating_add(CHECKPOINT_EVERY));
+    let every = u64::from(config.checkpoint_every.max(1));
+    // What is too old is removed when a checkpoint is due.
+    let rounds = u64::from(HISTORY_ROUNDS).saturating_add(every);
     let files = u64::from(config.max_contributors).saturating_mul(outboard(contribution(config)));
     let parameters = config.model.parameters().unwrap_or(u64::MAX);
     let served = match config.audits.rate {
@@ -270,7 +272,7 @@ pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
         ),
         Duty::Miner | Duty::Idle => (0, 1, 0),
     };
-    let checkpoints = rounds / u64::from(CHECKPOINT_EVERY);
+    let checkpoints = rounds / every;
     let audits = audits.saturating_mul(u64::from(AUDITED_ROUNDS).saturating_add(1));
     let files = files.saturating_mul(rounds);
     files
@@ -423,6 +425,14 @@ mod tests {
             store_bound(&config, Duty::Validator),
         );
         assert!(validator > miner && miner > 256 * contribution(&config));
+        let with = |every| {
+            let mut config = config.clone();
+            config.checkpoint_every = every;
+            store_bound(&config, Duty::Validator)
+        };
+        assert_eq!(with(5), validator);
+        let each = config.model.parameters().unwrap() * 4;
+        assert!(with(1) > with(5) + 100 * each, "200 checkpoints more");
         let of = |rate| {
             let mut config = config.clone();
             config.audits.rate = rate;
