@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: wallets load lab lab-joining lab-recovery lab-soak promtool units release reproducible portable deb try-release try-containers help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: wallets authorities load release-state lab lab-joining lab-recovery lab-soak promtool units release reproducible portable deb try-release try-containers help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -173,6 +173,9 @@ chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, wit
 zombienet: build ## four authorities: one stops and comes back; one is replaced, and the runtime changed, while workers go on
 	PATH="$(CARGO_TARGET_DIR)/debug:$$PATH" zombienet/run.sh
 
+authorities: build ## four authorities: two stop and come back, and two are lost for good; needs npm (ten minutes)
+	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/authorities/run.mjs
+
 promtool: ## what a worker and a node show, alert rules and dashboards, by Prometheus' own tool
 	@scripts/promtool.sh
 
@@ -181,6 +184,10 @@ units: ## the systemd units, by systemd's own tool
 
 release: setup ## node and worker by the release profile, packages and checksums in $(CAIRN_CACHE)/release (an hour)
 	@scripts/release.sh $(CAIRN_CACHE)/release
+
+release-state: build ## the state of a network that this checkout's programs make, for the next release's test; needs zstd (five minutes)
+	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn \
+		node scripts/release-state.mjs $(ARGS)
 
 reproducible: setup ## the runtime's WASM as a release has it, twice, from two directories: are both the same? (an hour)
 	@scripts/reproducible.sh

@@ -8,6 +8,7 @@ mod samples;
 
 use std::sync::Arc;
 
+use cairn_primitives::{Netuid, PER_PAGE};
 use cairn_runtime::{opaque::Block, AccountId};
 use cairn_runtime_api::{EmissionsApi, SubnetsApi, TrainingApi};
 use futures::{FutureExt, StreamExt};
@@ -24,7 +25,7 @@ use crate::service::Client;
 type Hash = <Block as sp_runtime::traits::Block>::Hash;
 
 /// Subnets that are shown, the first ones: each is a label, and labels cost whoever stores them.
-const MOST_SUBNETS: usize = 256;
+const MOST_SUBNETS: u32 = PER_PAGE;
 
 /// Follows the best block for as long as the node runs.
 ///
@@ -60,8 +61,8 @@ fn look(client: &Client, at: Hash) -> Result<Vec<Sample>, ApiError> {
     let api = client.runtime_api();
     let issuance = EmissionsApi::<_, AccountId>::issuance(&*api, at)?;
     let mut samples = of_chain(&issuance);
-    let subnets = SubnetsApi::<_, AccountId>::subnets(&*api, at)?;
-    for subnet in subnets.into_iter().take(MOST_SUBNETS) {
+    let subnets = SubnetsApi::<_, AccountId>::subnets(&*api, at, Netuid(0), MOST_SUBNETS)?;
+    for subnet in subnets {
         let netuid = subnet.netuid;
         let run = TrainingApi::<_, AccountId>::run(&*api, at, netuid)?;
         let last = run.as_ref().and_then(|run| run.round.round.checked_sub(1));

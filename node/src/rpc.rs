@@ -5,7 +5,12 @@
 //!
 //! Every method of ours takes an optional block hash last; without one the best block answers. Only a subscription
 //! takes none: it follows the best block. Parameters are a list, or an object by name. Amounts are strings of pebble
-//! (10⁻⁹ CRN). Errors have these codes:
+//! (10⁻⁹ CRN).
+//!
+//! Lists that can be long come in pages: `limit` says how long one may be, and `from` where it begins, which for the
+//! next page is one after the last number of this one.
+//!
+//! Errors have these codes:
 //!
 //! | code | means |
 //! |---|---|

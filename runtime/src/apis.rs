@@ -310,16 +310,16 @@ impl_runtime_apis! {
     }
 
     impl cairn_runtime_api::SubnetsApi<Block, AccountId> for Runtime {
-        fn subnets() -> Vec<SubnetInfo<AccountId>> {
-            readers::subnets()
+        fn subnets(from: Netuid, limit: u32) -> Vec<SubnetInfo<AccountId>> {
+            readers::subnets_page(from, limit)
         }
 
         fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>> {
             readers::subnet(netuid)
         }
 
-        fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>> {
-            readers::members(netuid)
+        fn members(netuid: Netuid, from: Uid, limit: u32) -> Vec<MemberInfo<AccountId>> {
+            readers::members_page(netuid, from, limit)
         }
 
         fn member(netuid: Netuid, hotkey: AccountId) -> Option<MemberInfo<AccountId>> {
@@ -363,8 +363,13 @@ impl_runtime_apis! {
             readers::round(netuid, round)
         }
 
-        fn contributions(netuid: Netuid, round: Round) -> Vec<ContributionInfo<AccountId>> {
-            readers::contributions(netuid, round)
+        fn contributions(
+            netuid: Netuid,
+            round: Round,
+            from: Uid,
+            limit: u32,
+        ) -> Vec<ContributionInfo<AccountId>> {
+            readers::contributions_page(netuid, round, from, limit)
         }
 
         fn settled(netuid: Netuid, round: Round) -> Option<SettledRound> {
@@ -391,8 +396,8 @@ impl_runtime_apis! {
     }
 
     impl cairn_runtime_api::EndpointsApi<Block, AccountId> for Runtime {
-        fn endpoints(netuid: Netuid) -> Vec<MemberEndpoints<AccountId>> {
-            readers::endpoints(netuid)
+        fn endpoints(netuid: Netuid, from: Uid, limit: u32) -> Vec<MemberEndpoints<AccountId>> {
+            readers::endpoints_page(netuid, from, limit)
         }
 
         fn endpoints_of(

@@ -10,7 +10,7 @@ use cairn_primitives::{
         SubnetEmission, SubnetEpoch, SubnetInfo, ValidatorScores,
     },
     traits::{Membership, Positions, Runs, Stakes},
-    AuditOutcome, Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid,
+    AuditOutcome, Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid, PER_PAGE,
 };
 use cairn_protocol::eligibility::{self, Claim};
 
@@ -20,14 +20,29 @@ use crate::{
     AccountId, Audits, Emissions, Endpoints, Runtime, Stake, Subnets, Training,
 };
 
-/// The most positions of one coldkey in one answer.
-const MAX_POSITIONS: u32 = 256;
 /// The most hotkeys of one coldkey that an answer covers.
 const MAX_HOTKEYS: usize = 256;
+
+/// A page of a list that ascends by what `number` gives: from `from` on, and of 1 to `PER_PAGE`.
+fn page<T, N: PartialOrd>(
+    all: impl IntoIterator<Item = T>,
+    number: impl Fn(&T) -> N,
+    from: &N,
+    limit: u32,
+) -> Vec<T> {
+    let limit = usize::try_from(limit.clamp(1, PER_PAGE)).unwrap_or(usize::MAX);
+    let rest = all.into_iter().skip_while(|one| number(one) < *from);
+    rest.take(limit).collect()
+}
 
 /// What the members of a subnet have named as their endpoints, ascending by uid.
 pub fn endpoints(netuid: Netuid) -> Vec<MemberEndpoints<AccountId>> {
     Endpoints::endpoints(netuid)
+}
+
+/// A page of what the members of a subnet have named as their endpoints.
+pub fn endpoints_page(netuid: Netuid, from: Uid, limit: u32) -> Vec<MemberEndpoints<AccountId>> {
+    page(endpoints(netuid), |member| member.uid, &from, limit)
 }
 
 /// What those of these hotkeys that are members have named.
@@ -39,6 +54,14 @@ pub fn endpoints_of(netuid: Netuid, hotkeys: &[AccountId]) -> Vec<MemberEndpoint
 pub fn subnets() -> Vec<SubnetInfo<AccountId>> {
     let netuids = Subnets::all_netuids().into_iter();
     netuids.filter_map(subnet).collect()
+}
+
+/// A page of all subnets.
+pub fn subnets_page(from: Netuid, limit: u32) -> Vec<SubnetInfo<AccountId>> {
+    let netuids = Subnets::all_netuids().into_iter();
+    // Of those before it nothing is read.
+    let rest = netuids.filter(|netuid| *netuid >= from);
+    page(rest.filter_map(subnet), |one| one.netuid, &from, limit)
 }
 
 /// One subnet.
@@ -66,11 +89,18 @@ pub fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>> {
 
 /// A subnet's members, ascending by uid.
 pub fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>> {
+    members_page(netuid, Uid(0), PER_PAGE)
+}
+
+/// A page of a subnet's members.
+pub fn members_page(netuid: Netuid, from: Uid, limit: u32) -> Vec<MemberInfo<AccountId>> {
     let Some(hyperparameters) = Subnets::hyperparameters(netuid) else {
         return Vec::new();
     };
+    // Who sits is a matter of all stakes, however short the page is.
     let seated = seated(netuid, &hyperparameters);
-    Subnets::member_list(netuid)
+    let all = Subnets::member_list(netuid);
+    page(all, |(uid, _)| *uid, &from, limit)
         .into_iter()
         .map(|(uid, member)| {
             let has_seat = || seated.contains(&uid);
@@ -184,13 +214,13 @@ pub fn limits() -> Limits {
     }
 }
 
-/// What a coldkey stands behind: at most `MAX_POSITIONS` positions, from the first or after the one on that
+/// What a coldkey stands behind: at most `PER_PAGE` positions, from the first or after the one on that
 /// subnet and hotkey.
 pub fn positions(
     coldkey: &AccountId,
     after: Option<(Netuid, AccountId)>,
 ) -> Vec<Position<AccountId>> {
-    <Stake as Positions<AccountId>>::positions(coldkey, after, MAX_POSITIONS)
+    <Stake as Positions<AccountId>>::positions(coldkey, after, PER_PAGE)
 }
 
 /// What a coldkey has on one hotkey in one subnet.
@@ -215,6 +245,17 @@ pub fn round(netuid: Netuid, round: Round) -> Option<RoundInfo<AccountId>> {
 /// The commitments of a round, ascending by uid.
 pub fn contributions(netuid: Netuid, round: Round) -> Vec<ContributionInfo<AccountId>> {
     Training::contributions(netuid, round)
+}
+
+/// A page of the commitments of a round.
+pub fn contributions_page(
+    netuid: Netuid,
+    round: Round,
+    from: Uid,
+    limit: u32,
+) -> Vec<ContributionInfo<AccountId>> {
+    let all = contributions(netuid, round);
+    page(all, |contribution| contribution.uid, &from, limit)
 }
 
 /// How a round ended.
@@ -310,7 +351,7 @@ pub fn scores(netuid: Netuid) -> Vec<ValidatorScores<AccountId>> {
 }
 
 /// What an account has and earned in each subnet through each hotkey that it owns, stands behind, or is: at
-/// most `MAX_POSITIONS` that it stands behind, and as many hotkeys that it owns.
+/// most `PER_PAGE` that it stands behind, and as many hotkeys that it owns.
 pub fn account(account: &AccountId) -> Vec<AccountEarning<AccountId>> {
     let mut hotkeys = Subnets::hotkeys(account, MAX_HOTKEYS);
     if Subnets::coldkey(account).is_some() && !hotkeys.contains(account) {

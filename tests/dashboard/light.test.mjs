@@ -54,8 +54,8 @@ after(async () => {
 
 /** What the page asks of a subnet with a run, a validator and a miner; the block comes last. */
 const ASKED = [
-  ['subnets_list', []], ['subnets_members', [1]], ['training_run', [1]], ['training_round', [1, 0]],
-  ['training_round', [1, 9]], ['training_contributions', [1, 0]], ['training_settled', [1, 0]],
+  ['subnets_list', [0, 256]], ['subnets_members', [1, 0, 256]], ['training_run', [1]], ['training_round', [1, 0]],
+  ['training_round', [1, 9]], ['training_contributions', [1, 0, 0, 256]], ['training_settled', [1, 0]],
   ['training_lineage', [1, 0]], ['audits_open', [1]], ['audits_outcome', [1, 0, 1]], ['emissions_schedule', []],
   ['emissions_issuance', []], ['emissions_subnet', [1]], ['emissions_history', [1, null, 0, 64]],
   ['emissions_history', [1, 1, 0, 64]], ['training_run', [9]], ['emissions_subnet', [9]],
@@ -149,7 +149,7 @@ test('the page says that it verified what it shows, and spoke to a peer alone', 
   const { issued } = await ask(node.http, 'emissions_issuance', [at]);
   const digits = plain(verdict).match(/([\d,.]+) CRN are there/)[1].replaceAll(',', '');
   assert.equal(Math.round(Number(digits) * 1e9), Number(issued));
-  const members = await ask(node.http, 'subnets_members', [1, at]);
+  const members = await ask(node.http, 'subnets_members', [1, 0, 256, at]);
   assert.equal(rows.length, members.length);
   members.forEach(({ uid, hotkey }, nth) => {
     assert.ok(plain(rows[nth]).startsWith(`uid ${uid}`) && rows[nth].includes(hotkey.slice(-4)), rows[nth]);

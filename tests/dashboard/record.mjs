@@ -14,6 +14,8 @@ const POLL_MS = 300;
 const DEADLINE_MS = 20_000;
 const ROUNDS = 8;
 const NETUID = 1;
+/** A page of a list: from the first on, and as long as one can be. */
+const PAGE = [0, 256];
 
 /** One request over HTTP: the whole answer, without what numbers it. */
 async function ask(url, method, params) {
@@ -53,10 +55,10 @@ async function recordBlock(url, number) {
     answers.push([method, params, answer]);
     return answer.result;
   };
-  await note('subnets_list');
+  await note('subnets_list', ...PAGE);
   await note('emissions_schedule');
   await note('emissions_issuance');
-  const members = await note('subnets_members', NETUID);
+  const members = await note('subnets_members', NETUID, ...PAGE);
   const run = await note('training_run', NETUID);
   await note('audits_open', NETUID);
   await note('emissions_subnet', NETUID);
@@ -66,7 +68,7 @@ async function recordBlock(url, number) {
   const now = run.round.round;
   for (let round = Math.max(0, now - ROUNDS); round <= now; round += 1) {
     await note('training_round', NETUID, round);
-    await note('training_contributions', NETUID, round);
+    await note('training_contributions', NETUID, round, ...PAGE);
     const settled = await note('training_settled', NETUID, round);
     for (const uid of settled?.included ?? []) await note('audits_outcome', NETUID, round, uid);
   }

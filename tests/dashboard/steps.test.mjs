@@ -153,7 +153,7 @@ test('what is no header is no block, and what the runtime says of itself may be 
         events: [{ event: 'operationCallDone', operationId: '1', output: '0x0104ff' }],
       },
     ],
-    asks: [{ head: 2, method: 'subnets_list', params: [hash('a2')] }],
+    asks: [{ head: 2, method: 'emissions_schedule', params: [hash('a2')] }],
   });
   assert.deepEqual(heads, [2]);
   assert.match(answers[0], /^Error: /);
@@ -163,7 +163,7 @@ test('what is no header is no block, and what the runtime says of itself may be 
 const RUNTIME = (() => {
   const text = (letters) => [letters.length << 2, ...Buffer.from(letters)];
   const types = [0x04, 0x00, 0x00, 0x00, 0x05, 0x03, 0x00];
-  const api = [0x04, ...text('SubnetsApi'), 0x04, ...text('subnets'), 0x00, 0x00, 0x00, 0x00];
+  const api = [0x04, ...text('EmissionsApi'), 0x04, ...text('schedule'), 0x00, 0x00, 0x00, 0x00];
   const all = [...Buffer.from('meta'), 15, ...types, 0x00, 4, 0, 0, 0, 0, 0x00, 0x00, ...api];
   const length = (all.length << 2) | 1;
   return `0x${Buffer.from([1, length & 255, length >> 8, ...all]).toString('hex')}`;
@@ -185,8 +185,8 @@ for (const newRuntime of [null, { type: 'valid', spec: {} }]) {
         done(RUNTIME), last, ...(newRuntime ? [done(RUNTIME)] : []), done('0x06'),
       ],
       asks: [
-        { head: 1, method: 'subnets_list', params: [hash('a1')] },
-        { head: 2, method: 'subnets_list', params: [hash('a2')] },
+        { head: 1, method: 'emissions_schedule', params: [hash('a1')] },
+        { head: 2, method: 'emissions_schedule', params: [hash('a2')] },
       ],
     });
     assert.deepEqual(answers, [5, 6]);
@@ -210,9 +210,9 @@ test('a block is read by the types of its own runtime, an older one too', async 
       done(RUNTIME), last, done('0x06'), done(RUNTIME), done('0x07'),
     ],
     asks: [
-      { head: 1, method: 'subnets_list', params: [hash('a1')] },
-      { head: 2, method: 'subnets_list', params: [hash('a1')] },
-      { head: 2, method: 'subnets_list', params: [hash('a2')] },
+      { head: 1, method: 'emissions_schedule', params: [hash('a1')] },
+      { head: 2, method: 'emissions_schedule', params: [hash('a1')] },
+      { head: 2, method: 'emissions_schedule', params: [hash('a2')] },
     ],
   });
   assert.deepEqual(answers, [5, 6, 7]);

@@ -132,6 +132,32 @@ async function beyond(url, sockets) {
     + `in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   const name = await sockets[0].ask('system_name');
   expect(name.result !== undefined, 'another connection was not answered meanwhile');
+  socket.close();
+  await lasts(1);
+}
+
+/** One more subscription than a connection may have, all at once: how many were refused with which code. */
+async function atOnce(url, method, params = []) {
+  const socket = await Socket.open(url);
+  const asked = Array.from({ length: SUBSCRIPTIONS + 1 }, () => socket.ask(method, params));
+  const codes = new Map();
+  for (const { error } of await Promise.all(asked)) {
+    if (error) codes.set(error.code, (codes.get(error.code) ?? 0) + 1);
+  }
+  socket.close();
+  await lasts(1);
+  const told = [...codes].map(([code, count]) => `${count} with error ${code}`).join(', ');
+  row(`${SUBSCRIPTIONS + 1} times ${method} at once`, `refused: ${told || 'none'}`);
+  return codes;
+}
+
+/** Subscriptions asked for at once, while others are many. Those to a run wait; those to blocks may be dropped. */
+async function manyAtOnce(url) {
+  const ofRun = await atOnce(url, 'training_subscribeRun', [1]);
+  expect(ofRun.size === 1 && ofRun.get(-32_006) === 1, `subscriptions to a run at once: ${[...ofRun]}`);
+  const ofBlocks = await atOnce(url, 'chain_subscribeNewHeads');
+  const known = [...ofBlocks.keys()].every((code) => code === -32_006 || code === -32_603);
+  expect(known, `subscriptions to blocks at once: ${[...ofBlocks]}`);
 }
 
 const node = await startNode(process.env.CAIRN_NODE_BIN, COUNT_ALL);
@@ -143,6 +169,7 @@ try {
   await subscribers(sockets);
   await queries(sockets, 'the same, with ten thousand subscribers');
   await beyond(node.ws, sockets);
+  await manyAtOnce(node.ws);
   for (const socket of sockets) socket.close();
 } finally {
   await node.close();

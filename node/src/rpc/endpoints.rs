@@ -1,23 +1,28 @@
 //! The namespace `endpoints_`: where members' files can be had.
 
+use cairn_primitives::{Uid, PER_PAGE};
 use cairn_runtime_api::EndpointsApi;
 
 use super::{
     method::{method, Method},
-    parameters::{AT, NETUID},
+    parameters::{AT, FROM_UID, LIMIT, NETUID},
     unavailable,
 };
 
 const MEMBERS: (&str, &str) = (
     "endpoints_members",
-    "What the members of a subnet have named.",
+    "What the members of a subnet have named, ascending by uid: of at most `limit`, and never more than 256, from uid \
+     `from` on.",
 );
 
 /// The methods; the runtime answers.
 pub fn methods(all: &mut Vec<Method>) {
-    method(all, MEMBERS, &[NETUID, AT], |call| {
-        let netuid = call.required()?;
+    let parameters = &[NETUID, FROM_UID, LIMIT, AT];
+    method(all, MEMBERS, parameters, |call| {
+        let (netuid, from) = (call.required()?, call.optional()?);
+        let limit = call.optional()?;
         let (api, at) = call.api()?;
-        api.endpoints(at, netuid).map_err(unavailable)
+        let (from, limit) = (from.unwrap_or(Uid(0)), limit.unwrap_or(PER_PAGE));
+        api.endpoints(at, netuid, from, limit).map_err(unavailable)
     });
 }

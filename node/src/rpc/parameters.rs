@@ -54,6 +54,10 @@ pub const ROUND: Declared = Declared::needed::<u32>("round");
 pub const FROM_ROUND: Declared = Declared::needed::<u32>("from");
 /// The epoch to begin with.
 pub const FROM_EPOCH: Declared = Declared::may::<u32>("from");
+/// The subnet to begin with.
+pub const FROM_NETUID: Declared = Declared::may::<Netuid>("from");
+/// The member to begin with.
+pub const FROM_UID: Declared = Declared::may::<Uid>("from");
 /// The most of a page.
 pub const LIMIT: Declared = Declared::may::<u32>("limit");
 /// A hotkey.

@@ -1,22 +1,27 @@
 //! The namespace `subnets_`: which subnets there are and who is in them.
 
+use cairn_primitives::{Netuid, Uid, PER_PAGE};
 use cairn_runtime::AccountId;
 use cairn_runtime_api::SubnetsApi;
 
 use super::{
     method::{method, Method},
-    parameters::{AFTER, AT, COLDKEY, HOTKEY, NETUID},
+    parameters::{AFTER, AT, COLDKEY, FROM_NETUID, FROM_UID, HOTKEY, LIMIT, NETUID},
     unavailable,
 };
 
-const LIST: (&str, &str) = ("subnets_list", "All subnets.");
+const LIST: (&str, &str) = (
+    "subnets_list",
+    "All subnets, ascending: at most `limit`, and never more than 256, from number `from` on.",
+);
 const SHOW: (&str, &str) = (
     "subnets_show",
     "One subnet; null if there is none of this number.",
 );
 const MEMBERS: (&str, &str) = (
     "subnets_members",
-    "Who is in a subnet, with role, stake, incentive and earnings.",
+    "Who is in a subnet, ascending by uid, with role, stake, incentive and earnings: at most `limit`, and never more \
+     than 256, from uid `from` on.",
 );
 const MEMBER: (&str, &str) = ("subnets_member", "One member; null if the hotkey is none.");
 const POSITIONS: (&str, &str) = (
@@ -39,19 +44,11 @@ const LIMITS: (&str, &str) = ("subnets_limits", "Limits that hold for everybody.
 
 /// The methods; the runtime answers.
 pub fn methods(all: &mut Vec<Method>) {
-    method(all, LIST, &[AT], |call| {
-        let (api, at) = call.api()?;
-        api.subnets(at).map_err(unavailable)
-    });
+    lists(all);
     method(all, SHOW, &[NETUID, AT], |call| {
         let netuid = call.required()?;
         let (api, at) = call.api()?;
         api.subnet(at, netuid).map_err(unavailable)
-    });
-    method(all, MEMBERS, &[NETUID, AT], |call| {
-        let netuid = call.required()?;
-        let (api, at) = call.api()?;
-        api.members(at, netuid).map_err(unavailable)
     });
     method(all, MEMBER, &[NETUID, HOTKEY, AT], |call| {
         let (netuid, hotkey) = (call.required()?, call.required()?);
@@ -73,6 +70,23 @@ pub fn methods(all: &mut Vec<Method>) {
     method(all, LIMITS, &[AT], |call| {
         let (api, at) = call.api()?;
         SubnetsApi::<_, AccountId>::limits(&*api, at).map_err(unavailable)
+    });
+}
+
+fn lists(all: &mut Vec<Method>) {
+    method(all, LIST, &[FROM_NETUID, LIMIT, AT], |call| {
+        let (from, limit) = (call.optional()?, call.optional()?);
+        let (api, at) = call.api()?;
+        let (from, limit) = (from.unwrap_or(Netuid(0)), limit.unwrap_or(PER_PAGE));
+        api.subnets(at, from, limit).map_err(unavailable)
+    });
+    let parameters = &[NETUID, FROM_UID, LIMIT, AT];
+    method(all, MEMBERS, parameters, |call| {
+        let (netuid, from) = (call.required()?, call.optional()?);
+        let limit = call.optional()?;
+        let (api, at) = call.api()?;
+        let (from, limit) = (from.unwrap_or(Uid(0)), limit.unwrap_or(PER_PAGE));
+        api.members(at, netuid, from, limit).map_err(unavailable)
     });
 }
 

@@ -1,10 +1,11 @@
 //! The namespace `training_`: what is being trained.
 
+use cairn_primitives::{Uid, PER_PAGE};
 use cairn_runtime_api::TrainingApi;
 
 use super::{
     method::{method, Method},
-    parameters::{AT, FROM_ROUND, NETUID, ROUND},
+    parameters::{AT, FROM_ROUND, FROM_UID, LIMIT, NETUID, ROUND},
     unavailable,
 };
 
@@ -16,7 +17,10 @@ const OF_ROUND: (&str, &str) = (
     "training_round",
     "A round that is still kept; null if there is none of this number, or no more.",
 );
-const CONTRIBUTIONS: (&str, &str) = ("training_contributions", "The commitments of a round.");
+const CONTRIBUTIONS: (&str, &str) = (
+    "training_contributions",
+    "The commitments of a round, ascending by uid: at most `limit`, and never more than 256, from uid `from` on.",
+);
 const SETTLED: (&str, &str) = (
     "training_settled",
     "How a round ended; null while it has not.",
@@ -38,10 +42,14 @@ pub fn methods(all: &mut Vec<Method>) {
         let (api, at) = call.api()?;
         api.round(at, netuid, round).map_err(unavailable)
     });
-    method(all, CONTRIBUTIONS, &[NETUID, ROUND, AT], |call| {
+    let parameters = &[NETUID, ROUND, FROM_UID, LIMIT, AT];
+    method(all, CONTRIBUTIONS, parameters, |call| {
         let (netuid, round) = (call.required()?, call.required()?);
+        let (from, limit) = (call.optional()?, call.optional()?);
         let (api, at) = call.api()?;
-        api.contributions(at, netuid, round).map_err(unavailable)
+        let (from, limit) = (from.unwrap_or(Uid(0)), limit.unwrap_or(PER_PAGE));
+        api.contributions(at, netuid, round, from, limit)
+            .map_err(unavailable)
     });
     method(all, SETTLED, &[NETUID, ROUND, AT], |call| {
         let (netuid, round) = (call.required()?, call.required()?);

@@ -141,7 +141,8 @@ impl Client {
 
     async fn runtime_api(&self) -> Outcome<String> {
         let at = self.api.at_current_block().await?;
-        let call = dynamic::runtime_api_call::<_, Vec<Subnet>>("SubnetsApi", "subnets", ());
+        let call =
+            dynamic::runtime_api_call::<_, Vec<Subnet>>("SubnetsApi", "subnets", (0u16, 256u32));
         let subnets = at.runtime_apis().call(call).await?;
         let owner = subnets.into_iter().next().map(|subnet| subnet.owner);
         same(owner, Some(self.account("owner")?), "the owner")?;

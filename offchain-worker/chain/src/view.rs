@@ -7,7 +7,7 @@ use cairn_primitives::{
         self, EndedRun, EpochPage, Issuance, Limits, LineageEntry, MemberEpoch, Schedule, Scoring,
         SettledRound, SubnetEmission, SubnetEpoch,
     },
-    AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid, H256,
+    AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid, H256, PER_PAGE,
 };
 use codec::{Decode, DecodeAll, Encode};
 use subxt::rpcs::{methods::legacy::Bytes, rpc_params};
@@ -102,7 +102,10 @@ impl View {
 
     /// All subnets, ascending.
     pub async fn subnets(&self) -> Result<Vec<SubnetInfo>, ChainError> {
-        self.call("SubnetsApi_subnets", ()).await
+        self.pages("SubnetsApi_subnets", &(), |one: &SubnetInfo| {
+            one.netuid.get()
+        })
+        .await
     }
 
     /// One subnet.
@@ -112,7 +115,10 @@ impl View {
 
     /// A subnet's members, ascending by uid.
     pub async fn members(&self, netuid: Netuid) -> Result<Vec<MemberInfo>, ChainError> {
-        self.call("SubnetsApi_members", netuid).await
+        self.pages("SubnetsApi_members", &netuid, |one: &MemberInfo| {
+            one.uid.get()
+        })
+        .await
     }
 
     /// The member with this hotkey.
@@ -191,8 +197,11 @@ impl View {
         netuid: Netuid,
         round: Round,
     ) -> Result<Vec<ContributionInfo>, ChainError> {
-        self.call("TrainingApi_contributions", (netuid, round))
-            .await
+        let of = &(netuid, round);
+        self.pages("TrainingApi_contributions", of, |one: &ContributionInfo| {
+            one.uid.get()
+        })
+        .await
     }
 
     /// How a round ended; `None` while it has not, or if it is no longer kept.
@@ -220,7 +229,12 @@ impl View {
 
     /// What the members of a subnet have named as their endpoints, ascending by uid; nothing of who named none.
     pub async fn endpoints(&self, netuid: Netuid) -> Result<Vec<MemberEndpoints>, ChainError> {
-        self.call("EndpointsApi_endpoints", netuid).await
+        self.pages(
+            "EndpointsApi_endpoints",
+            &netuid,
+            |one: &MemberEndpoints| one.uid.get(),
+        )
+        .await
     }
 
     /// What those of these hotkeys that are members have named, in this order; of the first 16.
@@ -364,6 +378,30 @@ impl View {
     ) -> Result<T, ChainError> {
         let answer = self.ask(function, &arguments.encode()).await?;
         self.read(function, &answer)
+    }
+
+    /// A whole list that ascends by number: page after page, as of one block.
+    async fn pages<T: Decode>(
+        &self,
+        function: &'static str,
+        of: &impl Encode,
+        number: fn(&T) -> u16,
+    ) -> Result<Vec<T>, ChainError> {
+        let full = usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
+        let mut all: Vec<T> = Vec::new();
+        let mut from = 0u16;
+        loop {
+            let page: Vec<T> = self.call(function, (of, from, PER_PAGE)).await?;
+            let (many, last) = (page.len(), page.last().map(number));
+            all.extend(page);
+            let next = last.and_then(|last| last.checked_add(1)).unwrap_or(0);
+            // No number is told twice, so a page goes on by as many as it has: no node goes on for ever.
+            let goes_on = usize::from(next.saturating_sub(from)) >= many;
+            if many < full || !goes_on {
+                return Ok(all);
+            }
+            from = next;
+        }
     }
 
     /// Calls a function of a runtime API with the SCALE of its arguments, and gives that of its answer.

@@ -4,6 +4,8 @@
 mod common;
 #[path = "common/network.rs"]
 mod network;
+#[path = "common/nodes.rs"]
+mod nodes;
 #[path = "pages/shape.rs"]
 mod shape;
 
@@ -16,6 +18,7 @@ use std::{
 
 use common::cairn;
 use network::{role, signal, Devnet, Ended, RUN};
+use nodes::url_in;
 
 use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};
@@ -107,14 +110,6 @@ fn a_network_trains_pays_and_survives() {
     the_killed_miner_came_back(report, kept);
     the_late_miner_caught_up(report, kept);
     nothing_is_left(kept);
-}
-
-/// The node that a line names.
-fn url_in(line: &str) -> Option<String> {
-    let address = line
-        .split_whitespace()
-        .find(|word| word.starts_with("ws://"));
-    address.map(|word| word.trim_end_matches(',').to_string())
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The runtime APIs behind the RPC namespaces `subnets_`, `training_`, `audits_`, `endpoints_` and
 //! `emissions_`.
 //!
-//! Each answers from the state of one block and is a plain read. Lists are bounded by what the chain keeps.
+//! Each answers from the state of one block and is a plain read. Lists are bounded by what the chain keeps, and those
+//! that take a `limit` come in pages: of 1 to 256, and the next page begins one after the last number of this one.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 // The macro writes the bounds of type parameters twice.
@@ -24,12 +25,12 @@ use codec::Codec;
 sp_api::decl_runtime_apis! {
     /// Which subnets there are and who is in them.
     pub trait SubnetsApi<AccountId: Codec> {
-        /// All subnets, ascending.
-        fn subnets() -> Vec<SubnetInfo<AccountId>>;
+        /// At most `limit` of all subnets, ascending, from number `from` on.
+        fn subnets(from: Netuid, limit: u32) -> Vec<SubnetInfo<AccountId>>;
         /// One subnet.
         fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>>;
-        /// Its members, ascending by uid.
-        fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>>;
+        /// At most `limit` of its members, ascending, from uid `from` on.
+        fn members(netuid: Netuid, from: Uid, limit: u32) -> Vec<MemberInfo<AccountId>>;
         /// The member with this hotkey.
         fn member(netuid: Netuid, hotkey: AccountId) -> Option<MemberInfo<AccountId>>;
         /// What creating a subnet costs now.
@@ -58,8 +59,13 @@ sp_api::decl_runtime_apis! {
         fn run(netuid: Netuid) -> Option<RunInfo<AccountId>>;
         /// A round that is still kept.
         fn round(netuid: Netuid, round: Round) -> Option<RoundInfo<AccountId>>;
-        /// The commitments of a round, ascending by uid.
-        fn contributions(netuid: Netuid, round: Round) -> Vec<ContributionInfo<AccountId>>;
+        /// At most `limit` of the commitments of a round, ascending by uid, from uid `from` on.
+        fn contributions(
+            netuid: Netuid,
+            round: Round,
+            from: Uid,
+            limit: u32,
+        ) -> Vec<ContributionInfo<AccountId>>;
         /// How a round ended; `None` while it has not, or if it is no longer kept.
         fn settled(netuid: Netuid, round: Round) -> Option<SettledRound>;
         /// At most 256 entries of the lineage, from round `from` on.
@@ -78,8 +84,9 @@ sp_api::decl_runtime_apis! {
 
     /// Where its files can be had.
     pub trait EndpointsApi<AccountId: Codec> {
-        /// The endpoints that members of a subnet have named, ascending by uid; nothing of who named none.
-        fn endpoints(netuid: Netuid) -> Vec<MemberEndpoints<AccountId>>;
+        /// The endpoints that members of a subnet have named, ascending by uid, from uid `from` on: of at most `limit`
+        /// members; nothing of who named none.
+        fn endpoints(netuid: Netuid, from: Uid, limit: u32) -> Vec<MemberEndpoints<AccountId>>;
         /// What those of these hotkeys that are members have named, in this order; of 16 hotkeys at most.
         fn endpoints_of(netuid: Netuid, hotkeys: Vec<AccountId>) -> Vec<MemberEndpoints<AccountId>>;
     }

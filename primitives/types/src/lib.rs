@@ -85,6 +85,11 @@ pub const MAX_ENDPOINTS: u32 = 4;
 pub const MAX_VALIDATORS: u32 = 64;
 /// Epochs of a subnet whose outcome the chain keeps.
 pub const HISTORY_EPOCHS: EpochIndex = 64;
+/// The most of a list of subnets, members, contributions or positions that the chain tells in one answer.
+pub const PER_PAGE: u32 = 256;
+
+// Who is not told of pages misses nobody.
+const _: () = assert!(MAX_MEMBERS <= PER_PAGE);
 
 /// BLAKE2b with 32 bytes of output, the hash by which the chain identifies things.
 pub fn blake2_256(data: &[u8]) -> H256 {

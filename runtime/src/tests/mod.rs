@@ -9,6 +9,7 @@ mod genesis;
 mod governance;
 mod limits;
 mod money;
+mod pages;
 mod play;
 mod proxies;
 mod readers;

@@ -47,7 +47,7 @@ async def storage():
 
 
 async def runtime_api():
-    subnets = value(await node.runtime_call("SubnetsApi", "subnets"))
+    subnets = value(await node.runtime_call("SubnetsApi", "subnets", [0, 256]))
     same(subnets[0]["owner"], OWNER, "the owner")
     config = value(await node.runtime_call("TrainingApi", "run", [NETUID]))["config"]
     same(run_name(config["name"]), WORLD["run"], "the run's name")

@@ -26,7 +26,7 @@ async function storage() {
 }
 
 async function runtimeApi() {
-  const [subnet] = await client.call.subnetsApi.subnets();
+  const [subnet] = await client.call.subnetsApi.subnets(0, 256);
   assert.equal(subnet.owner.address(), world.owner);
   assert.equal(hex((await client.call.trainingApi.run(world.netuid)).config.name), runNameHex);
   assert.equal(String((await client.call.emissionsApi.schedule()).cap), world.cap);

@@ -52,11 +52,12 @@ function everyCall() {
   const { netuid, owner, hotkey } = world;
   return {
     SubnetsApi: {
-      subnets: [], subnet: [netuid], members: [netuid], member: [netuid, hotkey], creation_price: [],
+      subnets: [0, 256], subnet: [netuid], members: [netuid, 0, 256], member: [netuid, hotkey], creation_price: [],
       positions: [owner, undefined], position: [owner, netuid, hotkey],
     },
     TrainingApi: {
-      run: [netuid], round: [netuid, 0], contributions: [netuid, 0], settled: [netuid, 0], lineage: [netuid, 0],
+      run: [netuid], round: [netuid, 0], contributions: [netuid, 0, 0, 256], settled: [netuid, 0],
+      lineage: [netuid, 0],
     },
     EmissionsApi: {
       schedule: [], issuance: [], emission: [netuid], member_emission: [netuid, 0], account: [owner],
@@ -89,7 +90,7 @@ export function papiSteps({ open, from, getExtrinsicDecoder }) {
       return 'Subnets.Subnets, Subnets.Coldkeys, Training.Runs';
     },
     async runtimeApi() {
-      const [subnet] = await api.apis.SubnetsApi.subnets(AT_BEST);
+      const [subnet] = await api.apis.SubnetsApi.subnets(0, 256, AT_BEST);
       assert.equal(subnet.owner, world.owner);
       assert.equal(hex((await api.apis.TrainingApi.run(world.netuid, AT_BEST)).config.name), runNameHex);
       assert.equal(String((await api.apis.EmissionsApi.schedule(AT_BEST)).cap), world.cap);

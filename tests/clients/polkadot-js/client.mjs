@@ -36,7 +36,7 @@ async function storage() {
 }
 
 async function runtimeApi() {
-  const [subnet] = await api.call.subnetsApi.subnets();
+  const [subnet] = await api.call.subnetsApi.subnets(0, 256);
   assert.equal(subnet.owner.toString(), world.owner);
   assert.equal((await api.call.trainingApi.run(world.netuid)).unwrap().config.name.toHex(), runNameHex);
   assert.equal((await api.call.emissionsApi.schedule()).cap.toString(), world.cap);

@@ -36,12 +36,12 @@ def storage():
 
 def runtime_api():
     try:
-        node.runtime_call("SubnetsApi", "subnets")
+        node.runtime_call("SubnetsApi", "subnets", [0, 256])
     except ValueError as error:
         if "not found in registry" not in str(error):
             raise
         raise Absent("it knows only the runtime APIs of its own list, not those of the metadata: use state_call")
-    same(node.runtime_call("SubnetsApi", "subnets").value[0]["owner"], OWNER, "the owner")
+    same(node.runtime_call("SubnetsApi", "subnets", [0, 256]).value[0]["owner"], OWNER, "the owner")
     name = node.runtime_call("TrainingApi", "run", [NETUID]).value["config"]["name"]
     same(run_name(name), WORLD["run"], "the run's name")
     same(node.runtime_call("EmissionsApi", "schedule").value["cap"], int(WORLD["cap"]), "the cap")

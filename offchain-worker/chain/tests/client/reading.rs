@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cairn_chain::{AccountId, Block, ChainError, Client, Patience, Settings};
-use cairn_primitives::{Netuid, H256};
-use codec::Encode;
+use cairn_chain::{AccountId, Block, ChainError, Client, MemberEndpoints, Patience, Settings};
+use cairn_primitives::{Netuid, Uid, H256, PER_PAGE};
+use codec::{Decode, Encode};
 use futures::StreamExt;
 
 use super::{alice, connected, fake::FakeNode, settings};
@@ -133,9 +133,59 @@ async fn runtime_apis_are_called_by_name_with_exact_arguments() {
         serde_json::json!([
             ["SubnetsApi_creation_price", "0x", at],
             ["SubnetsApi_member", member, at],
-            ["TrainingApi_contributions", "0x010004030201", at],
+            [
+                "TrainingApi_contributions",
+                "0x010004030201000000010000",
+                at
+            ],
         ])
     );
+}
+
+/// What members with uids up to some number have named, as a node answers page by page.
+fn endpoints_until<const END: u16>(mut arguments: &[u8]) -> Vec<u8> {
+    let (_, from, limit) = <(Netuid, u16, u32)>::decode(&mut arguments).unwrap();
+    let uids = (from..END).take(limit as usize);
+    let page: Vec<MemberEndpoints> = uids
+        .map(|uid| MemberEndpoints {
+            uid: Uid(uid),
+            hotkey: AccountId([7; 32]),
+            endpoints: Vec::new(),
+            set_at: Some(u32::from(uid)),
+        })
+        .collect();
+    page.encode()
+}
+
+#[tokio::test]
+async fn a_long_list_is_read_page_by_page_with_each_item_once() {
+    type Answers = fn(&[u8]) -> Vec<u8>;
+    let full = u16::try_from(PER_PAGE).unwrap();
+    let cases: [(Answers, u16, usize); 4] = [
+        (endpoints_until::<0>, 0, 1),
+        (endpoints_until::<255>, full - 1, 1),
+        (endpoints_until::<256>, full, 2),
+        (endpoints_until::<600>, 600, 3),
+    ];
+    for (answers, many, asked) in cases {
+        let (node, client) = connected().await;
+        node.state().answers = Some(answers);
+        let list = client.at(node.genesis()).endpoints(Netuid(1)).await;
+        let uids: Vec<u16> = list.unwrap().iter().map(|one| one.uid.get()).collect();
+        assert_eq!(uids, (0..many).collect::<Vec<u16>>());
+        let state = node.state();
+        let calls = state.requests.iter();
+        let calls = calls.filter(|(method, _)| method == "state_call");
+        assert_eq!(calls.count(), asked);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_tells_the_same_page_for_ever_is_not_asked_for_ever() {
+    let (node, client) = connected().await;
+    node.state().answers = Some(|_| endpoints_until::<256>(&(1u16, 0u16, PER_PAGE).encode()));
+    let list = client.at(node.genesis()).endpoints(Netuid(1)).await;
+    assert_eq!(list.unwrap().len(), 512);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 import * as model from './model.js';
 import { Subnets } from './subnet.js';
-import { listOf, maybe, objectOf, part } from './part.js';
+import { PAGE, listOf, maybe, objectOf, part } from './part.js';
 import { Gone } from './failures.js';
 import { hash, hexNumber, leadingU64, object, text } from './read.js';
 
@@ -137,7 +137,7 @@ export class Chain {
     if (!at.value) return null;
     const head = { number, hash: at.value };
     const [subnets, schedule, issuance] = await Promise.all([
-      part(client, 'subnets_list', [head.hash], listOf(model.subnet)),
+      part(client, 'subnets_list', [...PAGE, head.hash], listOf(model.subnet)),
       part(client, 'emissions_schedule', [head.hash], objectOf(model.schedule)),
       part(client, 'emissions_issuance', [head.hash], objectOf(model.issuance)),
     ]);

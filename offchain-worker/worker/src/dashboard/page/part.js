@@ -5,6 +5,9 @@ import { list, object, printable } from './read.js';
 
 const NO_SUCH_METHOD = -32601;
 
+/** The first page of a list, and the longest: no subnet has more members, and no chain more subnets. */
+export const PAGE = [0, 256];
+
 /** What a method answers, as `read` has it: `{ value }` or `{ error }`. Rejects only if the node is gone. */
 export async function part(client, method, params, read) {
   try {

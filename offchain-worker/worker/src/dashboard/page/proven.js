@@ -4,11 +4,12 @@ import { Refused } from './failures.js';
 
 /** The calls behind each method: what is called, with which of the method's parameters, and what null means. */
 const CALLS = {
-  subnets_list: () => ['SubnetsApi_subnets'],
-  subnets_members: ([netuid]) => ['SubnetsApi_members', netuid],
+  subnets_list: ([from, limit]) => ['SubnetsApi_subnets', from, limit],
+  subnets_members: ([netuid, from, limit]) => ['SubnetsApi_members', netuid, from, limit],
   training_run: ([netuid]) => ['TrainingApi_run', netuid],
   training_round: ([netuid, round]) => ['TrainingApi_round', netuid, round],
-  training_contributions: ([netuid, round]) => ['TrainingApi_contributions', netuid, round],
+  training_contributions: ([netuid, round, from, limit]) =>
+    ['TrainingApi_contributions', netuid, round, from, limit],
   training_settled: ([netuid, round]) => ['TrainingApi_settled', netuid, round],
   training_lineage: ([netuid, from]) => ['TrainingApi_lineage', netuid, from],
   audits_open: ([netuid]) => ['AuditsApi_open', netuid],

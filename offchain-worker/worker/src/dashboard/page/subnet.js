@@ -1,7 +1,7 @@
 // Everything about one subnet at one block. What can no longer change is asked once.
 
 import * as model from './model.js';
-import { epochsOf, listOf, maybe, objectOf, part } from './part.js';
+import { PAGE, epochsOf, listOf, maybe, objectOf, part } from './part.js';
 import { text } from './read.js';
 
 /** Rounds before the present one that are shown in full. */
@@ -33,14 +33,14 @@ export class Subnets {
     const at = head.hash;
     const ask = (method, params, read) => part(this.#client, method, [netuid, ...params, at], read);
     const [members, run, audits, emission] = await Promise.all([
-      ask('subnets_members', [], listOf(model.member)),
+      ask('subnets_members', PAGE, listOf(model.member)),
       ask('training_run', [], maybe(model.run)),
       ask('audits_open', [], listOf((value) => model.audit(value))),
       ask('emissions_subnet', [], objectOf(model.emission)),
     ]);
     const now = run.value?.round?.round ?? null;
     const [contributions, lineage, rounds, epochs, one] = await Promise.all([
-      now === null ? { value: [] } : ask('training_contributions', [now], listOf(model.contribution)),
+      now === null ? { value: [] } : ask('training_contributions', [now, ...PAGE], listOf(model.contribution)),
       now === null ? { value: [] } : ask('training_lineage', [Math.max(0, now - ROOTS)], listOf(model.ancestor)),
       now === null ? [] : this.#before(ask, netuid, run.value, now, finalized),
       this.#pay(ask, netuid, members.value, emission.value?.epochs ?? null),
@@ -87,7 +87,7 @@ export class Subnets {
       ? [kept.info, kept.contributions, kept.settled]
       : await Promise.all([
         ask('training_round', [number], maybe(model.round)),
-        ask('training_contributions', [number], listOf(model.contribution)),
+        ask('training_contributions', [number, ...PAGE], listOf(model.contribution)),
         ask('training_settled', [number], maybe(model.settled)),
       ]);
     const outcomes = new Map(kept?.outcomes);
