@@ -87,7 +87,7 @@ impl Checker for AtMostOnce {
 mod tests {
     use super::*;
     use crate::checkers::sight::Sight;
-    use cairn_primitives::{Commitment, Hotkey, ModelRoot, Netuid, Secret, Verdicts};
+    use cairn_primitives::{Commitment, Hotkey, ModelRoot, Netuid, Secret, Verdicts, Witness};
     use cairn_round::{pledge::Pledge, Held};
 
     fn commit(round: Round, content: u8) -> Transaction {
@@ -126,7 +126,7 @@ mod tests {
                 1,
                 ModelRoot(H256::repeat_byte(root)),
                 verdicts,
-                H256::zero(),
+                Witness::default(),
                 salt,
             )
         };

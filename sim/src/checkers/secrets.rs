@@ -107,7 +107,7 @@ impl Checker for Secrets {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        Commitment, Finding, Hotkey, ModelRoot, Netuid, SealedRoot, Served, Uid, Verdicts,
+        Commitment, Finding, Hotkey, ModelRoot, Netuid, SealedRoot, Served, Uid, Verdicts, Witness,
     };
     use cairn_round::{
         audit::Verdict,
@@ -145,7 +145,14 @@ mod tests {
     fn pledge(root: u8) -> Pledge {
         let (voter, root) = ((Netuid(1), Hotkey::default()), ModelRoot::from([root; 32]));
         let salt = Secret::new([9; 32]);
-        Pledge::new(voter, 3, root, Verdicts::default(), H256::zero(), salt)
+        Pledge::new(
+            voter,
+            3,
+            root,
+            Verdicts::default(),
+            Witness::default(),
+            salt,
+        )
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
-    Commitment, Hotkey, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Verdicts, Witness,
+    Commitment, Hotkey, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Verdicts, Witness, H256,
 };
 use cairn_protocol::{exam::witness, value::fruitless, verdict::Before};
 use cairn_round::{

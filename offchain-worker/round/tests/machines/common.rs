@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use cairn_primitives::{
     BlockNumber, Commitment, Hotkey, ModelRoot, Netuid, Phases, Round, SealedRoot, Secret,
-    Standing, Uid, Verdicts, H256,
+    Standing, Uid, Verdicts, Witness, H256,
 };
 use cairn_protocol::phase::Timetable;
 use cairn_round::{
@@ -232,7 +232,14 @@ pub fn pledge(held: Held, good: &[Uid]) -> Pledge {
     let voter = (Netuid(7), hotkey(VALIDATOR));
     let verdicts = Verdicts::from_uids(good.iter().copied());
     let salt = Secret::new(bytes(900 + u64::from(held.round)).0);
-    Pledge::new(voter, held.round, held.root, verdicts, H256::zero(), salt)
+    Pledge::new(
+        voter,
+        held.round,
+        held.root,
+        verdicts,
+        Witness::default(),
+        salt,
+    )
 }
 
 /// The end of `round`, which included these.

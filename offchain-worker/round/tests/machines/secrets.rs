@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{Hotkey, ModelRoot, Netuid, Secret, Served, Verdicts, H256};
+use cairn_primitives::{Hotkey, ModelRoot, Netuid, Secret, Served, Verdicts, Witness, H256};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::Transaction,
@@ -118,7 +118,14 @@ fn wanted(
 fn the_salt_of_a_pledge_is_not_shown() {
     let (voter, held) = ((Netuid(7), hotkey(VALIDATOR)), held_at(3));
     let salt = Secret::new(PLANTED);
-    let pledge = Pledge::new(voter, 3, held.root, Verdicts::default(), H256::zero(), salt);
+    let pledge = Pledge::new(
+        voter,
+        3,
+        held.root,
+        Verdicts::default(),
+        Witness::default(),
+        salt,
+    );
     let pledged = Event::Done(validator::Done::Pledged(pledge.clone()));
     hides(&pledged);
     let mut told = Driven::new(Validator::new(

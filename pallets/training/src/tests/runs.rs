@@ -88,7 +88,7 @@ fn what_is_not_running_cannot_be_stopped() {
 #[test]
 fn each_impossible_configuration_has_its_error() {
     type Change = fn(&mut RunConfig);
-    let cases: [(Change, Error<Test>); 24] = [
+    let cases: [(Change, Error<Test>); 25] = [
         (|c| c.model.heads = 3, Error::ImpossibleShape),
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.overlap = 2, Error::ImpossibleOverlap),

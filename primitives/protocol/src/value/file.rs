@@ -217,8 +217,10 @@ impl EvidenceFile {
         let wire = Wire::decode_all(&mut input).map_err(|_| Malformed::NotDecoded)?;
         let file = wire.file()?;
         let mut present: BTreeMap<Uid, Hotkey> = BTreeMap::new();
-        let mut members = file.miners().filter(|miner| !file.gone.contains(miner));
-        let is_one = members.all(|(uid, key)| *present.entry(uid).or_insert(key) == key);
+        let is_one = file
+            .miners()
+            .filter(|miner| !file.gone.contains(miner))
+            .all(|(uid, key)| *present.entry(uid).or_insert(key) == key);
         if !is_one || !file.evidence.iter().all(|one| is_possible(one, file.round)) {
             return Err(Malformed::Impossible);
         }

@@ -46,6 +46,9 @@ pub struct BlockData {
     pub nonce: u32,
 }
 
+/// What `state_call` answers to arguments.
+pub type Answers = fn(&[u8]) -> Vec<u8>;
+
 /// What the node knows. Every account has the same nonce: there is one in each test.
 pub struct State {
     pub blocks: Vec<BlockData>,
@@ -57,7 +60,7 @@ pub struct State {
     /// What `state_call` answers; without it, that there is no such function.
     pub answer: Option<Vec<u8>>,
     /// What `state_call` answers, in the place of `answer`, to these arguments.
-    pub answers: Option<fn(&[u8]) -> Vec<u8>>,
+    pub answers: Option<Answers>,
     /// What the runtime says of a transaction that waits; without it, that it has no such function.
     pub validity: Option<Vec<u8>>,
     /// Transactions that count for the next nonce, and that no block takes.
