@@ -155,6 +155,20 @@ impl Chain {
         chain
     }
 
+    /// A chain that goes on from a state in which there are blocks already.
+    pub fn of(mut state: TestExternalities) -> Chain {
+        let last = state.execute_with(pallet_babe::CurrentSlot::<Runtime>::get);
+        // The time of the last one may be late in its slot, and here that of the next one is a slot's beginning.
+        let slot = u64::from(last) + 1;
+        let mut chain = Chain {
+            state,
+            parent: Hash::zero(),
+            slot,
+        };
+        chain.keep();
+        chain
+    }
+
     /// One block, in which `work` may send transactions; `Err` if the books are wrong afterwards.
     pub fn block<R>(&mut self, work: impl FnOnce() -> R) -> Result<R, String> {
         self.slot += 1;

@@ -13,3 +13,4 @@ mod pages;
 mod play;
 mod proxies;
 mod readers;
+mod release;
