@@ -2,7 +2,7 @@
 
 use super::*;
 use cairn_primitives::{
-    Commitment, Finding, Hotkey, Netuid, SealedRoot, Secret, Served, Uid, Verdicts,
+    Commitment, Finding, Hotkey, Netuid, SealedRoot, Secret, Served, Uid, Verdicts, Witness,
 };
 
 fn identity() -> Identity {
@@ -191,7 +191,10 @@ fn pledges_stay_until_there_are_others() {
             round,
             ModelRoot(H256([8; 32])),
             Verdicts::from_uids([1].map(Uid)),
-            H256([7; 32]),
+            Witness {
+                gains: H256([7; 32]),
+                loss: 3,
+            },
             salt,
         )
     };

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use cairn_primitives::{ModelRoot, Phase, Role, Round, RunConfig, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{
+    ModelRoot, Phase, Role, Round, RunConfig, Secret, Uid, Verdicts, Witness, H256,
+};
 use cairn_round::{machine::Transaction, pledge::Pledge};
 use cairn_store::{paths, Store};
 use tokio::time::timeout;
@@ -304,7 +306,7 @@ pub(super) fn attest_for_victor(chain: &SimChain, round: Round, root: ModelRoot)
     let victor = Network::key("Victor");
     let voter = (NETUID, Network::account("Victor").hotkey());
     let (verdicts, salt) = (Verdicts::from_uids([ALICE]), Secret::new([7; 32]));
-    let pledge = Pledge::new(voter, round, root, verdicts, H256::zero(), salt);
+    let pledge = Pledge::new(voter, round, root, verdicts, Witness::default(), salt);
     chain.go_to(Phase::Attest);
     let promise = Transaction::CommitAttestation(pledge.clone());
     drop(chain.send(NETUID, promise, &victor));
