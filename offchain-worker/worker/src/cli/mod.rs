@@ -234,10 +234,13 @@ fn fail(error: &Failure) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What is logged without `CAIRN_LOG`. QUIC's library warns of each connection whose other end was killed.
+const USUALLY_LOGGED: &str = "warn,cairn_worker=info,noq_proto=error";
+
 /// What is logged is chosen by `CAIRN_LOG` as `tracing`'s filters have it: `info`, `cairn_worker=debug`.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CAIRN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,cairn_worker=info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(USUALLY_LOGGED));
     // Names on chain and messages of nodes are in the logs as well.
     let fields = debug_fn(|writer, field, value| match field.name() {
         "message" => writer.write_str(&printable(&format!("{value:?}"))),
