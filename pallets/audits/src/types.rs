@@ -51,6 +51,8 @@ pub struct Audit<AccountId> {
     pub times: Times,
     /// The interval follows from this.
     pub drawn: u32,
+    /// Whether its maker was not proven when it was drawn: auditors come to it after the others of its round.
+    pub is_new: bool,
     /// The most bytes that can be served.
     pub longest: u64,
     /// Whether the hotkey's account is held, so that it can be heard although its member left.

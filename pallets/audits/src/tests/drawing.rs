@@ -107,6 +107,13 @@ fn where_there_is_no_room_for_all_those_that_have_passed_come_first() {
             .iter()
             .filter(|uid| OpenAudits::<Test>::contains_key((NET, 4, **uid)));
         assert_eq!(of_others.count() as u32, free - 1);
+        // Auditors are told, so that they keep to the same order.
+        let told = Audits::open_audits(NET).into_iter();
+        let told: Vec<Uid> = told
+            .filter(|audit| !audit.is_new)
+            .map(|audit| audit.uid)
+            .collect();
+        assert_eq!(told, [*last]);
     });
 }
 
