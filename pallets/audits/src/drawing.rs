@@ -94,9 +94,11 @@ impl<T: Config> Asked for Pallet<T> {
                 .iter()
                 .filter(|(_, outcome)| **outcome == AuditOutcome::Open)
             {
-                // Rounds are ascending: the first that is found is the oldest.
-                questions.open.entry(*uid).or_insert(*round);
+                questions.ask(*uid, *round);
             }
+        }
+        for (uid, round) in passed.undecided {
+            questions.ask(uid, round);
         }
         Some(questions)
     }
