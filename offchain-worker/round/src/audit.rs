@@ -280,9 +280,10 @@ impl Auditing {
     }
 
     /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else, and
-    /// may send something or has to wait; to be asked until there is nothing. The oldest round comes first, and in a
-    /// round what has the lowest draw, for all auditors alike: what they come to is decided by all of them. What came
-    /// to nothing comes after what did so less often, until its [last](is_last) blocks.
+    /// may send something or has to wait; to be asked until there is nothing. The oldest round comes first, in a round
+    /// makers that have passed an audit, and then what has the lowest draw, for all auditors alike: what they come to
+    /// is decided by all of them. What came to nothing comes after what did so less often, until its [last](is_last)
+    /// blocks.
     pub fn next(
         &mut self,
         view: &View,
@@ -298,10 +299,14 @@ impl Auditing {
         self.replaying = self.replaying.filter(|of| is_open(*of));
         self.failed.retain(|of, _| is_open(*of));
         // Who has more to do than there is time for does first what the chain drew to be first. By uid it would be the
-        // same members each time whose work nobody comes to: those that joined last. And were what cannot be had tried
+        // same members each time whose work nobody comes to: those that joined last. Newcomers, all of whose work is
+        // audited, could fill that time with many seats; they have no pay before. And were what cannot be had tried
         // first each time, whoever serves nothing but a root would keep all from what others serve.
         let mut audits: Vec<&Audit> = view.audits.iter().collect();
-        audits.sort_by_key(|audit| (self.times_failed(audit, now), audit.round, audit.drawn));
+        audits.sort_by_key(|audit| {
+            let lot = (audit.round, audit.is_new, audit.drawn);
+            (self.times_failed(audit, now), lot)
+        });
         let mut audits = audits.into_iter();
         let found = audits.find_map(|audit| self.duty(audit, (hotkey, free), now));
         if let Some(Duty::Audit(audit)) = &found {

@@ -3,6 +3,7 @@
 //! A hotkey has no money: its account is there because a member has it. So it is held until the audit ends.
 
 use cairn_primitives::{traits::OnMember, Netuid, Uid};
+use cairn_protocol::wages::Judged;
 use frame_support::dispatch::DispatchClass;
 
 use crate::{Config, Counts, OpenAudits, Pallet, Passes, WeightInfo};
@@ -10,7 +11,7 @@ use crate::{Config, Counts, OpenAudits, Pallet, Passes, WeightInfo};
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
     /// A successor has still to prove its work.
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
-        Passes::<T>::mutate_extant(netuid, |passed| passed.note(uid, false));
+        Passes::<T>::mutate_extant(netuid, |passed| passed.note(uid, Judged::default()));
         Self::hold(netuid, uid, hotkey);
     }
 

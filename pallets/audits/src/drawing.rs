@@ -94,9 +94,11 @@ impl<T: Config> Asked for Pallet<T> {
                 .iter()
                 .filter(|(_, outcome)| **outcome == AuditOutcome::Open)
             {
-                // Rounds are ascending: the first that is found is the oldest.
-                questions.open.entry(*uid).or_insert(*round);
+                questions.ask(*uid, *round);
             }
+        }
+        for (uid, round) in passed.undecided {
+            questions.ask(uid, round);
         }
         Some(questions)
     }
@@ -126,10 +128,13 @@ impl<T: Config> Pallet<T> {
         // Where there is no room for all: newcomers, whose pay waits, leave it to the others, and the lot decides.
         let mut drawn: Vec<_> = drawn.collect();
         drawn.sort_by_key(|(is_new, drawn, uid, _)| (*is_new, *drawn, *uid));
-        let audits = drawn.into_iter().filter_map(|(_, drawn, uid, hotkey)| {
-            let audit = Self::draw_one(settled, &candidates, (uid, hotkey), drawn)?;
-            Some((uid, audit))
-        });
+        let audits = drawn
+            .into_iter()
+            .filter_map(|(is_new, drawn, uid, hotkey)| {
+                let lot = (is_new, drawn);
+                let audit = Self::draw_one(settled, &candidates, (uid, hotkey), lot)?;
+                Some((uid, audit))
+            });
         let mut audits: Vec<_> = audits
             .take(usize::try_from(room).unwrap_or(usize::MAX))
             .collect();
@@ -141,7 +146,7 @@ impl<T: Config> Pallet<T> {
         settled: &Settled<'_, T::AccountId>,
         candidates: &[Candidate<T::AccountId>],
         (uid, hotkey): (Uid, &T::AccountId),
-        drawn: u32,
+        (is_new, drawn): (bool, u32),
     ) -> Option<Audit<T::AccountId>> {
         let (seed, rules) = (settled.seed, settled.rules);
         let coldkey = T::Membership::coldkey(hotkey);
@@ -166,6 +171,7 @@ impl<T: Config> Pallet<T> {
                 blocks: rules.blocks,
             },
             drawn,
+            is_new,
             longest: audit::longest(settled.parameters),
             is_held: false,
             served: None,

@@ -61,15 +61,11 @@ impl<T: Config> Pallet<T> {
             true => Self::punish(id, &audit),
             false => (0, 0),
         };
-        // Where nobody could tell, its maker is as it was.
-        let is_proven = match outcome {
-            AuditOutcome::Passed => Some(true),
-            lost if lost.is_lost() => Some(false),
-            _ => None,
-        };
-        let is_still = Self::is_still((netuid, uid), &audit);
-        if let Some(is_proven) = is_proven.filter(|_| is_still) {
-            Passes::<T>::mutate_extant(netuid, |passed| passed.note(uid, is_proven));
+        if Self::is_still((netuid, uid), &audit) {
+            Passes::<T>::mutate_extant(netuid, |passed| {
+                let judged = passed.judged(uid).after(round, outcome);
+                passed.note(uid, judged);
+            });
         }
         if audit.served.is_some() {
             Self::note_missing(id, &audit);

@@ -15,6 +15,9 @@
 //! that it is back; a share of the bond goes to the coldkeys of the auditors that said so. An auditor that revealed
 //! nothing counts as one that missed a round.
 //!
+//! Where auditors could not decide nobody loses anything, but what a proven miner earned from that round on is in
+//! question until its next audit is decided.
+//!
 //! A miner that leaves, or signs with another hotkey, is still bound by what it signed: an audit is of a hotkey, and
 //! so is a bond. Its hotkey's account is held until the audit ends, so that it can serve. Of an auditor that left
 //! nothing is expected.
@@ -143,7 +146,7 @@ pub mod pallet {
     pub type Outcomes<T: Config> =
         StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, RoundOutcomes>;
 
-    /// Of each subnet whose run audits, whose work has passed.
+    /// Of each subnet whose run audits, whose work has passed, and of whom an audit was left undecided since.
     #[pallet::storage]
     pub type Passes<T: Config> = StorageMap<_, Twox64Concat, Netuid, Passed>;
 

@@ -42,6 +42,7 @@ fn info<AccountId: PartialEq>(
         reveals_until: end_of(Stage::Reveal),
         hotkey: audit.hotkey,
         drawn: audit.drawn,
+        is_new: audit.is_new,
         longest: audit.longest,
         served: audit.served,
         auditors: audit.auditors.into_iter().map(auditor).collect(),

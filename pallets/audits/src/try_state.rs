@@ -5,7 +5,9 @@ use cairn_primitives::{AuditOutcome, Netuid, Round};
 use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
 
-use crate::{Agenda, Audit, AuditId, Config, Counts, NextDue, OpenAudits, Outcomes, Pallet};
+use crate::{
+    Agenda, Audit, AuditId, Config, Counts, NextDue, OpenAudits, Outcomes, Pallet, Passes,
+};
 
 type Checked = Result<(), TryRuntimeError>;
 
@@ -25,7 +27,8 @@ impl<T: Config> Pallet<T> {
         }
         ensure!(open == counted, "open audits are not counted");
         Self::check_agenda()?;
-        Self::check_outcomes()
+        Self::check_outcomes()?;
+        Self::check_passes()
     }
 
     fn check_audit(id: AuditId, audit: &Audit<T::AccountId>) -> Checked {
@@ -88,6 +91,22 @@ impl<T: Config> Pallet<T> {
                 ensure!(
                     is_open == (outcome == AuditOutcome::Open),
                     "an outcome is open of an audit that is not"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn check_passes() -> Checked {
+        for (_, passed) in Passes::<T>::iter() {
+            for (uid, round) in &passed.undecided {
+                ensure!(
+                    passed.proven.contains(*uid),
+                    "pay of who is not proven waits for the next audit"
+                );
+                ensure!(
+                    *round <= passed.newest,
+                    "an audit of a round to come was left undecided"
                 );
             }
         }

@@ -5,8 +5,9 @@ use cairn_primitives::{
     MAX_MEMBERS,
 };
 pub use cairn_protocol::audit::{Said, Stage, Times};
+use cairn_protocol::wages::Judged;
 use codec::{Decode, Encode, MaxEncodedLen};
-use frame_support::{traits::ConstU32, BoundedBTreeMap, BoundedVec};
+use frame_support::{defensive, traits::ConstU32, BoundedBTreeMap, BoundedVec};
 use scale_info::TypeInfo;
 
 /// As many audits of a subnet are open at most as so many of its rounds include contributions. Audits are over within
@@ -26,13 +27,29 @@ pub struct Passed {
     pub newest: Round,
     /// Members of whom an audit has ended without finding their work false.
     pub proven: Verdicts,
+    /// Of members that are proven, the oldest round of which an audit was left undecided since one was decided.
+    pub undecided: BoundedBTreeMap<Uid, Round, ConstU32<MAX_MEMBERS>>,
 }
 
 impl Passed {
-    /// Writes down whether a member is proven from now on.
-    pub fn note(&mut self, uid: Uid, is_proven: bool) {
+    /// What audits made of a member.
+    pub fn judged(&self, uid: Uid) -> Judged {
+        Judged {
+            is_proven: self.proven.contains(uid),
+            undecided: self.undecided.get(&uid).copied(),
+        }
+    }
+
+    /// Writes down what audits made of a member.
+    pub fn note(&mut self, uid: Uid, judged: Judged) {
         let others = self.proven.uids().filter(|one| *one != uid);
-        self.proven = Verdicts::from_uids(others.chain(is_proven.then_some(uid)));
+        self.proven = Verdicts::from_uids(others.chain(judged.is_proven.then_some(uid)));
+        self.undecided.remove(&uid);
+        if let Some(round) = judged.undecided {
+            if self.undecided.try_insert(uid, round).is_err() {
+                defensive!("more members than there can be");
+            }
+        }
     }
 }
 
@@ -51,6 +68,8 @@ pub struct Audit<AccountId> {
     pub times: Times,
     /// The interval follows from this.
     pub drawn: u32,
+    /// Whether its maker was not proven when it was drawn: auditors come to it after the others of its round.
+    pub is_new: bool,
     /// The most bytes that can be served.
     pub longest: u64,
     /// Whether the hotkey's account is held, so that it can be heard although its member left.

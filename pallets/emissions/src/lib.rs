@@ -34,8 +34,9 @@
 //!   rounding leaves and what cannot be delivered stays in its pot ([`Event::PayoutWaits`]), and so does the part of a
 //!   validator's dividends for rounds that it did not attest.
 //! - **What is in question is withheld.** In a run that audits, a miner has what it earned once the audits of the rounds
-//!   that it was earned in are over, and once one of its audits has passed ([`Withheld`](cairn_protocol::wages)); who
-//!   loses an audit loses it to the miners' pot, and what is not over when the run is stopped is burned.
+//!   that it was earned in are over, and once one of its audits has passed ([`Withheld`](cairn_protocol::wages)); an
+//!   audit that nobody could decide is over once the next one is decided. Who loses an audit loses it to the miners'
+//!   pot, and what is not over when the run is stopped is burned.
 //! - **An idle subnet pays nobody.** If nobody has incentive, all three pots wait; what waited is paid over as many
 //!   epochs as it waited ([`Late`](cairn_protocol::emission::Late)). If nobody was included, the epoch leaves shares
 //!   and bonds as they are. Subtensor pays its

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Membership, Slashing, Stakes},
-    ModelRoot, Netuid, Round, Uid, Verdicts,
+    BlockNumber, ModelRoot, Netuid, Round, Uid, Verdicts,
 };
 use cairn_protocol::lineage::{penalties, percent_of};
 use frame_support::{defensive, ensure, weights::Weight};
@@ -76,9 +76,7 @@ impl<T: Config> Pallet<T> {
         snapshot: Snapshot<T::AccountId>,
     ) -> Vec<Said<T::AccountId>> {
         let departed = Tallies::<T>::get(netuid, round).departed;
-        let settlement = Settlements::<T>::get(netuid, round);
-        let included = settlement.iter().flat_map(|settled| &settled.included);
-        let included = Verdicts::from_uids(included.map(|one| one.uid));
+        let included = Self::included_in(netuid, round);
         let turnout = Turnouts::<T>::get(netuid);
         let known = AbsencesOf::<T>::get(netuid);
         let mut absences = known.clone();
@@ -92,17 +90,19 @@ impl<T: Config> Pallet<T> {
             }
         };
         let before = |uid: Uid| known.get(&uid).copied().unwrap_or_default();
-        for (uid, _) in snapshot
-            .miners
-            .iter()
-            .filter(|(uid, _)| !departed.contains(*uid))
-        {
-            let committed = Contributions::<T>::contains_key((netuid, round, *uid));
-            let mut after = before(*uid).after(committed);
+        for (uid, hotkey) in &snapshot.miners {
+            let mut after = before(*uid);
+            if !departed.contains(*uid) {
+                let committed = Contributions::<T>::contains_key((netuid, round, *uid));
+                after = after.after(committed);
+                after = after.waited(turnout.held_up(*uid), committed);
+            } else if !Self::has_seat(netuid, snapshot.start, *uid, hotkey) {
+                continue;
+            }
             if ancestor.is_final {
                 after = after.included(included.contains(*uid));
             }
-            note(*uid, after.waited(turnout.held_up(*uid), committed));
+            note(*uid, after);
         }
         let (decided, led) = (
             ancestor.final_root(),
@@ -126,6 +126,19 @@ impl<T: Config> Pallet<T> {
         }
         AbsencesOf::<T>::insert(netuid, absences);
         said
+    }
+
+    /// Whose contributions a settled round included.
+    fn included_in(netuid: Netuid, round: Round) -> Verdicts {
+        let settlement = Settlements::<T>::get(netuid, round);
+        let included = settlement.iter().flat_map(|settled| &settled.included);
+        Verdicts::from_uids(included.map(|one| one.uid))
+    }
+
+    /// Whether a miner of a round that began in block `start` has the seat that it had then, under the same hotkey.
+    fn has_seat(netuid: Netuid, start: BlockNumber, uid: Uid, hotkey: &T::AccountId) -> bool {
+        let came = T::Membership::registered_at(netuid, uid);
+        Self::is_still(netuid, uid, hotkey) && came.is_some_and(|came| came < start)
     }
 
     /// Slashes those who attested another root than the final one, and says how many.

@@ -54,7 +54,8 @@ impl<T: Config> Pallet<T> {
         audit::seed(netuid, round, randomness)
     }
 
-    fn is_still(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) -> bool {
+    /// Whether a member has its seat under this hotkey.
+    pub(crate) fn is_still(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) -> bool {
         T::Membership::hotkey(netuid, uid).as_ref() == Some(hotkey)
     }
 }

@@ -113,7 +113,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn attend(m: u32) -> Weight {
-        // Set by hand: a read of each member's statement or contribution, until it is measured.
+        // Set by hand: a read of each member's statement, contribution or seat, until it is measured.
         Weight::from_parts(90_000_000, 24_242)
             .saturating_add(T::DbWeight::get().reads_writes(4, 1))
             .saturating_add(Weight::from_parts(6_000_000, 101).saturating_mul(m.into()))
@@ -240,7 +240,7 @@ impl WeightInfo for () {
     }
 
     fn attend(m: u32) -> Weight {
-        // Set by hand: a read of each member's statement or contribution, until it is measured.
+        // Set by hand: a read of each member's statement, contribution or seat, until it is measured.
         Weight::from_parts(90_000_000, 24_242)
             .saturating_add(ParityDbWeight::get().reads_writes(4, 1))
             .saturating_add(Weight::from_parts(6_000_000, 101).saturating_mul(m.into()))

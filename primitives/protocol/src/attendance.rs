@@ -30,7 +30,7 @@ pub struct Absence {
     pub halved: u8,
     /// Rounds in which it has to be in time before rounds wait for it again.
     pub unawaited: u8,
-    /// Whether nothing of a miner was included in the last round with a final root in which it had a part.
+    /// Whether nothing of a miner was included in the last round with a final root in which it had a slot.
     pub left_out: bool,
 }
 
@@ -73,7 +73,7 @@ impl Absence {
         Absence { unawaited, ..self }
     }
 
-    /// After a round with a final root, in which a miner had a part: whether what it made was included.
+    /// After a round with a final root, in which a miner had a slot: whether what it made was included.
     pub fn included(self, is_included: bool) -> Absence {
         let left_out = !is_included;
         Absence { left_out, ..self }

@@ -5,18 +5,52 @@
 //! while anything that it was earned by is in question. Whoever loses an audit loses what is withheld, which goes back
 //! to the miners' pot, and is not proven any more.
 //!
+//! An audit that nobody could decide releases nothing, or whoever keeps auditors busy would be paid for anything: what
+//! a proven miner earned in its round and since is in question until its next audit is decided.
+//!
 //! What is in question when a miner leaves nothing will prove any more: it is lost in the same way. What is when the
 //! run is stopped is burned: else a run's owner, and whom it knows, could be paid for anything by stopping in time, or
 //! have what others lose by that.
 
 use bounded_collections::{BoundedVec, ConstU32};
-use cairn_primitives::{Balance, Questions, Round, Uid, Verdicts};
+use cairn_primitives::{AuditOutcome, Balance, Questions, Round, Uid, Verdicts};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
 /// Rounds that are told apart in what is withheld of a miner; with more, the oldest wait for those after them. Audits
-/// of no more rounds are open at once.
+/// of no more rounds are open at once; since one was left undecided more may wait.
 pub const WITHHELD_ROUNDS: u32 = 8;
+
+/// What audits made of a member so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Whether the last one that was decided has passed.
+    pub is_proven: bool,
+    /// Of one that is proven: the oldest round of which an audit was left undecided since then.
+    pub undecided: Option<Round>,
+}
+
+impl Judged {
+    /// After an audit of its work in this round.
+    pub fn after(self, round: Round, outcome: AuditOutcome) -> Judged {
+        match outcome {
+            AuditOutcome::Passed => Judged {
+                is_proven: true,
+                undecided: None,
+            },
+            AuditOutcome::Failed | AuditOutcome::Silent => Judged::default(),
+            AuditOutcome::Undecided if self.is_proven => {
+                let oldest = self.undecided.map_or(round, |known| known.min(round));
+                Judged {
+                    undecided: Some(oldest),
+                    ..self
+                }
+            }
+            // It is in question from the first round on, or the audit has not ended.
+            AuditOutcome::Undecided | AuditOutcome::Open => self,
+        }
+    }
+}
 
 /// The first round in which a member's work is in question; `None` if none is.
 pub fn in_question(questions: &Questions, uid: Uid) -> Option<Round> {
@@ -146,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_asked_of_a_member_the_oldest_round_counts() {
+        let mut questions = questions(&[1, 2], &[(1, 7)]);
+        for (uid, round) in [(1, 8), (1, 5), (1, 6), (2, 3)] {
+            questions.ask(Uid(uid), round);
+        }
+        let found = [1, 2].map(|uid| in_question(&questions, Uid(uid)));
+        assert_eq!(found, [Some(5), Some(3)]);
+    }
+
+    #[test]
     fn what_was_earned_before_the_work_in_question_is_released() {
         let mut withheld = Withheld::default();
         for (round, amount) in [(3, 5), (4, 7), (4, 2), (6, 1)] {
@@ -199,7 +243,40 @@ mod tests {
         assert_eq!(withheld, before);
     }
 
+    const ENDS: [AuditOutcome; 4] = [
+        AuditOutcome::Passed,
+        AuditOutcome::Failed,
+        AuditOutcome::Silent,
+        AuditOutcome::Undecided,
+    ];
+
     proptest! {
+        /// Beside a model that forgets no audit: only one that is decided ends what the ones before left undecided.
+        #[test]
+        fn what_nobody_decided_is_in_question_until_the_next_audit_is_decided(
+            audits in prop::collection::vec((0u32..20, prop::sample::select(ENDS.to_vec())), 0..40),
+        ) {
+            let mut judged = Judged::default();
+            for (nth, (round, outcome)) in audits.iter().enumerate() {
+                judged = judged.after(*round, *outcome);
+                prop_assert_eq!(judged.after(0, AuditOutcome::Open), judged);
+                let so_far = &audits[..=nth];
+                let decided = so_far.iter().rposition(|(_, one)| *one != AuditOutcome::Undecided);
+                let is_proven = decided.is_some_and(|at| so_far[at].1 == AuditOutcome::Passed);
+                let since = &so_far[decided.map_or(0, |at| at + 1)..];
+                let oldest = since.iter().map(|(round, _)| *round).min();
+
+                let proven: &[u16] = if judged.is_proven { &[1] } else { &[] };
+                let mut questions = questions(proven, &[]);
+                if let Some(round) = judged.undecided {
+                    questions.ask(Uid(1), round);
+                }
+                let expected = if is_proven { oldest } else { Some(0) };
+                prop_assert_eq!(in_question(&questions, Uid(1)), expected);
+                prop_assert!(is_proven || judged == Judged::default());
+            }
+        }
+
         /// Beside a model that forgets no round: no pebble is lost, and none comes before the model has it due.
         #[test]
         fn nothing_is_lost_and_nothing_comes_before_its_time(

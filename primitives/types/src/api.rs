@@ -409,6 +409,9 @@ pub struct AuditInfo<AccountId> {
     pub reveals_until: BlockNumber,
     /// The interval follows from this and from the inner steps in the contribution's header.
     pub drawn: u32,
+    /// Whether none of its maker's work had passed an audit when this one was drawn: auditors come to it after the
+    /// others of its round.
+    pub is_new: bool,
     /// The most bytes that can be served.
     pub longest: u64,
     /// What the miner serves, once it has said so.
@@ -435,6 +438,7 @@ impl<AccountId> AuditInfo<AccountId> {
             commits_until: self.commits_until,
             reveals_until: self.reveals_until,
             drawn: self.drawn,
+            is_new: self.is_new,
             longest: self.longest,
             served: self.served,
         }

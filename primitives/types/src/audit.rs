@@ -139,7 +139,8 @@ pub enum AuditOutcome {
     Failed,
     /// The miner served nothing in time.
     Silent,
-    /// As many on one side as on the other, or nobody revealed anything: nothing follows.
+    /// As many on one side as on the other, or nobody revealed anything: nobody loses anything, and what was earned by
+    /// it waits for the maker's next audit.
     Undecided,
 }
 

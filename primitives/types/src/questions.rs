@@ -11,6 +11,15 @@ pub struct Questions {
     pub newest: Round,
     /// Members of whom an audit has ended without finding their work false.
     pub proven: Verdicts,
-    /// For each member with open audits the oldest round of these.
+    /// For each member with audits that are open, or that nobody could decide since one was decided, the oldest round
+    /// of these.
     pub open: BTreeMap<Uid, Round>,
+}
+
+impl Questions {
+    /// The work of a member is in question from this round on, if it is not from an older one.
+    pub fn ask(&mut self, uid: Uid, round: Round) {
+        let first = self.open.entry(uid).or_insert(round);
+        *first = (*first).min(round);
+    }
 }

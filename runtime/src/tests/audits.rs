@@ -5,7 +5,7 @@ use cairn_primitives::{
     traits::{Audits as _, Settled},
     AuditOutcome, AuditRules, BlockNumber, Finding, Hotkey, Netuid, Role, Served, Uid, CRN, H256,
 };
-use cairn_protocol::wages::Withheld;
+use cairn_protocol::wages::{Judged, Withheld};
 use frame_support::{assert_ok, traits::Hooks};
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve, Ferdie};
 use sp_runtime::traits::Dispatchable;
@@ -161,7 +161,16 @@ fn a_tenth_of_the_bond_goes_to_those_who_found_the_work_false() {
 fn when_a_run_is_stopped_what_is_in_question_is_burned() {
     use pallet_emissions::{Issued, SubnetLedger, SubnetLedgers, TotalPots, Wages};
     let netuid = Netuid(1);
-    for (is_proven, due) in [(true, CRN), (false, 0)] {
+    let proven = |undecided| Judged {
+        is_proven: true,
+        undecided,
+    };
+    let ways = [
+        (proven(None), CRN),
+        (proven(Some(6)), 0),
+        (Judged::default(), 0),
+    ];
+    for (judged, due) in ways {
         on_an_audit(|| {
             let mut withheld = Withheld::default();
             for (round, amount) in [(6, CRN), (7, 2 * CRN)] {
@@ -175,7 +184,7 @@ fn when_a_run_is_stopped_what_is_in_question_is_burned() {
             Issued::<Runtime>::mutate(|issued| *issued += 3 * CRN);
             assert_ok!(audit::everything());
             pallet_audits::Passes::<Runtime>::mutate_extant(netuid, |passed| {
-                passed.note(Uid(0), is_proven);
+                passed.note(Uid(0), judged);
             });
             let (before, pots) = (free(Alice), TotalPots::<Runtime>::get());
             Audits::on_stopped(netuid);

@@ -253,14 +253,14 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   the other half, two halves of a split network would both go on.
 - `clones`: who is not proven is audited in each round. A member sends one transaction at a time, and waits for the
   block that has it; an auditor needs two for each audit, and rounds here have about ten blocks. So no more than three
-  or four audits are decided in a round; the others end undecided, and nothing follows from them. What epochs gave to
-  clones that were not found out yet is withheld, and comes back to the others when they are. Auditors begin with what
-  the chain drew to be first. When they began with the lowest uids, the clones that came last were still there after
-  sixteen rounds.
+  or four audits are decided in a round; the others end undecided, and nobody loses anything by them. What epochs gave
+  to clones that were not found out yet is withheld, and comes back to the others when they are. In a round auditors
+  begin with those that have passed an audit, and then with what the chain drew to be first. When they began with the
+  lowest uids, the clones that came last were still there after sixteen rounds.
 - `old-file`: the same, where a miner is proven by its one honest round. An audit that ends undecided leaves it proven,
-  and it is paid for that round. No rule tells such a file by its bytes. What the one before did not send comes first in
-  the next, so that two of them have little in common; and whoever keeps nothing of what it did not send changes a
-  number.
+  but what it earned from that round on waits for the next one that is decided. No rule tells such a file by its bytes.
+  What the one before did not send comes first in the next, so that two of them have little in common; and whoever keeps
+  nothing of what it did not send changes a number.
 ";
 
 const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |

@@ -30,6 +30,7 @@ fn audit(uid: Uid, served: Option<Served>) -> Audit {
         commits_until: 129,
         reveals_until: 137,
         drawn: 4,
+        is_new: false,
         longest: 1_000,
         served,
         auditors: vec![AuditorInfo {
@@ -371,6 +372,43 @@ fn the_draw_and_no_uid_says_what_is_replayed_first() {
         (0, Uid(200)),
         "the oldest round"
     );
+}
+
+/// All that newcomers make is audited: with many seats they would take all the time that auditors have.
+#[test]
+fn who_has_passed_an_audit_is_replayed_before_the_newcomers_of_its_round() {
+    let of = |round: Round, uid: Uid, drawn: u32, is_new: bool| Audit {
+        round,
+        drawn,
+        is_new,
+        ..audit(uid, Some(SERVED))
+    };
+    let audits = [
+        of(0, Uid(1), 1, true),
+        of(0, Uid(2), 2, true),
+        of(0, Uid(3), 9, false),
+        of(0, Uid(4), 8, false),
+        of(1, Uid(5), 0, false),
+    ];
+    let mut validator = Validator::with(Some(held_at(1)));
+    let mut actions = look(&mut validator, &audits, 115);
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        let [Action::Do(Validate::Audit(audit))] = actions.as_slice() else {
+            panic!("one is replayed: {actions:?}");
+        };
+        let of = (audit.round, audit.uid);
+        order.push(of);
+        let passed = Verdict {
+            round: of.0,
+            ..verdict(of.1, Finding::Passed)
+        };
+        validator.tell(Event::Done(Validated::Audited(of, Some(passed))), 116);
+        let answer = Event::Looked(Box::new(audited(&audits, view(1, 113))));
+        actions = of_audits(validator.tell(answer, 116));
+    }
+    let expected = [(0, 4), (0, 3), (0, 1), (0, 2), (1, 5)];
+    assert_eq!(order, expected.map(|(round, uid)| (round, Uid(uid))));
 }
 
 #[test]

@@ -301,6 +301,7 @@ fn audit(opens_until: BlockNumber) -> Audit {
         commits_until: opens_until + 8,
         reveals_until: opens_until + 16,
         drawn: 4,
+        is_new: false,
         longest: 1_000,
         served: None,
         auditors: Vec::new(),

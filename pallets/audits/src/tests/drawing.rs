@@ -4,9 +4,15 @@ use cairn_primitives::{
     traits::{Audits as _, Questions},
     AuditOutcome, AuditRules, Netuid, Uid, Verdicts,
 };
+use cairn_protocol::wages::Judged;
 use frame_support::{assert_noop, dispatch::DispatchClass};
 
 use crate::{mock::*, Agenda, Error, Event, OpenAudits, Outcomes, Passed, Passes, OPEN_ROUNDS};
+
+const PROVEN: Judged = Judged {
+    is_proven: true,
+    undecided: None,
+};
 
 #[test]
 fn what_is_drawn_is_open_with_three_auditors() {
@@ -61,6 +67,7 @@ fn about_as_many_are_drawn_as_the_rate_says() {
             let proven = Passed {
                 newest: 0,
                 proven: Verdicts::from_uids((10..18).map(Uid)),
+                ..Passed::default()
             };
             Passes::<Test>::insert(Netuid(netuid), proven);
             settle_in(
@@ -99,6 +106,7 @@ fn where_there_is_no_room_for_all_those_that_have_passed_come_first() {
         let passed = Passed {
             newest: 3,
             proven: Verdicts::from_uids([*last]),
+            ..Passed::default()
         };
         Passes::<Test>::insert(NET, passed);
         settle_in(NET, 4, RULES, &all, &[Uid(0)]);
@@ -107,6 +115,13 @@ fn where_there_is_no_room_for_all_those_that_have_passed_come_first() {
             .iter()
             .filter(|uid| OpenAudits::<Test>::contains_key((NET, 4, **uid)));
         assert_eq!(of_others.count() as u32, free - 1);
+        // Auditors are told, so that they keep to the same order.
+        let told = Audits::open_audits(NET).into_iter();
+        let told: Vec<Uid> = told
+            .filter(|audit| !audit.is_new)
+            .map(|audit| audit.uid)
+            .collect();
+        assert_eq!(told, [*last]);
     });
 }
 
@@ -176,7 +191,7 @@ fn no_more_are_open_than_a_few_rounds_include() {
 #[test]
 fn a_stopped_runs_audits_end_without_a_verdict() {
     ExtBuilder.audited(|| {
-        Passes::<Test>::mutate_extant(NET, |passed| passed.note(Uid(12), true));
+        Passes::<Test>::mutate_extant(NET, |passed| passed.note(Uid(12), PROVEN));
         let questions = Questions {
             newest: ROUND,
             proven: Verdicts::from_uids([Uid(12)]),

@@ -1,8 +1,9 @@
 //! How audits end, and what follows.
 
 use cairn_primitives::{
+    finding_hash,
     traits::{Asked, Audits as _, OnMember},
-    AuditOutcome, AuditRules, Finding, Round, Uid, Verdicts,
+    AuditOutcome, AuditRules, Finding, Hotkey, Round, Uid, Verdicts,
 };
 use cairn_protocol::wages::in_question;
 use frame_support::assert_ok;
@@ -143,6 +144,71 @@ fn who_has_passed_is_proven_and_who_loses_is_not() {
     });
 }
 
+/// A round is settled, and its audit of [`MINER`] ends: its three auditors find this, or do nothing.
+fn ends(round: Round, finding: Option<Finding>) {
+    let (start, all) = (System::block_number(), [0, 1, 2].map(Uid));
+    settle_in(NET, round, RULES, &[MINER], &all);
+    assert_ok!(Audits::open(by(MINER), NET, round, MINER, SERVED));
+    let said = |finding: Finding| all.map(|auditor| (auditor, finding));
+    let said: Vec<(Uid, Finding)> = finding.map(said).into_iter().flatten().collect();
+    run_to(start + BLOCKS);
+    for (auditor, finding) in &said {
+        let (at, key) = ((NET, round, MINER), hotkey(*auditor));
+        let hash = finding_hash(at, &Hotkey::of(&key), *finding, &salt(*auditor));
+        let who = by(*auditor);
+        assert_ok!(Audits::commit_verdict(who, NET, round, MINER, hash));
+    }
+    run_to(start + 2 * BLOCKS);
+    for (auditor, finding) in said {
+        let (who, salt) = (by(auditor), salt(auditor));
+        assert_ok!(Audits::reveal_verdict(
+            who, NET, round, MINER, finding, salt
+        ));
+    }
+    run_to(start + 3 * BLOCKS);
+}
+
+/// Or whoever keeps its auditors busy would be paid for anything.
+#[test]
+fn what_a_proven_miner_made_stays_in_question_until_an_audit_is_decided() {
+    ExtBuilder.execute(|| {
+        let proven = || Audits::proven(NET).contains(MINER);
+        for (round, finding, is_proven, question) in [
+            (0, None, false, Some(0)),
+            (1, Some(YES), true, None),
+            (2, None, true, Some(2)),
+            (3, None, true, Some(2)),
+            (4, Some(YES), true, None),
+            (5, None, true, Some(5)),
+            (6, Some(NO), false, Some(0)),
+            (7, None, false, Some(0)),
+            (8, Some(YES), true, None),
+        ] {
+            ends(round, finding);
+            assert_eq!((proven(), asked(MINER)), (is_proven, question), "{round}");
+        }
+    });
+}
+
+#[test]
+fn what_nobody_decided_is_in_question_until_the_run_stops_and_of_no_successor() {
+    ExtBuilder.execute(|| {
+        for (round, finding) in [(1, Some(YES)), (2, None)] {
+            ends(round, finding);
+        }
+        Audits::on_swapped(NET, MINER, &hotkey(MINER), &stranger());
+        assert_eq!(asked(MINER), Some(2), "the member stays");
+        let questions = Audits::on_stopped(NET).expect("it audits");
+        assert_eq!(in_question(&questions, MINER), Some(2));
+        ends(0, Some(YES));
+        assert_eq!(asked(MINER), None, "another run");
+        ends(1, None);
+        Audits::on_left(NET, MINER, &hotkey(MINER));
+        ends(2, Some(YES));
+        assert_eq!(asked(MINER), None, "another member");
+    });
+}
+
 /// Its own bond answers for what a member did that has left; its seat's next one has to do with neither end.
 #[test]
 fn an_audit_says_nothing_of_who_came_to_the_seat_since() {
@@ -168,6 +234,7 @@ fn whoever_has_proven_nothing_is_audited_whatever_the_rate() {
         let proven = Passed {
             newest: ROUND,
             proven: Verdicts::from_uids([Uid(10), Uid(11)]),
+            ..Passed::default()
         };
         Passes::<Test>::insert(NET, proven);
         settle_in(NET, ROUND + 1, rules, &[Uid(10), Uid(11)], &validators);

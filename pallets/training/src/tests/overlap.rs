@@ -9,7 +9,7 @@ use cairn_protocol::{
 };
 use frame_support::{assert_noop, assert_ok};
 
-use crate::{mock::*, Assignments, Error, Rounds, Tallies};
+use crate::{mock::*, AbsencesOf, Assignments, Error, Rounds, Tallies};
 
 /// The roots of the parameters with which rounds 1 and 2 begin.
 const ONE: ModelRoot = ModelRoot(H256([21; 32]));
@@ -249,6 +249,32 @@ fn who_cannot_mine_any_more_has_no_part() {
         );
         run_to(start() + ROUND);
         assert!(validates(2));
+    });
+}
+
+/// Else it could have a slot drawn ahead of others again and again, and never work.
+#[test]
+fn who_cannot_mine_any_more_but_keeps_its_seat_was_left_out() {
+    usual().execute(|| {
+        let bond = |bond| {
+            World::change(NET, |subnet| {
+                subnet.members.get_mut(&Uid(12)).expect("a miner").bond = bond;
+            });
+        };
+        let left_out = || {
+            let known = AbsencesOf::<Test>::get(NET);
+            [10, 11, 12].map(|uid| known.get(&Uid(uid)).is_some_and(|one| one.left_out))
+        };
+        bond(0);
+        World::leave(NET, Uid(11));
+        newcomer(NET, Uid(11), Role::Miner);
+        a_round(&[10, 12].map(Uid), ROOT, ROOT);
+        assert_eq!(left_out(), [false; 3], "it had a part in this one");
+        let departed = Tallies::<Test>::get(NET, 1).departed;
+        assert_eq!(departed.uids().collect::<Vec<_>>(), [Uid(11), Uid(12)]);
+        bond(MIN_BOND);
+        a_round(&[Uid(10)], ROOT, ONE);
+        assert_eq!(left_out(), [false, false, true]);
     });
 }
 

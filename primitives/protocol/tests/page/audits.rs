@@ -144,9 +144,10 @@ fn who_decides(page: &Section) {
     page.says("Most of those that revealed something decide");
     assert_eq!(rule::outcome(true, [no, yes, no]), AuditOutcome::Failed);
     assert_eq!(rule::outcome(true, [yes]), AuditOutcome::Passed);
-    page.says("nothing follows");
+    page.says("nobody loses anything");
     assert_eq!(rule::outcome(true, [no, yes]), AuditOutcome::Undecided);
     assert_eq!(rule::outcome(true, []), AuditOutcome::Undecided);
+    assert!(!AuditOutcome::Undecided.is_lost());
     page.says("fails by its silence");
     let silent = rule::outcome(false, []);
     assert!(silent.is_lost() && silent == AuditOutcome::Silent);

@@ -1,11 +1,11 @@
 //! What is paid out, and what waits until it is proven.
 
-use cairn_primitives::{Pots, Questions, Round, Uid, Verdicts};
+use cairn_primitives::{AuditOutcome, Pots, Questions, Round, Uid, Verdicts};
 use cairn_protocol::{
     attendance::Absence,
     audit as rule,
     emission::{due_to, is_recent, is_work, Attendance, Late, Record},
-    wages::{in_question, still_paid, Ended, Withheld},
+    wages::{in_question, still_paid, Ended, Judged, Withheld},
 };
 
 use super::Section;
@@ -78,6 +78,30 @@ fn what_waits_is_paid_as(page: &Section) {
     }
 }
 
+/// What is in question of who is proven, where auditors could not decide.
+fn undecided(page: &Section) {
+    page.says("or was left undecided since one was decided");
+    let round = page.number("could decide the audit of round ", ", what") as Round;
+    let after = |judged: Judged, outcome| judged.after(round + 1, outcome);
+    let passed = after(Judged::default(), AuditOutcome::Passed);
+    let waits = passed.after(round, AuditOutcome::Undecided);
+    assert!(waits.is_proven && waits.undecided == Some(round));
+    assert_eq!(after(waits, AuditOutcome::Undecided), waits);
+    let mut withheld = Withheld::default();
+    for of in [4, 5] {
+        withheld.earn(of, 1).expect("it fits");
+    }
+    let before = withheld.release(waits.undecided);
+    assert_eq!(before, 1, "what was earned before it");
+    page.says("it has all of it if that one passes");
+    assert_eq!(after(waits, AuditOutcome::Passed), passed);
+    assert_eq!(withheld.release(passed.undecided), 1);
+    page.says("where auditors could not decide, it is as proven as before");
+    let unknown = Judged::default();
+    assert_eq!(after(unknown, AuditOutcome::Undecided), unknown);
+    assert_eq!(after(waits, AuditOutcome::Failed), unknown);
+}
+
 pub fn wages(page: &Section) {
     page.says("until one of its audits has passed");
     let questions = |proven: Option<Uid>, open: Option<Round>| Questions {
@@ -91,6 +115,7 @@ pub fn wages(page: &Section) {
     assert_eq!(of(Some(Uid(1)), None), None);
     page.says("from the oldest round on of which an audit of it is open");
     assert_eq!(of(Some(Uid(1)), Some(7)), Some(7));
+    undecided(page);
 
     let newest = page.number("in an epoch that pays for round ", " it") as Round;
     let open = page.number("while an audit of round ", " is open") as Round;
