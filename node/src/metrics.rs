@@ -26,6 +26,8 @@ type Hash = <Block as sp_runtime::traits::Block>::Hash;
 
 /// Subnets that are shown, the first ones: each is a label, and labels cost whoever stores them.
 const MOST_SUBNETS: u32 = PER_PAGE;
+/// Rounds before the last one whose losses are looked at, should validators not have agreed on those since.
+const LOSS_ROUNDS: u32 = 16;
 
 /// Follows the best block for as long as the node runs.
 ///
@@ -70,7 +72,7 @@ fn look(client: &Client, at: Hash) -> Result<Vec<Sample>, ApiError> {
             Some(last) => TrainingApi::<_, AccountId>::settled(&*api, at, netuid, last)?,
             None => None,
         };
-        let lineage = match last.map(|last| last.saturating_sub(1)) {
+        let lineage = match last.map(|last| last.saturating_sub(LOSS_ROUNDS)) {
             Some(from) => TrainingApi::<_, AccountId>::lineage(&*api, at, netuid, from)?,
             None => Vec::new(),
         };

@@ -115,7 +115,7 @@ pub struct SubnetFacts<AccountId> {
     pub run: Option<(RoundInfo<AccountId>, usize)>,
     /// How the last round ended.
     pub settled: Option<SettledRound>,
-    /// The lineage from the round before the last one on: the last one has no loss yet.
+    /// The lineage from some rounds before the last one on: not each has a loss, and the last one has none yet.
     pub lineage: Vec<LineageEntry>,
     pub emission: Option<SubnetEmission>,
 }

@@ -114,7 +114,12 @@ fn facts(netuid: u16) -> SubnetFacts<Id> {
             attesting_stake: 90,
             total_stake: 120,
         }),
-        lineage: vec![ancestor(10, 90, Some(3_250_000)), ancestor(11, 60, None)],
+        lineage: vec![
+            ancestor(8, 90, Some(3_500_000)),
+            ancestor(9, 90, Some(3_250_000)),
+            ancestor(10, 90, None),
+            ancestor(11, 60, None),
+        ],
         emission: Some(emission(netuid)),
     }
 }

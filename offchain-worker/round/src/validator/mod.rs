@@ -27,6 +27,9 @@ pub use task::{Check, Claim, Done, Found, Id, Measurement, Subject, Task, Weighe
 
 /// How often a validator whose run was replaced looks, and tries to write what it brought, before it ends without.
 const REPLACED_LOOKS: u8 = 4;
+/// Checkpoints that are written at a time while the run goes on: each is in memory until the store has it, and where
+/// rounds are shorter than that takes, a later one does as well.
+const MOST_WRITTEN: usize = 2;
 
 /// What is known of one contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +184,8 @@ impl Validator {
         self.stopping = false;
         self.known.clear();
         // What was fetched is in the store already.
-        if self.before.is_some() && self.course.has_checkpoint(held.round) {
+        let is_made = self.before.is_some() && self.writing.len() < MOST_WRITTEN;
+        if is_made && self.course.has_checkpoint(held.round) {
             self.write_checkpoint(held);
         }
     }

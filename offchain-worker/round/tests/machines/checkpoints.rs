@@ -74,8 +74,21 @@ fn checkpoints_are_written_when_their_rounds_begin() {
             };
             let done = follow(&mut validator, round);
             assert_eq!(done, expected, "after {round}, one every {every:?}");
+            assert_eq!(validator.tell(written(held_at(next), true), NOW), []);
         }
     }
+}
+
+#[test]
+fn a_store_that_is_slower_than_rounds_has_two_checkpoints_to_take_at_most() {
+    let validator = Validator::with(Some(held_at(0)));
+    let mut validator = Driven::new(validator.machine.with_checkpoint_every(1));
+    assert_eq!(follow(&mut validator, 0), [write(held_at(1))]);
+    assert_eq!(follow(&mut validator, 1), [write(held_at(2))]);
+    assert_eq!(follow(&mut validator, 2), []);
+    assert_eq!(validator.tell(written(held_at(1), false), NOW), []);
+    assert_eq!(follow(&mut validator, 3), [write(held_at(4))]);
+    assert_eq!(follow(&mut validator, 4), []);
 }
 
 #[test]

@@ -511,11 +511,12 @@ impl<C: Chain, R: Role> Driver<C, R> {
         Ok(())
     }
 
-    /// Removes what was fetched ahead of rounds that are over.
+    /// Removes what was fetched ahead of rounds that are over, and what came in part long before them.
     fn forget_ahead(&mut self, round: Round) {
         let sources = self.desk.sources.clone();
         self.jobs.spawn(async move {
             sources.forget_ahead(round).await;
+            sources.forget_before(round).await;
             Ok(Ended::Nothing)
         });
     }
@@ -523,9 +524,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Removes from the own store what nobody can ask for any more.
     fn prune(&mut self) {
         let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
-        let (oldest, round) = (self.info.oldest_round, self.info.round.round);
+        let oldest = self.info.oldest_round;
         self.jobs.spawn(async move {
-            desk.sources.forget_before(round).await;
             let run = &desk.run;
             match pruned.prune(&run.store, run.netuid, oldest).await {
                 Ok(0) => {}

@@ -57,7 +57,8 @@ export class Subnets {
     const { known } = this.#losses;
     const oldest = Math.max(0, now - CURVE);
     const note = (roots) => roots.forEach(({ round, loss }) => known.set(round, loss));
-    const isSeen = (round) => round < oldest || known.has(round);
+    // The newest root that is known has no loss before the next one is there.
+    const isSeen = (round) => round < oldest || (known.has(round) && known.has(round + 1));
     if (!isSeen(now - ROOTS - 1)) {
       const before = await ask('training_lineage', [oldest], listOf(model.ancestor));
       if (before.error) return before;
