@@ -20,7 +20,8 @@ use cairn_trainer::{
 use crate::{
     host::{traced, Host, Made, Model},
     work::{pieces, replayed, steps, Stepping},
-    Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
+    Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
+    Version,
 };
 
 /// Trains on a card.
@@ -113,6 +114,10 @@ impl Engine for Cuda {
         self.host.snapshot(version, part, sink)
     }
 
+    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
+        self.host.shared(version, part)
+    }
+
     fn train(
         &mut self,
         order: &Order,
@@ -122,7 +127,7 @@ impl Engine for Cuda {
         let Cuda { card, host, .. } = self;
         let held = host.free("train")?;
         let parameters = held.model.parameters.as_slice();
-        let begun = held.optimizer.clone();
+        let begun = held.optimizer.as_deref().cloned();
         let optimizer = begun.unwrap_or_else(|| AdamState::new(parameters.len()));
         let inner = &host.config.inner;
         let mut stepping = Under {
