@@ -418,7 +418,7 @@ fn what_is_shared_stays_while_the_engine_goes_on() {
         // All of it is replaced.
         engine.keep().unwrap();
         let others = [(Uid(4), 1, checked(&config(), &contribution_of(Uid(4))))];
-        for (round, included) in [(1, &others[..]), (2, &[])] {
+        for (round, included) in [(1, &others[..]), (2, &others[..0])] {
             let settled = Settlement {
                 is_included: true,
                 ..including(included)

@@ -30,7 +30,7 @@ use super::{
     run::Run,
     setup::locked,
     sources,
-    state::{floats, read, Change, OpenChange},
+    state::{floats, Change, OpenChange},
     RoleError,
 };
 use crate::shards;
@@ -89,13 +89,14 @@ pub(super) async fn join<C: Chain>(
         ..info.clone()
     };
     let at = desk.heads.finalized.hash;
-    let place = locked(&desk.state).joining();
+    let place = desk.state.joining();
     let others = sources::validators(desk, &info.round.validators).await;
     let (held, parameters) = newest(&desk.chain, &desk.run, at, info, (&place, &others)).await?;
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
         let known = engine.state(Version::Held).ok();
-        let known = known.filter(|known| known.sent.is_none() && !locked(&state).has_open());
+        let has_open = state.lock()?.has_open();
+        let known = known.filter(|known| known.sent.is_none() && !has_open);
         let begins_anew = known.is_none();
         let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
         let root = engine.load(State {
@@ -114,9 +115,9 @@ pub(super) async fn join<C: Chain>(
             );
             return Err(RoleError::Broken(what));
         }
-        locked(&state).save(&Change {
+        state.lock()?.save(&Change {
             held: Some(held),
-            parameters: read(engine, Version::Held, Part::Parameters)?,
+            parameters: engine.shared(Version::Held, Part::Parameters)?,
             begins_anew,
             ends: Some(&ends),
             // Whatever was open is void.

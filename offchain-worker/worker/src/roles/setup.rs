@@ -18,7 +18,7 @@ use cairn_round::{
     pledge::Pledge,
     Held,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{
     chain::Chain,
@@ -28,7 +28,7 @@ use super::{
     progress::{Progress, Reporter},
     run::Run,
     sources::{Reach, Sources},
-    state::{Identity, Saved, StateDir, StatePlace},
+    state::{Identity, Saved, SharedState, StateDir, StatePlace},
     stores::Stores,
     waiting::{why_no_run, Said},
     RoleError,
@@ -120,9 +120,6 @@ pub(super) struct Resumed {
     pub directory: PathBuf,
 }
 
-/// The state directory, shared with the jobs that write it.
-pub(super) type SharedState = Arc<Mutex<StateDir>>;
-
 /// The engine, shared with the jobs that compute.
 pub(super) type SharedEngine = Arc<Mutex<Box<dyn Engine>>>;
 
@@ -177,6 +174,10 @@ pub(super) async fn work<C: Chain, R: Role>(
         };
         driver.role.stop();
         driver.desk.sources.close().await;
+        // What is on its way to the disk may be a whole round's work.
+        let state = driver.desk.state.clone();
+        let written = spawn_blocking(move || state.written()).await?;
+        let result = result.and(written.map_err(RoleError::from));
         match result {
             Err(error) if options.begins_again(&error) => {}
             result => return result,
@@ -217,7 +218,7 @@ async fn begin<C: Chain, R: Role>(
         chain,
         key: options.hotkey.clone(),
         run,
-        state: Arc::new(Mutex::new(state)),
+        state: SharedState::new(state),
         engine: Arc::new(Mutex::new(engine)),
         reporter: options.reporter(),
         sources,

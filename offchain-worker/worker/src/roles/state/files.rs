@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cairn_engine::Shared;
+use cairn_gradient::vector_hash;
 use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Netuid, H256};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
@@ -17,6 +19,8 @@ const VERSION: u32 = 3;
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The lock's name.
 pub const LOCK: &str = "lock";
+/// Numbers that are turned into bytes at a time.
+const PIECE: usize = 1 << 18;
 /// The most bytes that a manifest can have.
 pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 
@@ -59,6 +63,32 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// The same, for another who has to know.
+    pub(super) fn again(&self) -> StateError {
+        match self {
+            StateError::Io {
+                doing,
+                path,
+                source,
+            } => StateError::Io {
+                doing: *doing,
+                path: path.clone(),
+                source: io::Error::new(source.kind(), source.to_string()),
+            },
+            StateError::InUse { path } => StateError::InUse { path: path.clone() },
+            StateError::Foreign { path, what } => StateError::Foreign {
+                path: path.clone(),
+                what: *what,
+            },
+            StateError::Damaged { path, why } => StateError::Damaged {
+                path: path.clone(),
+                why: why.clone(),
+            },
+        }
+    }
+}
+
 /// Whose state it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -96,10 +126,12 @@ struct Manifest<Meta> {
 }
 
 /// What becomes of a piece.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum New {
     /// It has this content.
     Bytes(Vec<u8>),
+    /// It has these numbers, as little-endian bytes. They are not copied.
+    Numbers(Shared),
     /// It is what the piece of this name was, which is gone then.
     Was(&'static str),
     /// It is gone.
@@ -107,10 +139,12 @@ pub(super) enum New {
 }
 
 /// One change of the directory. A change of state is a list of these; it has happened when the rename has.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Step {
     /// Write a whole file and see it onto the disk.
     Write(PathBuf, Vec<u8>),
+    /// The same of numbers.
+    WriteNumbers(PathBuf, Shared),
     /// Put the first in place of the second.
     Rename(PathBuf, PathBuf),
     /// Remove a file that nothing names.
@@ -120,13 +154,9 @@ enum Step {
 impl Step {
     fn run(&self) -> Result<(), StateError> {
         match self {
-            Step::Write(path, bytes) => {
-                let write = || {
-                    let mut file = File::create(path)?;
-                    file.write_all(bytes)?;
-                    file.sync_all()
-                };
-                write().map_err(failed("write", path))
+            Step::Write(path, bytes) => write(path, |file| file.write_all(bytes)),
+            Step::WriteNumbers(path, numbers) => {
+                write(path, |file| write_numbers(file, numbers.as_ref()))
             }
             Step::Rename(from, to) => {
                 fs::rename(from, to).map_err(failed("replace", to))?;
@@ -241,6 +271,13 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
                     steps.push(Step::Write(self.directory.join(&file), bytes));
                     Some(Piece { file, length, root })
                 }
+                New::Numbers(numbers) => {
+                    let file = format!("{name}-{generation}.bin");
+                    let vector: &[f32] = numbers.as_ref();
+                    let (length, root) = (size_of_val(vector) as u64, vector_hash(vector));
+                    steps.push(Step::WriteNumbers(self.directory.join(&file), numbers));
+                    Some(Piece { file, length, root })
+                }
                 New::Was(other) => next.pieces.remove(other),
                 New::Gone => None,
             };
@@ -290,8 +327,34 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateEr
     }
 }
 
+/// Writes a whole file and sees it onto the disk.
+fn write(path: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StateError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        content(&mut file)?;
+        file.sync_all()
+    };
+    write().map_err(failed("write", path))
+}
+
+/// Writes numbers as little-endian bytes, a piece at a time.
+fn write_numbers(file: &mut File, numbers: &[f32]) -> io::Result<()> {
+    let mut bytes = vec![[0u8; 4]; PIECE.min(numbers.len())];
+    for piece in numbers.chunks(PIECE) {
+        for (place, number) in bytes.iter_mut().zip(piece) {
+            *place = number.to_le_bytes();
+        }
+        let filled = bytes.get(..piece.len()).unwrap_or_default();
+        file.write_all(filled.as_flattened())?;
+    }
+    Ok(())
+}
+
+/// BLAKE3, on all threads of rayon's pool.
 fn digest(bytes: &[u8]) -> H256 {
-    H256(*blake3::hash(bytes).as_bytes())
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_rayon(bytes);
+    H256(*hasher.finalize().as_bytes())
 }
 
 fn lock(directory: &Path) -> Result<Flock<File>, StateError> {

@@ -34,8 +34,14 @@ fn second() -> Vec<(&'static str, New)> {
     vec![
         ("a", New::Bytes(vec![3; 11])),
         ("b", New::Gone),
-        ("c", New::Bytes(vec![4; 5])),
+        ("c", New::Numbers(vec![1.0, -2.0].into())),
     ]
+}
+
+/// What there is after that.
+fn seconds() -> Vec<Option<Vec<u8>>> {
+    let numbers = vec![0, 0, 128, 63, 0, 0, 0, 192];
+    vec![Some(vec![3; 11]), None, Some(numbers)]
 }
 
 #[test]
@@ -68,8 +74,36 @@ fn what_was_saved_is_read_back() {
     );
     files.change(second(), 8).expect("room");
     drop(files);
-    let after = (Some(8), vec![Some(vec![3; 11]), None, Some(vec![4; 5])]);
+    let after = (Some(8), seconds());
     assert_eq!(content(&open(directory.path())), after);
+}
+
+/// Half of what a step writes is there.
+fn tear(step: Option<&Step>) {
+    let (path, length) = match step {
+        Some(Step::Write(path, bytes)) => (path, bytes.len()),
+        Some(Step::WriteNumbers(path, numbers)) => (path, 4 * numbers.as_ref().len()),
+        _ => return,
+    };
+    step.expect("it writes").run().expect("room");
+    let file = File::options().write(true).open(path).expect("a file");
+    file.set_len(length as u64 / 2).expect("it is there");
+}
+
+#[test]
+fn numbers_of_many_pieces_are_written_as_they_are() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let numbers: Vec<f32> = (0..2 * PIECE + 3).map(|number| number as f32).collect();
+    let mut files = open(directory.path());
+    let pieces = vec![
+        ("a", New::Numbers(numbers.clone().into())),
+        ("b", New::Numbers(Vec::new().into())),
+    ];
+    files.change(pieces, 7).expect("room");
+    drop(files);
+    let bytes: Vec<u8> = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
+    let found = content(&open(directory.path()));
+    assert_eq!(found, (Some(7), vec![Some(bytes), Some(Vec::new()), None]));
 }
 
 // The plug is pulled after every number of steps, and in the middle of each write.
@@ -91,12 +125,12 @@ fn whenever_the_plug_is_pulled_the_state_is_the_old_or_the_new_one() {
             for step in plan.iter().take(done) {
                 step.run().expect("room");
             }
-            if let (true, Some(Step::Write(path, bytes))) = (torn, plan.get(done)) {
-                fs::write(path, &bytes[..bytes.len() / 2]).expect("room");
+            if torn {
+                tear(plan.get(done));
             }
             drop(files);
             let found = content(&open(directory.path()));
-            let new = (Some(8), vec![Some(vec![3; 11]), None, Some(vec![4; 5])]);
+            let new = (Some(8), seconds());
             assert!(
                 found == old || found == new,
                 "after {done} steps: {found:?}"

@@ -36,11 +36,8 @@ fn held(round: Round, byte: u8) -> Option<Held> {
     Some(Held { round, root })
 }
 
-fn bytes(numbers: &[f32]) -> Vec<u8> {
-    numbers
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+fn vector(numbers: &[f32]) -> Shared {
+    numbers.to_vec().into()
 }
 
 #[test]
@@ -53,7 +50,7 @@ fn a_round_goes_through_the_disk() {
     let theta = [1.5f32, -0.0, f32::MIN_POSITIVE];
     let joined = Change {
         held: held(3, 8),
-        parameters: Some(bytes(&theta)),
+        parameters: Some(vector(&theta)),
         ends: Some(&Ends::from_round(0)),
         ..Change::default()
     };
@@ -85,9 +82,9 @@ fn a_round_goes_through_the_disk() {
             open: OpenChange::Set {
                 intent: &intent,
                 sent: vec![
-                    (Part::FirstMoment, bytes(&sent.optimizer.m)),
-                    (Part::SecondMoment, bytes(&sent.optimizer.v)),
-                    (Part::Feedback, bytes(&sent.feedback)),
+                    (Part::FirstMoment, vector(&sent.optimizer.m)),
+                    (Part::SecondMoment, vector(&sent.optimizer.v)),
+                    (Part::Feedback, vector(&sent.feedback)),
                 ],
                 steps: 6,
                 traced: &traced,
@@ -107,7 +104,7 @@ fn a_round_goes_through_the_disk() {
         let kept = Change {
             held: held(round + 1, 9),
             norm: Some(0.1 + 0.2),
-            parameters: Some(bytes(&theta)),
+            parameters: Some(vector(&theta)),
             open: match is_included {
                 true => OpenChange::Included(Some(demand)),
                 false => OpenChange::Void,
@@ -161,7 +158,7 @@ fn ballots_stay_until_there_are_others() {
     };
     let with = |hidden_rows| Change {
         held: held(3, 8),
-        parameters: Some(bytes(&[1.5])),
+        parameters: Some(vector(&[1.5])),
         hidden_rows,
         ..Change::default()
     };
@@ -193,7 +190,7 @@ fn pledges_stay_until_there_are_others() {
     };
     let with = |pledges| Change {
         held: held(3, 8),
-        parameters: Some(bytes(&[1.5])),
+        parameters: Some(vector(&[1.5])),
         pledges,
         ..Change::default()
     };
@@ -223,7 +220,7 @@ fn what_is_served_and_what_was_found_stays_until_there_is_other() {
     );
     let first = Change {
         held: held(3, 8),
-        parameters: Some(bytes(&[1.5])),
+        parameters: Some(vector(&[1.5])),
         shown,
         verdicts: Some(std::slice::from_ref(&verdict)),
         ..Change::default()
@@ -273,9 +270,9 @@ fn make(state: &mut StateDir, round: Round) {
     let made = OpenChange::Set {
         intent: &intent,
         sent: vec![
-            (Part::FirstMoment, bytes(&sent.optimizer.m)),
-            (Part::SecondMoment, bytes(&sent.optimizer.v)),
-            (Part::Feedback, bytes(&sent.feedback)),
+            (Part::FirstMoment, vector(&sent.optimizer.m)),
+            (Part::SecondMoment, vector(&sent.optimizer.v)),
+            (Part::Feedback, vector(&sent.feedback)),
         ],
         steps: sent.optimizer.step,
         traced: &traced,
@@ -291,7 +288,7 @@ fn make(state: &mut StateDir, round: Round) {
 fn go_on(state: &mut StateDir, next: Round, theta: Option<f32>, open: OpenChange) {
     let kept = Change {
         held: held(next, next as u8),
-        parameters: theta.map(|number| bytes(&[number; 3])),
+        parameters: theta.map(|number| vector(&[number; 3])),
         keeps_origin: true,
         open,
         ..Change::default()

@@ -11,7 +11,6 @@ use super::{Outcome, ValidatorRole};
 use crate::roles::{
     chain::Chain,
     driver::{Desk, Ended, Jobs},
-    setup::locked,
     state::Change,
     RoleError,
 };
@@ -80,7 +79,7 @@ async fn hide<C: Chain>(
     let hidden_rows = hidden_row::with(&kept, hidden_row.clone());
     let state = desk.state.clone();
     tokio::task::spawn_blocking(move || {
-        locked(&state).save(&Change {
+        state.lock()?.save(&Change {
             hidden_rows: Some(&hidden_rows),
             ..Change::default()
         })
