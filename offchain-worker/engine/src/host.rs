@@ -387,7 +387,7 @@ impl<Steps> Host<Steps> {
     ) -> Result<bool, EngineError> {
         match self.shared(version, part)? {
             Some(vector) => {
-                sink(vector.as_ref())?;
+                sink(vector.numbers())?;
                 Ok(true)
             }
             None => Ok(false),

@@ -75,10 +75,9 @@ impl Shared {
     pub(crate) fn second(moments: &Arc<AdamState>) -> Shared {
         Shared(Whole::Second(moments.clone()))
     }
-}
 
-impl AsRef<[f32]> for Shared {
-    fn as_ref(&self) -> &[f32] {
+    /// Its numbers.
+    pub fn numbers(&self) -> &[f32] {
         match &self.0 {
             Whole::Vector(vector) => vector.as_slice(),
             Whole::First(moments) => moments.m.as_slice(),

@@ -411,7 +411,7 @@ fn what_is_shared_stays_while_the_engine_goes_on() {
         let shared = parts.map(|part| engine.shared(Version::Pending, part));
         let shared = shared.map(|part| part.unwrap().expect("it has all parts"));
         let content = |shared: &[Shared]| -> Vec<Vec<f32>> {
-            let vectors = shared.iter().map(|vector| vector.as_ref().to_vec());
+            let vectors = shared.iter().map(|vector| vector.numbers().to_vec());
             vectors.collect()
         };
         assert_eq!(content(&shared), expected);

@@ -155,8 +155,8 @@ impl Step {
     fn run(&self) -> Result<(), StateError> {
         match self {
             Step::Write(path, bytes) => write(path, |file| file.write_all(bytes)),
-            Step::WriteNumbers(path, numbers) => {
-                write(path, |file| write_numbers(file, numbers.as_ref()))
+            Step::WriteNumbers(path, vector) => {
+                write(path, |file| write_numbers(file, vector.numbers()))
             }
             Step::Rename(from, to) => {
                 fs::rename(from, to).map_err(failed("replace", to))?;
@@ -273,7 +273,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
                 }
                 New::Numbers(numbers) => {
                     let file = format!("{name}-{generation}.bin");
-                    let vector: &[f32] = numbers.as_ref();
+                    let vector = numbers.numbers();
                     let (length, root) = (size_of_val(vector) as u64, vector_hash(vector));
                     steps.push(Step::WriteNumbers(self.directory.join(&file), numbers));
                     Some(Piece { file, length, root })

@@ -82,7 +82,7 @@ fn what_was_saved_is_read_back() {
 fn tear(step: Option<&Step>) {
     let (path, length) = match step {
         Some(Step::Write(path, bytes)) => (path, bytes.len()),
-        Some(Step::WriteNumbers(path, numbers)) => (path, 4 * numbers.as_ref().len()),
+        Some(Step::WriteNumbers(path, vector)) => (path, 4 * vector.numbers().len()),
         _ => return,
     };
     step.expect("it writes").run().expect("room");
