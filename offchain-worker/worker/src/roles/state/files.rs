@@ -134,6 +134,8 @@ pub(super) enum New {
     Numbers(Shared),
     /// It is what the piece of this name was, which is gone then.
     Was(&'static str),
+    /// It is what the piece of this name is, too.
+    Is(&'static str),
     /// It is gone.
     Gone,
 }
@@ -145,6 +147,8 @@ enum Step {
     Write(PathBuf, Vec<u8>),
     /// The same of numbers.
     WriteNumbers(PathBuf, Shared),
+    /// Have the content of the first under the second name, too.
+    Link(PathBuf, PathBuf),
     /// Put the first in place of the second.
     Rename(PathBuf, PathBuf),
     /// Remove a file that nothing names.
@@ -158,6 +162,7 @@ impl Step {
             Step::WriteNumbers(path, vector) => {
                 write(path, |file| write_numbers(file, vector.numbers()))
             }
+            Step::Link(from, to) => link(from, to).map_err(failed("write", to)),
             Step::Rename(from, to) => {
                 fs::rename(from, to).map_err(failed("replace", to))?;
                 // The rename is on the disk when the directory is.
@@ -264,20 +269,24 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         for (name, new) in pieces {
             let old = next.pieces.remove(name);
             removals.extend(old.map(|piece| Step::Remove(self.directory.join(piece.file))));
+            let file = format!("{name}-{generation}.bin");
+            let path = self.directory.join(&file);
             let piece = match new {
                 New::Bytes(bytes) => {
-                    let file = format!("{name}-{generation}.bin");
                     let (length, root) = (bytes.len() as u64, digest(&bytes));
-                    steps.push(Step::Write(self.directory.join(&file), bytes));
+                    steps.push(Step::Write(path, bytes));
                     Some(Piece { file, length, root })
                 }
-                New::Numbers(numbers) => {
-                    let file = format!("{name}-{generation}.bin");
-                    let vector = numbers.numbers();
-                    let (length, root) = (size_of_val(vector) as u64, vector_hash(vector));
-                    steps.push(Step::WriteNumbers(self.directory.join(&file), numbers));
+                New::Numbers(vector) => {
+                    let numbers = vector.numbers();
+                    let (length, root) = (size_of_val(numbers) as u64, vector_hash(numbers));
+                    steps.push(Step::WriteNumbers(path, vector));
                     Some(Piece { file, length, root })
                 }
+                New::Is(other) => next.pieces.get(other).cloned().map(|piece| {
+                    steps.push(Step::Link(self.directory.join(&piece.file), path));
+                    Piece { file, ..piece }
+                }),
                 New::Was(other) => next.pieces.remove(other),
                 New::Gone => None,
             };
@@ -348,6 +357,15 @@ fn write_numbers(file: &mut File, numbers: &[f32]) -> io::Result<()> {
         file.write_all(filled.as_flattened())?;
     }
     Ok(())
+}
+
+/// Gives a file that no longer changes another name, or copies it where files have one name only.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
 }
 
 /// BLAKE3, on all threads of rayon's pool.

@@ -106,6 +106,25 @@ fn numbers_of_many_pieces_are_written_as_they_are() {
     assert_eq!(found, (Some(7), vec![Some(bytes), Some(Vec::new()), None]));
 }
 
+#[test]
+fn a_piece_is_there_under_two_names_until_each_is_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    files.change(first(), 7).expect("room");
+    files.change(vec![("c", New::Is("a"))], 8).expect("room");
+    let a = Some(vec![1; 10]);
+    let both = vec![a.clone(), Some(vec![2; 20]), a.clone()];
+    assert_eq!(content(&files), (Some(8), both));
+    files.change(second()[..2].to_vec(), 9).expect("room");
+    drop(files);
+    let mut files = open(directory.path());
+    let expected = (Some(9), vec![Some(vec![3; 11]), None, a]);
+    assert_eq!(content(&files), expected);
+    // What is not there is there under no other name.
+    files.change(vec![("c", New::Is("b"))], 10).expect("room");
+    assert_eq!(content(&files).1, [Some(vec![3; 11]), None, None]);
+}
+
 // The plug is pulled after every number of steps, and in the middle of each write.
 #[test]
 fn whenever_the_plug_is_pulled_the_state_is_the_old_or_the_new_one() {

@@ -379,19 +379,16 @@ impl StateDir {
     }
 
     /// The parameters from which the open contribution was made, if they are to be kept for who audits it. Where they
-    /// are those held, and what was made ahead needs them, too, they are there twice.
-    fn origin(&self, change: &Change, meta: &Meta) -> Result<New, StateError> {
+    /// are those held, and what was made ahead needs them, too, they are there under two names.
+    fn origin(&self, change: &Change, meta: &Meta) -> New {
         if self.files.has(ORIGIN) {
-            return Ok(New::Was(ORIGIN));
+            return New::Was(ORIGIN);
         }
-        let parameters = name(Part::Parameters);
         let is_audited = matches!(change.open, OpenChange::Included(Some(_)));
-        if is_audited && change.keeps_origin && meta.ahead.is_some() {
-            if let Some(bytes) = self.files.read(parameters)? {
-                return Ok(New::Bytes(bytes));
-            }
+        match is_audited && change.keeps_origin && meta.ahead.is_some() {
+            true => New::Is(name(Part::Parameters)),
+            false => New::Was(name(Part::Parameters)),
         }
-        Ok(New::Was(parameters))
     }
 
     /// Writes a change: all of it or, whatever happens, nothing.
@@ -438,7 +435,7 @@ impl StateDir {
             (meta.shown, meta.audited) = (Some(shown), None);
             pieces.extend(AUDITED.map(|(_, kept)| (kept, New::Gone)));
         }
-        let origin = self.origin(change, &meta)?;
+        let origin = self.origin(change, &meta);
         open_pieces(&change.open, origin, &mut meta, &mut pieces);
         if change.keeps_origin {
             let is_needed = meta.open.is_some() && change.parameters.is_some();
