@@ -18,7 +18,7 @@ use cairn_round::{
     pledge::Pledge,
     Held,
 };
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::sync::watch;
 
 use super::{
     chain::Chain,
@@ -174,10 +174,6 @@ pub(super) async fn work<C: Chain, R: Role>(
         };
         driver.role.stop();
         driver.desk.sources.close().await;
-        // What is on its way to the disk may be a whole round's work.
-        let state = driver.desk.state.clone();
-        let written = spawn_blocking(move || state.written()).await?;
-        let result = result.and(written.map_err(RoleError::from));
         match result {
             Err(error) if options.begins_again(&error) => {}
             result => return result,
