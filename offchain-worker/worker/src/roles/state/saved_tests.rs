@@ -1,6 +1,9 @@
 //! What goes through the disk.
 
+use std::fs::{self, File};
+
 use super::*;
+use crate::roles::state::files::MANIFEST;
 use cairn_primitives::{
     Commitment, Finding, Hotkey, Netuid, SealedRoot, Secret, Served, Uid, Verdicts,
 };
@@ -389,4 +392,87 @@ fn what_is_audited_begins_with_the_parameters_that_it_was_made_from() {
     go_on(&mut state, 7, Some(7.0), OpenChange::Included(Some(demand)));
     let (_, before) = state.audited().expect("undamaged").expect("it is kept");
     assert_eq!(before.parameters, [4.0; 3]);
+}
+
+/// A miner in round 3 that has done so many of the changes that it writes beside its training: the contribution made
+/// ahead, the round after, the next contribution, the round after that.
+fn behind(changes: usize) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut state = begun(directory.path(), 3);
+    make(&mut state, 3);
+    for change in 0..changes {
+        let round = 4 + change as Round / 2;
+        if change % 2 == 0 {
+            make(&mut state, round);
+            continue;
+        }
+        let round_before = round - 1;
+        let demand = Demand {
+            round: round_before,
+            drawn: 7,
+        };
+        let included = OpenChange::Included(Some(demand));
+        go_on(&mut state, round, Some(round as f32), included);
+    }
+    directory
+}
+
+/// All that is in a state directory, and how a worker goes on from it.
+fn all(directory: &Path) -> (Option<Saved>, Option<(Audited, State)>, Option<State>) {
+    let state = StateDir::open(directory, identity()).expect("it is ours");
+    let saved = state.load().expect("undamaged");
+    let audited = state.audited().expect("undamaged");
+    (saved, audited, state.last_included().expect("undamaged"))
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("it is there");
+    let names = entries.map(|entry| entry.expect("readable").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.into_string().expect("plain"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The plug is pulled while changes are written: some files of the next one are there, the last of them perhaps not
+/// whole; or all of them and the new manifest, and what was there before.
+#[test]
+fn a_state_whose_disk_is_behind_is_as_before_a_change_or_as_after_it() {
+    for changes in 0..4 {
+        let (old, new) = (behind(changes), behind(changes + 1));
+        let [before, after] = [&old, &new].map(|directory| all(directory.path()));
+        assert_ne!(before, after, "change {changes}");
+        let known = files(old.path());
+        let added: Vec<String> = files(new.path())
+            .into_iter()
+            .filter(|name| !known.contains(name))
+            .collect();
+        for count in 0..=added.len() {
+            for is_torn in [false, true] {
+                let torn = tempfile::tempdir().expect("a directory");
+                let copy = |name: &String, from: &Path| {
+                    fs::copy(from.join(name), torn.path().join(name)).expect("room");
+                };
+                known.iter().for_each(|name| copy(name, old.path()));
+                let there = &added[..count];
+                there.iter().for_each(|name| copy(name, new.path()));
+                if let Some(last) = there.last().filter(|_| is_torn) {
+                    let path = torn.path().join(last);
+                    let file = File::options().write(true).open(path);
+                    file.expect("it is there").set_len(5).expect("room");
+                }
+                assert_eq!(all(torn.path()), before, "{count} of change {changes}");
+                assert_eq!(files(torn.path()), known, "what nothing names is gone");
+            }
+        }
+        let renamed = behind(changes);
+        let manifest = MANIFEST.to_string();
+        for name in added.iter().chain([&manifest]) {
+            let to = renamed.path().join(name);
+            fs::copy(new.path().join(name), to).expect("room");
+        }
+        assert_eq!(all(renamed.path()), after, "change {changes}");
+        assert_eq!(files(renamed.path()), files(new.path()));
+    }
 }
