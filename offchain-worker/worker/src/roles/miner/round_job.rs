@@ -209,9 +209,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         .await?;
         return Ok(None);
     };
-    // What is not stored yet is not committed to either.
-    let is_beside = overlaps && !is_stored;
-    let intent = keep(desk, (intent, traced), is_beside).await?;
+    let intent = keep(desk, (intent, traced), overlaps && !is_stored).await?;
     desk.reporter.say(&said);
     Ok(Some(Trained {
         intent,
@@ -262,7 +260,7 @@ async fn copied<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> bool {
 }
 
 /// Puts the intent on disk, with what is carried on if it is included, then in force; or in force while it is written
-/// beside all else.
+/// beside all else, where it is stored, and so committed to, after that.
 async fn keep<C: Clone + Send + 'static>(
     desk: &Desk<C>,
     (intent, traced): (Intent, Traced),
