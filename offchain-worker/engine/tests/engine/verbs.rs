@@ -415,8 +415,14 @@ fn what_is_shared_stays_while_the_engine_goes_on() {
             vectors.collect()
         };
         assert_eq!(content(&shared), expected);
-        // All of it is replaced.
         engine.keep().unwrap();
+        // Nothing is copied: what is shared is what the engine holds.
+        for (part, shared) in parts.iter().zip(&shared) {
+            let again = engine.shared(Version::Sent, *part).unwrap();
+            let again = again.expect("it has all parts");
+            assert!(std::ptr::eq(again.numbers(), shared.numbers()), "{part:?}");
+        }
+        // All of it is replaced.
         let others = [(Uid(4), 1, checked(&config(), &contribution_of(Uid(4))))];
         for (round, included) in [(1, &others[..]), (2, &others[..0])] {
             let settled = Settlement {

@@ -259,8 +259,8 @@ async fn copied<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> bool {
     }
 }
 
-/// Puts the intent on disk, with what is carried on if it is included, then in force; or in force while it is written
-/// beside all else, where it is stored, and so committed to, after that.
+/// Puts the intent on disk, with what is carried on if it is included, then in force; or, if the file is to be stored
+/// later, in force while it is written beside all else. It is committed to once both are done.
 async fn keep<C: Clone + Send + 'static>(
     desk: &Desk<C>,
     (intent, traced): (Intent, Traced),
