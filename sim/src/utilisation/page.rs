@@ -144,7 +144,9 @@ fn slowest_disk() -> String {
     let slowest = written / (TRAINING as f64 / 1e3);
     format!(
         "With overlap {:.2} TB are written to the disk beside training in a round, and what the next contribution leaves \
-         waits for that. A disk that writes less than {:.2} GB a second holds up training, at any bandwidth.",
+         waits for that. A disk that writes less than {:.2} GB a second holds up training, at any bandwidth; one that \
+         writes somewhat more may, since a contribution is committed to once three quarters of that are on the disk, \
+         and what is revealed and attested comes after it.",
         written / 1e12,
         slowest / 1e9
     )
