@@ -39,13 +39,18 @@ pub(crate) struct Held {
     pub feedback: Option<Arc<Vec<f32>>>,
     pub norm: Option<f64>,
     sent: Option<Left>,
+    /// The hashes of moments and error feedback, if they were made here.
+    hashes: Option<Carried>,
 }
 
 impl Held {
     /// What the member carries from round to round.
     fn carried(&self) -> Carried {
-        let feedback = self.feedback.as_deref();
-        carried(self.optimizer.as_deref(), feedback.map(Vec::as_slice))
+        let hashed = || {
+            let feedback = self.feedback.as_deref();
+            carried(self.optimizer.as_deref(), feedback.map(Vec::as_slice))
+        };
+        self.hashes.unwrap_or_else(hashed)
     }
 }
 
@@ -53,6 +58,8 @@ impl Held {
 struct Left {
     optimizer: Arc<AdamState>,
     feedback: Arc<Vec<f32>>,
+    /// Their hashes, if it was made here.
+    hashes: Option<Carried>,
 }
 
 impl From<Sent> for Left {
@@ -60,6 +67,7 @@ impl From<Sent> for Left {
         Left {
             optimizer: Arc::new(sent.optimizer),
             feedback: Arc::new(sent.feedback),
+            hashes: None,
         }
     }
 }
@@ -122,6 +130,7 @@ impl<Steps> Host<Steps> {
             feedback: state.feedback.map(Arc::new),
             norm: state.norm,
             sent: state.sent.map(Left::from),
+            hashes: None,
         });
         self.base = None;
         self.pending = Pending::Nothing;
@@ -251,6 +260,7 @@ impl<Steps> Host<Steps> {
         self.pending = Pending::Sent(Left {
             optimizer: Arc::new(made.optimizer),
             feedback: Arc::new(made.feedback),
+            hashes: Some(after),
         });
         Ok(plain)
     }
@@ -322,6 +332,7 @@ impl<Steps> Host<Steps> {
                 if let Some(sent) = held.sent.take().filter(|_| is_included) {
                     held.optimizer = Some(sent.optimizer);
                     held.feedback = Some(sent.feedback);
+                    held.hashes = sent.hashes;
                 }
                 Ok(())
             }
