@@ -117,8 +117,8 @@ fn settings(bench: Bench, reading: &Reading) -> Settings {
     let seated = bench.seated() as u64;
     let costs = host.costs(seated);
     let of_one = u64::from(STEPS) * u64::from(SEQUENCES);
-    // Seats are bought while the first round is under way.
-    let rounds = rounds.saturating_add(2);
+    // Seats are bought while the first round is under way, and where rounds overlap data comes a round later.
+    let rounds = rounds.saturating_add(2 + u32::from(overlap));
     let honest = Settings::honest(seed, bench.seated(), validators, rounds);
     Settings {
         engine: Kind::Cost,

@@ -447,6 +447,7 @@ Every contributor fetches every other contribution, so that time grows with the 
 the work takes it away.
 Decoding grows with it, too, and comes before the next round's training; a validator fetches and opens as many files
 as a contributor.
+It measures each of them, too, beside all else; how long that takes is in the first table, and grows with their number.
 What goes on chain does not limit it: of a contribution that is a commitment and a key.
 
 | line | contributors | seated | GB a contributor fetches | s on its line | to decode and step, s | bound |
