@@ -185,6 +185,8 @@ pub(super) struct Files<Meta> {
     directory: PathBuf,
     identity: Identity,
     current: Option<Manifest<Meta>>,
+    /// Of the newest change that was begun, even if that failed: no name is written twice.
+    begun: u64,
     _lock: Flock<File>,
 }
 
@@ -205,6 +207,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         let files = Files {
             directory: directory.to_path_buf(),
             identity,
+            begun: current.as_ref().map_or(0, |manifest| manifest.generation),
             current,
             _lock: lock,
         };
@@ -240,6 +243,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
     /// Changes pieces, keeps the others, and says `meta` of them, all at once.
     pub fn change(&mut self, pieces: Vec<(&str, New)>, meta: Meta) -> Result<(), StateError> {
         let (next, steps) = self.plan(pieces, meta)?;
+        self.begun = next.generation;
         for step in &steps {
             step.run()?;
         }
@@ -253,9 +257,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         meta: Meta,
     ) -> Result<(Manifest<Meta>, Vec<Step>), StateError> {
         let before = self.current.as_ref();
-        let generation = before
-            .map_or(0, |manifest| manifest.generation)
-            .saturating_add(1);
+        let generation = self.begun.saturating_add(1);
         let mut next = Manifest {
             version: VERSION,
             identity: self.identity.clone(),
@@ -339,11 +341,17 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateEr
 /// Writes a whole file and sees it onto the disk.
 fn write(path: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StateError> {
     let write = || {
-        let mut file = File::create(path)?;
+        let mut file = fresh(path)?;
         content(&mut file)?;
         file.sync_all()
     };
     write().map_err(failed("write", path))
+}
+
+/// An empty file. What a change left there that was cut off may be another file's content, too: only the name goes.
+fn fresh(path: &Path) -> io::Result<File> {
+    let _ = fs::remove_file(path);
+    File::options().write(true).create_new(true).open(path)
 }
 
 /// Writes numbers as little-endian bytes, a piece at a time.
@@ -361,11 +369,13 @@ fn write_numbers(file: &mut File, numbers: &[f32]) -> io::Result<()> {
 
 /// Gives a file that no longer changes another name, or copies it where files have one name only.
 fn link(from: &Path, to: &Path) -> io::Result<()> {
+    let _ = fs::remove_file(to);
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    fs::copy(from, to)?;
-    File::open(to)?.sync_all()
+    let mut copy = fresh(to)?;
+    io::copy(&mut File::open(from)?, &mut copy)?;
+    copy.sync_all()
 }
 
 /// BLAKE3, on all threads of rayon's pool.

@@ -125,6 +125,47 @@ fn a_piece_is_there_under_two_names_until_each_is_replaced() {
     assert_eq!(content(&files).1, [Some(vec![3; 11]), None, None]);
 }
 
+/// A change that cannot be finished, for lack of room say, leaves a second name of a file that is still needed.
+#[test]
+fn a_change_that_failed_can_be_made_again_and_spoils_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    files.change(first(), 7).expect("room");
+    let before = content(&files);
+    let change = || vec![("c", New::Is("a")), ("a", New::Bytes(vec![3; 11]))];
+    let in_the_way = directory.path().join(MANIFEST).with_extension("new");
+    fs::create_dir(&in_the_way).expect("room");
+    for _ in 0..2 {
+        assert!(files.change(change(), 8).is_err());
+        assert_eq!(content(&files), before);
+    }
+    fs::remove_dir(&in_the_way).expect("it is empty");
+    files.change(change(), 8).expect("room");
+    drop(files);
+    let pieces = vec![Some(vec![3; 11]), Some(vec![2; 20]), Some(vec![1; 10])];
+    assert_eq!(content(&open(directory.path())), (Some(8), pieces));
+}
+
+/// What lies where a piece goes may be another name of a file that is still needed.
+#[test]
+fn nothing_is_written_through_another_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [needed, left, other] = ["needed", "left", "other"].map(|name| directory.path().join(name));
+    fs::write(&needed, [1; 10]).expect("room");
+    fs::write(&other, [2; 4]).expect("room");
+    for step in [
+        Step::Write(left.clone(), vec![3; 5]),
+        Step::Link(needed.clone(), left.clone()),
+        Step::Link(other, left.clone()),
+    ] {
+        let _ = fs::remove_file(&left);
+        fs::hard_link(&needed, &left).expect("it can have two names");
+        step.run().expect("room");
+        assert_eq!(fs::read(&needed).expect("it is there"), [1; 10]);
+    }
+    assert_eq!(fs::read(&left).expect("it is there"), [2; 4]);
+}
+
 // The plug is pulled after every number of steps, and in the middle of each write.
 #[test]
 fn whenever_the_plug_is_pulled_the_state_is_the_old_or_the_new_one() {
