@@ -7,6 +7,8 @@
 
 use std::{
     collections::VecDeque,
+    io,
+    panic::{catch_unwind, AssertUnwindSafe},
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
@@ -15,7 +17,7 @@ use super::{StateDir, StateError};
 use crate::roles::setup::locked;
 
 /// So many changes are under way at most while another is asked for: what they hold in memory stays bounded.
-const MOST: usize = 1;
+const MOST: u64 = 1;
 
 /// A change, and how it is made.
 type Write = Box<dyn FnOnce(&mut StateDir) -> Result<(), StateError> + Send>;
@@ -36,8 +38,10 @@ struct Inner {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Write>,
-    /// Changes that are not on the disk yet: those that wait, and the one that is being written.
-    left: usize,
+    /// How many changes were ever asked for.
+    asked: u64,
+    /// And are on the disk.
+    written: u64,
     /// Whether a thread writes.
     is_writing: bool,
     /// Why the first of them that failed did. Nothing is written after it.
@@ -94,9 +98,10 @@ impl SharedState {
         &self,
         write: impl FnOnce(&mut StateDir) -> Result<(), StateError> + Send + 'static,
     ) -> Result<(), StateError> {
-        let mut queue = self.until(MOST)?;
+        let has_room = |queue: &Queue| queue.asked.saturating_sub(queue.written) <= MOST;
+        let mut queue = self.until(has_room)?;
         queue.waiting.push_back(Box::new(write));
-        queue.left = queue.left.saturating_add(1);
+        queue.asked = queue.asked.saturating_add(1);
         if !std::mem::replace(&mut queue.is_writing, true) {
             let own = self.clone();
             tokio::task::spawn_blocking(move || own.write_waiting());
@@ -104,18 +109,20 @@ impl SharedState {
         Ok(())
     }
 
-    /// Waits until all that was asked for is on the disk. That may take long.
+    /// Waits until all that was asked for is on the disk, but not for what is asked for meanwhile: where the disk always
+    /// has something to write, nobody would be done. That may take long.
     ///
     /// # Errors
     /// [`StateError`] if something of it could not be written.
     pub fn written(&self) -> Result<(), StateError> {
-        self.until(0).map(drop)
+        let asked = locked(&self.0.queue).asked;
+        self.until(|queue| queue.written >= asked).map(drop)
     }
 
-    /// Waits until no more changes than these are left.
-    fn until(&self, most: usize) -> Result<MutexGuard<'_, Queue>, StateError> {
-        let is_long = |queue: &mut Queue| queue.failed.is_none() && queue.left > most;
-        let queue = self.0.moved.wait_while(locked(&self.0.queue), is_long);
+    /// Waits until this is so of the queue.
+    fn until(&self, is_so: impl Fn(&Queue) -> bool) -> Result<MutexGuard<'_, Queue>, StateError> {
+        let waits = |queue: &mut Queue| queue.failed.is_none() && !is_so(queue);
+        let queue = self.0.moved.wait_while(locked(&self.0.queue), waits);
         let queue = queue.unwrap_or_else(PoisonError::into_inner);
         match &queue.failed {
             Some(error) => Err(error.again()),
@@ -125,14 +132,27 @@ impl SharedState {
 
     fn write_waiting(&self) {
         while let Some(write) = self.next() {
-            let written = write(&mut locked(&self.0.state));
+            // Whoever waits for this one hears of it, whatever happens.
+            let all = AssertUnwindSafe(|| write(&mut locked(&self.0.state)));
+            let written = catch_unwind(all).unwrap_or_else(|_| Err(self.broken()));
             let mut queue = locked(&self.0.queue);
-            queue.left = queue.left.saturating_sub(1);
-            if let Err(error) = written {
-                queue.failed = Some(error);
-                queue.waiting.clear();
+            match written {
+                Ok(()) => queue.written = queue.written.saturating_add(1),
+                Err(error) => {
+                    queue.failed = Some(error);
+                    queue.waiting.clear();
+                }
             }
             self.0.moved.notify_all();
+        }
+    }
+
+    /// The thread that writes has a bug.
+    fn broken(&self) -> StateError {
+        StateError::Io {
+            doing: "write",
+            path: self.0.directory.clone(),
+            source: io::Error::other("the thread that writes panicked"),
         }
     }
 

@@ -138,3 +138,15 @@ async fn after_a_change_that_fails_nothing_is_written_and_everybody_is_told() {
     let state = opened_again(&directory, state);
     assert_eq!(held(&state), Some((3, vec![3.0])));
 }
+
+#[tokio::test]
+async fn a_change_that_panics_is_one_that_fails() {
+    let (directory, state) = a_state();
+    state.write(|state| hold(state, 3)).expect("room");
+    let breaks = |_: &mut StateDir| -> Result<(), StateError> { panic!("a bug") };
+    state.write_beside(breaks).expect("nothing failed yet");
+    assert!(state.written().is_err());
+    assert!(state.write_beside(|state| hold(state, 4)).is_err());
+    let state = opened_again(&directory, state);
+    assert_eq!(held(&state), Some((3, vec![3.0])));
+}
