@@ -12,7 +12,7 @@ use std::{
 };
 
 use cairn_chain::RunInfo;
-use cairn_engine::{Part, State, Version};
+use cairn_engine::{Part, Shared, State, Version};
 use cairn_primitives::{ModelRoot, Round, H256};
 use cairn_protocol::{
     checkpoint::{self, Source as From},
@@ -54,20 +54,29 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     if run.store.has_blob(&prefix, held.root.bytes()).await? {
         return Ok(true);
     }
-    let bytes = with_engine(desk, move |engine| {
+    let parameters = with_engine(desk, move |engine| {
         for version in [Version::Held, Version::Base] {
             if engine.root(version).ok() == Some(held.root) {
-                return Ok(read(engine, version, Part::Parameters)?);
+                return Ok(engine.shared(version, Part::Parameters)?);
             }
         }
         Ok(None)
     })
     .await?;
-    let Some(bytes) = bytes else {
+    let Some(parameters) = parameters else {
         return Ok(false);
     };
+    let bytes = tokio::task::spawn_blocking(move || bytes_of(&parameters)).await?;
     run.store.publish(&prefix, bytes).await?;
     Ok(true)
+}
+
+/// A vector's numbers as little-endian bytes.
+fn bytes_of(vector: &Shared) -> Vec<u8> {
+    let numbers = vector.numbers();
+    let mut bytes = Vec::with_capacity(size_of_val(numbers));
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bytes
 }
 
 /// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on
