@@ -197,9 +197,15 @@ struct Utilisation {
     /// Cores of a member's host, which nobody published.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
     cores: u64,
-    /// GB a second that its disk writes, which nobody published.
-    #[arg(long, value_name = "GB", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
-    disk: u64,
+    /// GB a second that its disk writes, which nobody published; several, separated by commas, run each.
+    #[arg(
+        long,
+        value_name = "GB",
+        value_delimiter = ',',
+        default_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=1_000)
+    )]
+    disk: Vec<u64>,
     #[command(flatten)]
     to: To,
 }
@@ -482,24 +488,21 @@ impl Churn {
     }
 }
 
-/// A reading, how far training runs ahead, contributors, and a seed.
-type Cell = (&'static setting::Reading, u8, usize, u64);
+/// A reading, how far training runs ahead, bytes a second of a disk, contributors, and a seed.
+type Cell = (&'static setting::Reading, (u8, u64), usize, u64);
 
 impl Utilisation {
     fn run(&self) -> Result<(), String> {
-        let host = setting::Host {
-            cores: self.cores,
-            disk: self.disk.saturating_mul(1_000_000_000),
-        };
+        let cores = self.cores;
         let mut rows = Vec::new();
-        for (reading, overlap, contributors, seed) in self.cells()? {
+        for (reading, (overlap, disk), contributors, seed) in self.cells()? {
             let bench = utilisation::Bench {
                 seed,
                 contributors,
                 validators: self.validators,
                 rounds: self.rounds,
                 overlap,
-                host,
+                host: setting::Host { cores, disk },
             };
             let name = reading.name;
             let row = utilisation::measure(bench, reading);
@@ -516,7 +519,7 @@ impl Utilisation {
         let made = utilisation::page::Made {
             validators: self.validators,
             rounds: self.rounds,
-            host,
+            cores,
         };
         let made = utilisation::page::page(&rows, made);
         show(&rows, made, &self.to)?;
@@ -526,18 +529,28 @@ impl Utilisation {
         )
     }
 
-    /// What is run: on which line, how far ahead, with how many contributors, by which seed.
+    /// What is run: on which line, how far ahead, on which disk, with how many contributors, by which seed.
     fn cells(&self) -> Result<Vec<Cell>, String> {
         let mut cells = Vec::new();
         for contributors in &self.contributors {
             for reading in self.readings()? {
-                for overlap in &self.overlap {
+                for way in self.ways() {
                     let seeds = self.seeds.iter();
-                    cells.extend(seeds.map(|seed| (reading, *overlap, *contributors, *seed)));
+                    cells.extend(seeds.map(|seed| (reading, way, *contributors, *seed)));
                 }
             }
         }
         Ok(cells)
+    }
+
+    /// How far training runs ahead, and bytes a second of a disk.
+    fn ways(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
+        let of = move |overlap: &u8| {
+            let overlap = *overlap;
+            let disks = self.disk.iter();
+            disks.map(move |disk| (overlap, disk.saturating_mul(1_000_000_000)))
+        };
+        self.overlap.iter().flat_map(of)
     }
 
     /// The command that runs a row again.
@@ -552,7 +565,7 @@ impl Utilisation {
             self.validators,
             self.rounds,
             self.cores,
-            self.disk
+            row.disk / 1_000_000_000
         )
     }
 

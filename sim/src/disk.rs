@@ -140,13 +140,6 @@ impl Content {
         self.held.as_ref().map(|(held, _)| *held)
     }
 
-    /// The sealed root of the open contribution.
-    pub fn open_root(&self) -> Option<SealedRoot> {
-        self.open
-            .as_ref()
-            .map(|open| open.intent.commitment.sealed_root)
-    }
-
     /// The contributions that are not settled yet.
     pub fn made(&self) -> impl Iterator<Item = &Open> {
         self.open.iter().chain(&self.ahead)

@@ -29,6 +29,8 @@ pub enum Part {
     Upload,
     /// Writes to disk what its contribution leaves.
     Carry,
+    /// Writes to disk beside all else.
+    Beside,
     /// Waits until its commitment, and those of the others, are in a block.
     Commit,
     /// Waits until the round's keys are revealed.
@@ -58,6 +60,7 @@ impl Part {
             Part::Seal => "seal",
             Part::Upload => "upload",
             Part::Carry => "carry",
+            Part::Beside => "beside",
             Part::Commit => "commit",
             Part::Reveal => "reveal",
             Part::Bind => "bind",
@@ -66,6 +69,11 @@ impl Part {
             Part::Measure => "measure",
             Part::Audit => "audit",
         }
+    }
+
+    /// Whether nothing waits for it.
+    fn is_beside(self) -> bool {
+        matches!(self, Part::Ahead | Part::Beside)
     }
 
     /// Whether a miner that has done this has made its contribution.
@@ -205,12 +213,12 @@ impl Meter {
     }
 
     /// What a member's time went into. Of two things at once training counts, and of others the one that began first;
-    /// what is fetched ahead does not, since nothing waits for it.
+    /// what is fetched ahead, or written beside all else, does not, since nothing waits for it.
     pub fn parts(&self, who: Who, (from, until): Window) -> BTreeMap<Part, Millis> {
         let mut parts = BTreeMap::new();
         let (mut at, mut last) = (from, None);
         let spans = self.beside_training(who).into_iter();
-        for span in spans.filter(|span| span.part != Part::Ahead) {
+        for span in spans.filter(|span| !span.part.is_beside()) {
             let begins = span.from.clamp(at, until);
             self.waits((at, begins), last, &mut parts);
             let ends = span.until.clamp(begins, until);

@@ -24,7 +24,8 @@ use cairn_trainer::AdamState;
 use crate::{
     host::{compressed, traced, Host, Made},
     work::{pieces, replayed, steps, Stepping},
-    Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
+    Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
+    Version,
 };
 
 /// The loss at a sequence's point, in nats.
@@ -185,6 +186,10 @@ impl Engine for Cost {
         self.host.snapshot(version, part, sink)
     }
 
+    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
+        self.host.shared(version, part)
+    }
+
     fn train(
         &mut self,
         order: &Order,
@@ -202,7 +207,7 @@ impl Engine for Cost {
             costs,
             meter,
             point,
-            steps: Steps::new(&held.model.parameters, host, held.optimizer.as_ref()),
+            steps: Steps::new(&held.model.parameters, host, held.optimizer.as_deref()),
         };
         let every = host.config.inner.trace_every;
         let trained = steps(order, every, sequences, go_on, &mut walk)?;
@@ -215,7 +220,8 @@ impl Engine for Cost {
 
     fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
         let (steps, trace, held) = self.host.take_steps(&header)?;
-        let (before, feedback) = (held.model.parameters.clone(), held.feedback.clone());
+        let before = held.model.parameters.clone();
+        let feedback = held.feedback.as_deref().cloned();
         let Host { config, layout, .. } = &self.host;
         let ways = (before.as_slice(), steps.parameters);
         let (tensors, feedback) = compressed((config, layout), header.round, ways, feedback)?;

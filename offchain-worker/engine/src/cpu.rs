@@ -9,7 +9,8 @@ use cairn_trainer::{AdamState, Trainer};
 use crate::{
     host::{compressed, traced, Host, Made},
     work::{pieces, replayed, steps, Stepping},
-    Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
+    Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
+    Version,
 };
 
 /// Trains on the CPU.
@@ -75,7 +76,8 @@ impl Cpu {
         header: Header,
     ) -> Result<Vec<u8>, EngineError> {
         let (steps, trace, held) = self.host.take_steps(&header)?;
-        let (before, feedback) = (held.model.parameters.clone(), held.feedback.clone());
+        let before = held.model.parameters.clone();
+        let feedback = held.feedback.as_deref().cloned();
         let Host { config, layout, .. } = &self.host;
         let ways = (before.as_slice(), steps.parameters);
         let (tensors, feedback) = compressed((config, layout), header.round, ways, feedback)?;
@@ -124,6 +126,10 @@ impl Engine for Cpu {
         self.host.snapshot(version, part, sink)
     }
 
+    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
+        self.host.shared(version, part)
+    }
+
     fn train(
         &mut self,
         order: &Order,
@@ -138,7 +144,7 @@ impl Engine for Cpu {
             inner,
             steps: Steps {
                 parameters: held.model.parameters.to_vec(),
-                optimizer: host.begun(held.optimizer.as_ref()),
+                optimizer: host.begun(held.optimizer.as_deref()),
             },
         };
         let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;

@@ -5,7 +5,7 @@
 //! and contribution parameters stay on the card, and so does the base for as long as only measuring goes on. Several
 //! cards make steps together; everything else is the first one's.
 
-use std::{io, ops::Range};
+use std::{borrow::Cow, io, ops::Range};
 
 use cairn_gradient::{Checked, Header, SparseTensor};
 use cairn_primitives::{EngineClass, InnerOptimizer, Layout, ModelRoot, RunConfig, Selected, H256};
@@ -20,7 +20,8 @@ use cairn_trainer::{
 use crate::{
     host::{traced, Host, Made, Model},
     work::{pieces, replayed, steps, Stepping},
-    Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
+    Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
+    Version,
 };
 
 /// Trains on a card.
@@ -113,6 +114,10 @@ impl Engine for Cuda {
         self.host.snapshot(version, part, sink)
     }
 
+    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
+        self.host.shared(version, part)
+    }
+
     fn train(
         &mut self,
         order: &Order,
@@ -122,13 +127,14 @@ impl Engine for Cuda {
         let Cuda { card, host, .. } = self;
         let held = host.free("train")?;
         let parameters = held.model.parameters.as_slice();
-        let begun = held.optimizer.clone();
-        let optimizer = begun.unwrap_or_else(|| AdamState::new(parameters.len()));
         let inner = &host.config.inner;
-        let mut stepping = Under {
-            steps: card.begin(parameters, &optimizer)?,
-            inner,
-            first: Some(traced(parameters, &optimizer)),
+        let mut stepping = {
+            let optimizer = begun(held.optimizer.as_deref(), parameters.len());
+            Under {
+                steps: card.begin(parameters, &optimizer)?,
+                inner,
+                first: Some(traced(parameters, &optimizer)),
+            }
         };
         let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;
         if let Some(trained) = &trained {
@@ -180,8 +186,7 @@ impl Engine for Cuda {
         host.check_moments(before)?;
         *measured = None;
         let parameters = &before.parameters;
-        let begun = before.optimizer.clone();
-        let optimizer = begun.unwrap_or_else(|| AdamState::new(parameters.len()));
+        let optimizer = begun(before.optimizer.as_ref(), parameters.len());
         let mut stepping = Under {
             steps: card.begin(parameters, &optimizer)?,
             inner: &host.config.inner,
@@ -258,6 +263,11 @@ impl Cuda {
         }
         Ok(())
     }
+}
+
+/// Moments to begin steps from: these, of which no copy is made, or those before the first step.
+fn begun(optimizer: Option<&AdamState>, parameters: usize) -> Cow<'_, AdamState> {
+    optimizer.map_or_else(|| Cow::Owned(AdamState::new(parameters)), Cow::Borrowed)
 }
 
 /// What a card selected, which is checked: a card can break without saying so.

@@ -17,7 +17,7 @@ use crate::{
     host::trace_state,
     outside::{broken, hashed, read},
     work::{steps, Stepping},
-    Cpu, Engine, EngineError, Order, Outside, Part, Sequences, Settlement, State, StepDone,
+    Cpu, Engine, EngineError, Order, Outside, Part, Sequences, Settlement, Shared, State, StepDone,
     Trained, Version,
 };
 
@@ -276,6 +276,10 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
         self.cpu.snapshot(version, part, sink)
     }
 
+    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
+        self.cpu.shared(version, part)
+    }
+
     fn train(
         &mut self,
         order: &Order,
@@ -349,7 +353,7 @@ impl<A: Arithmetic> Elsewhere<A> {
         let Elsewhere { arithmetic, cpu } = self;
         let held = cpu.host.free("train")?;
         let parameters = held.model.parameters.as_slice();
-        let optimizer = held.optimizer.as_ref().filter(|begun| begun.step > 0);
+        let optimizer = held.optimizer.as_deref().filter(|begun| begun.step > 0);
         let hashes = trace_state(parameters, optimizer);
         let first = Some(hashes.hash());
         arithmetic.begin(&Origin {

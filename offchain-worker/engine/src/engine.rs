@@ -5,7 +5,7 @@ use std::{io, ops::Range, sync::Arc};
 use cairn_gradient::{Checked, Header};
 use cairn_primitives::{EngineClass, ModelRoot, Round, Uid, H256};
 
-use crate::{AdamState, EngineError, Part, Sent, State, Version};
+use crate::{AdamState, EngineError, Part, Sent, Shared, State, Version};
 
 /// Which steps to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,14 @@ pub trait Engine: Send {
         part: Part,
         sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
     ) -> Result<bool, EngineError>;
+
+    /// One part of a version, which stays as it is for as long as somebody has it, whatever the engine does next: so it
+    /// can be written to a disk while the engine trains. `None` if the version has no such part.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is no such version.
+    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError>;
 
     /// Makes inner steps from the held parameters. The result is pending until [`Engine::contribution`] asks for it.
     ///

@@ -13,7 +13,7 @@ use cairn_primitives::{Carried, EngineClass, Layout, ModelRoot, Round, RunConfig
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
-use crate::{EngineError, Order, Part, Sent, Settlement, State, Trained, Version};
+use crate::{EngineError, Order, Part, Sent, Settlement, Shared, State, Trained, Version};
 
 /// States of one member of a run. `Steps` is what an engine keeps of inner steps until it is asked for what is to be
 /// sent of them.
@@ -32,19 +32,43 @@ pub(crate) struct Model {
     pub root: ModelRoot,
 }
 
-/// What is held.
+/// What is held. Vectors are shared with whoever writes them to a disk: they are replaced, never changed.
 pub(crate) struct Held {
     pub model: Model,
-    pub optimizer: Option<AdamState>,
-    pub feedback: Option<Vec<f32>>,
+    pub optimizer: Option<Arc<AdamState>>,
+    pub feedback: Option<Arc<Vec<f32>>>,
     pub norm: Option<f64>,
-    sent: Option<Sent>,
+    sent: Option<Left>,
+    /// The hashes of moments and error feedback, if they were made here.
+    hashes: Option<Carried>,
 }
 
 impl Held {
     /// What the member carries from round to round.
     fn carried(&self) -> Carried {
-        carried(self.optimizer.as_ref(), self.feedback.as_deref())
+        let hashed = || {
+            let feedback = self.feedback.as_deref();
+            carried(self.optimizer.as_deref(), feedback.map(Vec::as_slice))
+        };
+        self.hashes.unwrap_or_else(hashed)
+    }
+}
+
+/// Where a contribution ended, as it is held.
+struct Left {
+    optimizer: Arc<AdamState>,
+    feedback: Arc<Vec<f32>>,
+    /// Their hashes, if it was made here.
+    hashes: Option<Carried>,
+}
+
+impl From<Sent> for Left {
+    fn from(sent: Sent) -> Left {
+        Left {
+            optimizer: Arc::new(sent.optimizer),
+            feedback: Arc::new(sent.feedback),
+            hashes: None,
+        }
     }
 }
 
@@ -66,7 +90,7 @@ enum Pending<Steps> {
         done: u32,
         steps: Steps,
     },
-    Sent(Sent),
+    Sent(Left),
     Settled {
         model: Model,
         norm: Option<f64>,
@@ -102,10 +126,11 @@ impl<Steps> Host<Steps> {
                 parameters: Arc::new(state.parameters),
                 root,
             },
-            optimizer: state.optimizer,
-            feedback: state.feedback,
+            optimizer: state.optimizer.map(Arc::new),
+            feedback: state.feedback.map(Arc::new),
             norm: state.norm,
-            sent: state.sent,
+            sent: state.sent.map(Left::from),
+            hashes: None,
         });
         self.base = None;
         self.pending = Pending::Nothing;
@@ -232,9 +257,10 @@ impl<Steps> Host<Steps> {
         };
         let plain =
             encode(&contribution, &self.layout, &compression).map_err(EngineError::foreign)?;
-        self.pending = Pending::Sent(Sent {
-            optimizer: made.optimizer,
-            feedback: made.feedback,
+        self.pending = Pending::Sent(Left {
+            optimizer: Arc::new(made.optimizer),
+            feedback: Arc::new(made.feedback),
+            hashes: Some(after),
         });
         Ok(plain)
     }
@@ -306,6 +332,7 @@ impl<Steps> Host<Steps> {
                 if let Some(sent) = held.sent.take().filter(|_| is_included) {
                     held.optimizer = Some(sent.optimizer);
                     held.feedback = Some(sent.feedback);
+                    held.hashes = sent.hashes;
                 }
                 Ok(())
             }
@@ -369,20 +396,23 @@ impl<Steps> Host<Steps> {
         part: Part,
         sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
     ) -> Result<bool, EngineError> {
-        let view = self.view(version)?;
-        let vector = match part {
-            Part::Parameters => Some(view.model.parameters.as_slice()),
-            Part::FirstMoment => view.optimizer.map(|optimizer| optimizer.m.as_slice()),
-            Part::SecondMoment => view.optimizer.map(|optimizer| optimizer.v.as_slice()),
-            Part::Feedback => view.feedback,
-        };
-        match vector {
+        match self.shared(version, part)? {
             Some(vector) => {
-                sink(vector)?;
+                sink(vector.numbers())?;
                 Ok(true)
             }
             None => Ok(false),
         }
+    }
+
+    pub fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
+        let view = self.view(version)?;
+        Ok(match part {
+            Part::Parameters => Some(Shared::vector(&view.model.parameters)),
+            Part::FirstMoment => view.optimizer.map(Shared::first),
+            Part::SecondMoment => view.optimizer.map(Shared::second),
+            Part::Feedback => view.feedback.map(Shared::vector),
+        })
     }
 
     fn view(&self, version: Version) -> Result<View<'_>, EngineError> {
@@ -394,7 +424,7 @@ impl<Steps> Host<Steps> {
         let view = View {
             model: &held.model,
             optimizer: held.optimizer.as_ref(),
-            feedback: held.feedback.as_deref(),
+            feedback: held.feedback.as_ref(),
             norm: held.norm,
         };
         match (version, &self.pending) {
@@ -433,14 +463,14 @@ impl<Steps> Host<Steps> {
 /// A version, borrowed.
 struct View<'a> {
     model: &'a Model,
-    optimizer: Option<&'a AdamState>,
-    feedback: Option<&'a [f32]>,
+    optimizer: Option<&'a Arc<AdamState>>,
+    feedback: Option<&'a Arc<Vec<f32>>>,
     norm: Option<f64>,
 }
 
 impl<'a> View<'a> {
     /// With what was sent in place of what is held.
-    fn carrying(self, sent: Option<&'a Sent>) -> View<'a> {
+    fn carrying(self, sent: Option<&'a Left>) -> View<'a> {
         match sent {
             Some(sent) => View {
                 optimizer: Some(&sent.optimizer),

@@ -12,6 +12,7 @@
 //! | [`keep`](Engine::keep), [`discard`](Engine::discard) | what is pending becomes the state, or is forgotten | held |
 //! | [`measure`](Engine::measure) | losses at the base, or after an outer step with one contribution | as before |
 //! | [`snapshot`](Engine::snapshot) | the state, piece by piece | as before |
+//! | [`shared`](Engine::shared) | a vector of the state, which stays while the engine goes on | as before |
 //! | [`replay`](Engine::replay) | others' inner steps once more, from their state | as before |
 //!
 //! # What can be relied on
@@ -49,4 +50,4 @@ pub use engine::{Engine, Order, Sequences, Settlement, StepDone, Trained};
 pub use error::EngineError;
 pub use open::{open, CPU};
 pub use outside::Outside;
-pub use state::{Part, Sent, State, Version};
+pub use state::{Part, Sent, Shared, State, Version};

@@ -1,5 +1,7 @@
 //! What an engine holds, and how it is named when it is read.
 
+use std::sync::Arc;
+
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
@@ -45,6 +47,49 @@ impl State {
     /// What stands for it in a trace.
     pub fn traced(&self) -> trace::State {
         trace_state(&self.parameters, self.optimizer.as_ref())
+    }
+}
+
+/// One vector of a state, shared with the engine that holds it: it stays as it is, whatever the engine does next.
+/// Nothing is copied.
+#[derive(Clone, Debug)]
+pub struct Shared(Whole);
+
+/// What it is, or is part of.
+#[derive(Clone, Debug)]
+enum Whole {
+    Vector(Arc<Vec<f32>>),
+    First(Arc<AdamState>),
+    Second(Arc<AdamState>),
+}
+
+impl Shared {
+    pub(crate) fn vector(vector: &Arc<Vec<f32>>) -> Shared {
+        Shared(Whole::Vector(vector.clone()))
+    }
+
+    pub(crate) fn first(moments: &Arc<AdamState>) -> Shared {
+        Shared(Whole::First(moments.clone()))
+    }
+
+    pub(crate) fn second(moments: &Arc<AdamState>) -> Shared {
+        Shared(Whole::Second(moments.clone()))
+    }
+
+    /// Its numbers.
+    pub fn numbers(&self) -> &[f32] {
+        match &self.0 {
+            Whole::Vector(vector) => vector.as_slice(),
+            Whole::First(moments) => moments.m.as_slice(),
+            Whole::Second(moments) => moments.v.as_slice(),
+        }
+    }
+}
+
+/// A vector that no engine holds.
+impl From<Vec<f32>> for Shared {
+    fn from(vector: Vec<f32>) -> Shared {
+        Shared(Whole::Vector(Arc::new(vector)))
     }
 }
 

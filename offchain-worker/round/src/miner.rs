@@ -83,10 +83,10 @@ pub enum Task {
 pub enum Done {
     /// A contribution is stored and the intent is on disk.
     Sealed(Intent),
-    /// A contribution and the intent are on disk. It is not stored: that is left to be done beside what is computed, or
-    /// the store did not take it.
+    /// A copy of a contribution is on disk. It is not stored, or the intent is not on disk yet: that is left to be done
+    /// beside what is computed, or the store did not take it.
     Made(Intent),
-    /// The contribution with this sealed root is stored, or that came to nothing.
+    /// The contribution with this sealed root is stored and its intent is on disk, or it could not be stored.
     Stored(SealedRoot, bool),
     /// Training of this round ended without a contribution.
     NothingTrained(Round),
@@ -108,9 +108,9 @@ pub enum Done {
 pub struct Miner {
     hotkey: Hotkey,
     course: Course<Task>,
-    /// The contribution made for the round held. On disk.
+    /// The contribution made for the round held. On disk before it is committed to.
     intent: Option<Intent>,
-    /// The one made for the round after it, where rounds overlap. On disk.
+    /// The one made for the round after it, where rounds overlap. On disk before it is committed to.
     ahead: Option<Intent>,
     /// Whether training has been told to stop. Lost in a crash, as is all that follows.
     stopping: bool,

@@ -62,8 +62,9 @@ impl Vectors {
     }
 }
 
-/// What a miner holds at most while it trains and makes its contribution. `elsewhere`: the steps are made by an engine
-/// in another program, which has gradient and activations.
+/// What a miner holds at most while it trains and makes its contribution. What is written to the disk meanwhile is
+/// written out of these vectors, and is on the disk before others take their place. `elsewhere`: the steps are made by
+/// an engine in another program, which has gradient and activations.
 pub fn mining(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
     let vectors = Vectors::of(config);
     let mut held = vec![

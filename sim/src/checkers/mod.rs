@@ -106,11 +106,11 @@ pub enum Happening<'a> {
         who: Who,
         /// Of which round.
         round: Round,
-        /// The parameters on its disk.
+        /// The parameters that it holds.
         held: Option<Held>,
         /// Whether its machine takes its own contribution for included.
         is_included: bool,
-        /// The sealed root of the contribution on its disk.
+        /// The sealed root of the contribution that it made.
         made: Option<SealedRoot>,
         /// The sealed root of what the round included of it.
         included: Option<SealedRoot>,

@@ -14,6 +14,7 @@ use crate::{checkers::Who, meter::Part, network::Way, world::World};
 impl World {
     /// A miner makes states again that are audited.
     pub(super) fn serve(&mut self, who: Who, demand: Demand) {
+        self.write_at_once(who);
         let costs = self.workshop.costs();
         let audited = self.members[who].disk.content().audited.as_ref();
         let made = audited.map_or(0, |audited| audited.traced.windows.len() as u32);

@@ -25,7 +25,7 @@ use crate::{
 /// How long a question to the member's own node takes.
 pub(super) const LOOK: Millis = 25;
 /// Between what is on disk and what the machine is told of it: a crash may come in between.
-const TELLING: Millis = 5;
+pub(super) const TELLING: Millis = 5;
 /// The longest that a look takes in bad weather.
 const SLOWEST_LOOK: Millis = 3 * BLOCK_TIME;
 
@@ -185,8 +185,12 @@ impl World {
             } => self.apply(who, settlement, is_included),
             Action::Keep { held, audited, .. } => {
                 self.computes(who);
-                self.notes(who, Part::Keep, 0, costs.write);
-                self.begin(who, costs.write, Job::Keep(held, audited));
+                let time = match self.writes_beside(who) {
+                    true => self.until_room(who),
+                    false => costs.write,
+                };
+                self.notes(who, Part::Keep, 0, time);
+                self.begin(who, time, Job::Keep(held, audited));
             }
             Action::Join => {
                 self.computes(who);
@@ -216,13 +220,14 @@ impl World {
         self.computes(who);
         let member = &self.members[who];
         if member.is_honest() {
-            let content = member.disk.content();
+            let process = &member.process;
+            let own = process.open.as_ref().map(|open| &open.intent);
             let happening = Happening::Applies {
                 who,
                 round: settlement.round,
-                held: content.held(),
+                held: process.held.as_ref().map(|(held, _)| *held),
                 is_included,
-                made: content.open_root(),
+                made: own.map(|intent| intent.commitment.sealed_root),
                 included: settlement.own(member.hotkey.id()),
             };
             self.see(&happening);
@@ -274,6 +279,7 @@ impl World {
             Job::Apply(settlement, is_included) => self.applied(who, &settlement, is_included),
             Job::Keep(held, audited) => self.kept(who, held, audited),
             Job::KeepJoined(held, theta) => {
+                self.write_at_once(who);
                 let ends = Ends::from_round(held.round);
                 let member = &mut self.members[who];
                 let process = &mut member.process;
@@ -293,7 +299,8 @@ impl World {
                 self.tell_soon(who, Told::Joined(held));
             }
             Job::Tell(told) => self.told(who, told),
-            Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
+            Job::Step | Job::Store(_) | Job::Seal(_) | Job::KeepSealed(_) => self.mined(who, job),
+            Job::Write(ticket) => self.written(who, ticket),
             Job::Upload(root) => self.uploaded(who, root),
             Job::Serve(demand) => self.served(who, demand),
             Job::FetchAhead(sealed) => self.fetched_ahead(who, &sealed),
@@ -330,6 +337,7 @@ impl World {
                 self.tell(who, Event::Joined(held));
             }
             Told::Sealed(made) => self.sealed(who, made),
+            told @ (Told::KeptBeside(_) | Told::SealedBeside(..)) => self.told_written(who, &told),
             Told::Pledged(pledge) => self.pledged(who, *pledge),
             Told::Weighed(hidden_row) => self.weighed(who, *hidden_row),
             Told::Served(round, served) => self.told_served(who, round, served),

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use cairn_primitives::{Round, SealedRoot};
 use cairn_round::{
     ahead::Sealed,
-    machine::Machine as _,
+    machine::{Machine as _, Transaction},
     miner::{Done, Task},
     Event, Held,
 };
 
-use super::{Job, Machine, Made, Told, Training};
+use super::{driver::TELLING, writing::Change, Job, Machine, Made, Told, Training};
 use crate::{
     behaviour::Lesson,
     checkers::{Happening, Who},
@@ -105,6 +105,7 @@ impl World {
 
     /// What was not settled is void.
     fn forget_made(&mut self, who: Who) {
+        self.write_at_once(who);
         let member = &mut self.members[who];
         (member.process.open, member.process.ahead) = (None, None);
         member.disk.write(|content| {
@@ -124,8 +125,18 @@ impl World {
     pub(super) fn uploaded(&mut self, who: Who, root: SealedRoot) {
         let member = &self.members[who];
         let is_it = |open: &&Open| open.intent.commitment.sealed_root == root;
-        let copy = member.disk.content().made().find(is_it);
-        let copy = copy.map(|open| open.copy.clone());
+        let mut made = member.process.open.iter().chain(&member.process.ahead);
+        let open = made.find(is_it);
+        let commit = open.map(|open| {
+            let intent = &open.intent;
+            Transaction::Commit(intent.round, intent.commitment.clone())
+        });
+        // It may be committed to then: the intent is on the disk first, with what is carried on.
+        if commit.is_some_and(|commit| !member.disk.has(&commit)) {
+            let wait = self.until_written(who).saturating_add(TELLING);
+            return self.begin(who, wait, Job::Upload(root));
+        }
+        let copy = open.map(|open| open.copy.clone());
         let is_cut = self.network.is_cut(who);
         let is_stored = copy.is_some() && !is_cut;
         if let Some(copy) = copy.filter(|_| is_stored && member.behaviour.uploads()) {
@@ -192,27 +203,35 @@ impl World {
         match job {
             Job::Step => self.stepped(who),
             Job::Store(made) => self.stored(who, made),
+            Job::Seal(made) => self.sealed_beside(who, made),
             Job::KeepSealed(made) => {
                 // Abandoned meanwhile: what is on disk belongs to a round that is over.
                 let round = made.open.intent.round;
                 if !self.is_making(who, round) {
                     return;
                 }
-                let root = made.open.intent.commitment.sealed_root;
-                let steps = made.open.traced.windows.len() as u64;
-                self.meter.makes(root, steps);
-                self.members[who].disk.write(|content| {
-                    let is_ahead = content.held().is_some_and(|held| held.round < round);
-                    let place = match is_ahead {
-                        true => &mut content.ahead,
-                        false => &mut content.open,
-                    };
-                    *place = Some(made.open.clone());
-                });
+                self.put_sealed(who, &made);
                 self.tell_soon(who, Told::Sealed(made));
             }
             _ => {}
         }
+    }
+
+    /// A contribution is written while its maker goes on. What is written takes no memory of its own, so it is on the
+    /// disk before what the next one leaves takes its place.
+    fn sealed_beside(&mut self, who: Who, made: Made) {
+        if !self.is_making(who, made.open.intent.round) {
+            return;
+        }
+        let wait = self.until_written(who);
+        if wait > 0 {
+            self.moves(who, Part::Carry, 0, wait);
+            return self.begin(who, wait, Job::Seal(made));
+        }
+        let carry = self.workshop.costs().carry;
+        let change = Change::Sealed(Box::new(made.clone()));
+        self.write_beside(who, carry, change);
+        self.sealed(who, made);
     }
 
     /// Whether the contribution to this round is being made: it was not abandoned meanwhile, nor begun anew.
@@ -291,7 +310,7 @@ impl World {
         // A crash before this is on disk makes another key, and so does making it anew: what was not committed to may
         // differ.
         let made_before = match self.workshop.run().overlaps() {
-            true => member.disk.writes(),
+            true => member.disk.writes() | u64::from(member.incarnation) << 32,
             false => u64::from(member.incarnation),
         };
         let mut draw = self
@@ -314,9 +333,8 @@ impl World {
         if self.workshop.run().overlaps() {
             // Its copy is stored while the next round is trained.
             self.notes(who, Part::Seal, 0, costs.seal);
-            self.notes(who, Part::Carry, costs.seal, costs.carry);
             let made = Made { open, sealed };
-            return self.begin(who, costs.seal + costs.carry, Job::KeepSealed(made));
+            return self.begin(who, costs.seal, Job::Seal(made));
         }
         let transfer = self.file(who, Way::Up, costs.contribution, costs.seal);
         self.notes(who, Part::Seal, 0, costs.seal);
@@ -396,12 +414,9 @@ impl World {
         self.see(&Happening::Disturbed { who, is_over: true });
     }
 
-    /// The intent to commit is on disk.
+    /// The intent to commit is on disk, or on its way there.
     pub(crate) fn sealed(&mut self, who: Who, made: Made) {
         let intent = made.open.intent.clone();
-        if self.workshop.run().overlaps() && !self.is_making(who, intent.round) {
-            return;
-        }
         let process = &mut self.members[who].process;
         process.training = None;
         let held = process.held.as_ref().map(|(held, _)| held.round);
@@ -410,15 +425,14 @@ impl World {
             false => &mut process.open,
         };
         *place = Some(made.open);
+        if self.workshop.run().overlaps() {
+            return self.done_mining(who, Done::Made(intent));
+        }
         self.see(&Happening::Sealed {
             who,
             round: intent.round,
             root: intent.commitment.sealed_root,
         });
-        let done = match self.workshop.run().overlaps() {
-            true => Done::Made(intent),
-            false => Done::Sealed(intent),
-        };
-        self.done_mining(who, done);
+        self.done_mining(who, Done::Sealed(intent));
     }
 }

@@ -9,6 +9,7 @@ pub mod miner;
 pub mod parameters;
 pub mod sending;
 pub mod validator;
+pub mod writing;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -74,10 +75,14 @@ pub enum Job {
     Step,
     /// A contribution is compressed, sealed and stored.
     Store(Made),
+    /// It is compressed and sealed.
+    Seal(Made),
     /// The copy of a contribution is sent to the store.
     Upload(SealedRoot),
     /// The intent to commit is written to disk.
     KeepSealed(Made),
+    /// What has this number is written to disk beside all else.
+    Write(u64),
     /// A sealed file is fetched.
     Fetch(Round, Uid, Box<Commitment>),
     /// The same by a miner, before it needs it.
@@ -107,6 +112,10 @@ pub enum Told {
     Joined(Held),
     /// The intent to commit is there.
     Sealed(Made),
+    /// An outer step that is in force is there, too.
+    KeptBeside(Held),
+    /// The same of a contribution with this sealed root to a round.
+    SealedBeside(Round, SealedRoot),
     /// What is to be attested is there.
     Pledged(Box<cairn_round::pledge::Pledge>),
     /// Scores are there.
@@ -199,6 +208,8 @@ pub struct Process {
     pub(crate) outbox: VecDeque<Transaction>,
     pub(crate) flight: Option<Flight>,
     pub(crate) pace: Pace,
+    /// What is written to disk beside all else.
+    pub(crate) writes: writing::Writes,
 }
 
 /// A newcomer that has not begun yet.

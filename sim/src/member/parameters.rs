@@ -10,7 +10,10 @@ use cairn_protocol::{
 };
 use cairn_round::{audit::Demand, validator::Claim, Event, Held, Included, Seen, Settlement};
 
-use super::{Job, Pending, Told};
+use super::{
+    writing::{Change, Kept},
+    Job, Pending, Told,
+};
 use crate::{
     checkers::Who,
     disk::Audited,
@@ -113,6 +116,7 @@ impl World {
     }
 
     pub(super) fn kept(&mut self, who: Who, held: Held, audited: Option<Demand>) {
+        let is_beside = self.writes_beside(who);
         let member = &mut self.members[who];
         let pending = member.process.pending.take();
         let Some(pending) = pending.filter(|pending| pending.round == held.round) else {
@@ -140,24 +144,28 @@ impl World {
             memory: process.memory.clone().unwrap_or_default(),
         });
         let left = open.map(|open| open.left);
-        member.disk.write(|content| {
-            content.held = Some((held, theta.clone()));
-            content.norm = norm;
-            content.ends = ends.clone();
-            (content.open, content.ahead) = (next.clone(), None);
-            if audited.is_some() {
-                content.audited = audited;
-            }
-            if let Some(left) = &left {
-                content.memory = Some(left.clone());
-            }
-        });
+        let kept = Kept {
+            held: (held, theta.clone()),
+            norm,
+            ends: ends.clone(),
+            open: next,
+            audited,
+            left: left.clone(),
+        };
         process.before = process.held.replace((held, theta));
         (process.norm, process.ends) = (norm, ends);
         if let Some(left) = left {
             process.memory = Some(left);
         }
-        self.tell_soon(who, Told::Kept(held));
+        if !is_beside {
+            member.disk.write(|content| kept.write(content));
+            return self.tell_soon(who, Told::Kept(held));
+        }
+        process.files.clear();
+        let write = self.workshop.costs().write;
+        let change = Change::Kept(Box::new(kept));
+        self.write_beside(who, write, change);
+        self.tell(who, Event::Kept(held));
     }
 
     pub(super) fn joined(&mut self, who: Who) {

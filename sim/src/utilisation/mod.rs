@@ -57,6 +57,8 @@ pub struct Row {
     pub seated: usize,
     /// How many rounds training ran ahead.
     pub overlap: u8,
+    /// Bytes a second that a member's disk writes.
+    pub disk: u64,
     /// The seed that replays it.
     pub seed: u64,
     /// Whole rounds that were measured; none if the simulation did not come that far, or if nearly all never took part.
@@ -72,6 +74,8 @@ pub struct Row {
     /// Seconds of a round in which a contributor fetches others' files before it needs them, on average, beside all
     /// else.
     pub ahead: f64,
+    /// Seconds of a round in which a contributor's disk writes beside all else, on average.
+    pub beside: f64,
     /// Seconds of a round in which a validator fetches contributions, on average, whatever else it does.
     pub validator_fetches: f64,
     /// The same in which it measures.
@@ -113,8 +117,8 @@ fn settings(bench: Bench, reading: &Reading) -> Settings {
     let seated = bench.seated() as u64;
     let costs = host.costs(seated);
     let of_one = u64::from(STEPS) * u64::from(SEQUENCES);
-    // Seats are bought while the first round is under way.
-    let rounds = rounds.saturating_add(2);
+    // Seats are bought while the first round is under way, and where rounds overlap data comes a round later.
+    let rounds = rounds.saturating_add(2 + u32::from(overlap));
     let honest = Settings::honest(seed, bench.seated(), validators, rounds);
     Settings {
         engine: Kind::Cost,
@@ -164,6 +168,7 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
         contributors: bench.contributors,
         seated: bench.seated(),
         overlap: bench.overlap,
+        disk: bench.host.disk,
         seed: bench.seed,
         rounds,
         null_rounds: result.null_rounds(),
@@ -171,6 +176,7 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
         share: 0.0,
         seconds,
         ahead: busy(&of_miners, Part::Ahead),
+        beside: busy(&of_miners, Part::Beside),
         validator_fetches: busy(&of_validators, Part::Fetch),
         validator_measures: busy(&of_validators, Part::Measure),
         broken: result.broken(),
@@ -300,6 +306,28 @@ mod tests {
         assert!(ahead.share > behind.share, "{ahead:?}, {behind:?}");
         let rest = |row: &Row| row.of(Part::Upload) + row.of(Part::Bind) + row.of(Part::Open);
         assert!(rest(&ahead) < rest(&behind), "{ahead:?}, {behind:?}");
+        let on_disk = |row: &Row| row.of(Part::Keep) + row.of(Part::Carry);
+        assert_eq!((on_disk(&ahead), behind.beside), (0.0, 0.0));
+        // What training waits for in one is written beside it in the other.
+        assert!(on_disk(&behind) > 100.0, "{behind:?}");
+        assert!(ahead.beside > on_disk(&behind) / 2.0, "{ahead:?}");
+    }
+
+    /// What the next contribution leaves waits for what the last one left: memory is bounded, and time is not saved.
+    #[test]
+    fn a_disk_that_writes_less_than_a_round_has_to_write_holds_up_training() {
+        let slow = Bench {
+            overlap: 1,
+            host: Host {
+                cores: 64,
+                disk: 500_000_000,
+            },
+            ..bench(3)
+        };
+        let row = measure(slow, &READINGS[1]).expect("a network");
+        assert!(row.broken.is_empty() && row.included == 3.0, "{row:?}");
+        assert!(row.of(Part::Carry) > 100.0, "{row:?}");
+        assert!(row.round() > 1_400.0, "{row:?}");
     }
 
     /// What a round takes on a narrow line follows from the bytes of its files.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use cairn_primitives::MAX_MEMBERS;
 
 use super::{
-    setting::{Host, Reading, BLOCK, CONTRIBUTION, READINGS},
+    setting::{Host, Reading, BLOCK, CONTRIBUTION, PARAMETERS, READINGS, TRAINING},
     Row,
 };
 use crate::{
@@ -31,6 +31,11 @@ static COLUMNS: [(&str, &[Part]); 9] = [
     ("disk", &[Part::Keep, Part::Carry]),
 ];
 
+/// The numbers of contributors that are looked at by arithmetic.
+static MANY: [usize; 3] = [20, 200, 1_000];
+/// Bytes a parameter that a contributor writes to its disk in a round.
+const WRITTEN: u64 = 16;
+
 /// How the rows were made.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
@@ -38,8 +43,8 @@ pub struct Made {
     pub validators: usize,
     /// Whole rounds that were to be measured.
     pub rounds: u32,
-    /// What is assumed of a host.
-    pub host: Host,
+    /// Cores that are assumed of a host.
+    pub cores: u64,
 }
 
 /// The page, of these rows: one line for each bandwidth and number of contributors, of all seeds.
@@ -65,7 +70,17 @@ pub fn page(rows: &[Row], made: Made) -> String {
     for line in &lines {
         let _ = writeln!(page, "{}", line.limits());
     }
-    page.push_str(TAIL);
+    page.push_str(BOUND);
+    page.push_str(&wrapped("- ", &slowest_disk()));
+    page.push_str(MORE);
+    for contributors in MANY {
+        for reading in &READINGS {
+            let _ = writeln!(page, "{}", by_arithmetic(contributors, reading, made));
+        }
+    }
+    page.push_str(LIFTS);
+    page.push_str(&wrapped("- ", &settled_once()));
+    page.push('\n');
     page.push_str(&wrapped("", &replay(made)));
     page
 }
@@ -75,13 +90,65 @@ fn replay(made: Made) -> String {
     let Made {
         validators,
         rounds,
-        host,
+        cores,
     } = made;
-    let Host { cores, disk } = host;
-    let disk = disk / 1_000_000_000;
     format!(
-        "`cairn-sim utilisation --contributors N --line LINE --overlap N --seed SEED --validators {validators} --rounds \
-         {rounds} --cores {cores} --disk {disk}` replays a row."
+        "`cairn-sim utilisation --contributors N --line LINE --overlap N --disk GB --seed SEED --validators {validators} \
+         --rounds {rounds} --cores {cores}` replays a row."
+    )
+}
+
+/// A network of so many, by the bytes that its members fetch and the work that follows.
+fn by_arithmetic(contributors: usize, reading: &Reading, made: Made) -> String {
+    let seats = MAX_MEMBERS as usize;
+    let seated = contributors.min(seats.saturating_sub(made.validators));
+    let host = Host {
+        cores: made.cores,
+        disk: 1,
+    };
+    let step = host.costs(seated as u64).apply as f64 / 1e3;
+    let files = seated.saturating_sub(1) as f64 * CONTRIBUTION as f64;
+    let fetching = files / reading.lines.down as f64;
+    let train = TRAINING as f64 / 1e3;
+    let bound = train / fetching.max(train + step);
+    format!(
+        "| {} | {contributors} | {seated} | {:.1} | {fetching:.0} | {step:.1} | {} |",
+        reading.name,
+        files / 1e9,
+        percent(bound)
+    )
+}
+
+/// What a sum of contributions would take, so that nobody has to fetch them all.
+fn settled_once() -> String {
+    let bytes = |bits: u64| (PARAMETERS * bits / 8) as f64;
+    let narrow = READINGS[0].lines.down as f64;
+    format!(
+        "**The round's sum instead of its files.** The outer step's sum, cut into the subtrees of its hash and fetched \
+         from several validators at once, each of which has attested its root. To the bit it has 32 bits a parameter: \
+         {:.0} GB, as much as {:.0} contributions, so it helps only where more than that are included. A sum that is \
+         made small once more, by a rule that everybody follows with the error carried on, would be {:.1} GB at one bit \
+         a parameter, {:.0} s at {}, whatever the number of contributors. Validators would still fetch all files, or \
+         each of them the same part of every file, and sum up that part only.",
+        bytes(32) / 1e9,
+        bytes(32) / CONTRIBUTION as f64,
+        bytes(1) / 1e9,
+        bytes(1) / narrow,
+        READINGS[0].name
+    )
+}
+
+/// What is written in a round, and the disk on which that takes as long as the round's training.
+fn slowest_disk() -> String {
+    let written = (PARAMETERS * WRITTEN) as f64;
+    let slowest = written / (TRAINING as f64 / 1e3);
+    format!(
+        "With overlap {:.2} TB are written to the disk beside training in a round, and what the next contribution leaves \
+         waits for that. A disk that writes less than {:.2} GB a second holds up training, at any bandwidth; one that \
+         writes somewhat more may, since a contribution is committed to once three quarters of that are on the disk, \
+         and what is revealed and attested comes after it.",
+        written / 1e12,
+        slowest / 1e9
     )
 }
 
@@ -89,27 +156,26 @@ fn assumed(rows: &[Row], made: Made) -> String {
     let Made {
         validators,
         rounds: measured,
-        host,
+        cores,
     } = made;
-    let Host { cores, disk } = host;
     let readings = READINGS.iter();
     let readings = readings.map(|reading| format!("`{}` is {}", reading.name, reading.what));
     let readings: Vec<String> = readings.collect();
     format!(
-        "Assumed, since nobody published it: hosts of {cores} cores whose disks write {} GB a second. {validators} \
-         validators on the same hosts and lines. {}. Blocks of {} s, as the runtime has them. Seeds {}. Of each seed \
-         {measured} whole rounds are measured.",
-        disk as f64 / 1e9,
+        "Assumed, since nobody published it: hosts of {cores} cores, whose disks write as many GB a second as a row says. \
+         {validators} validators on the same hosts and lines. {}. Blocks of {} s, as the runtime has them. Seeds {}. Of \
+         each seed {measured} whole rounds are measured.",
         readings.join("; "),
         BLOCK / 1_000,
         seeds(rows.iter().map(|row| row.seed))
     )
 }
 
-/// A bandwidth with so many contributors that train so far ahead, over all seeds.
+/// A bandwidth with so many contributors that train so far ahead on such disks, over all seeds.
 struct Line<'a> {
     reading: &'static Reading,
-    overlap: u8,
+    /// How far ahead they train, and bytes a second of their disks.
+    way: (u8, u64),
     contributors: usize,
     rows: Vec<&'a Row>,
 }
@@ -118,19 +184,20 @@ fn lines(rows: &[Row]) -> Vec<Line<'_>> {
     let mut counts: Vec<usize> = rows.iter().map(|row| row.contributors).collect();
     counts.sort_unstable();
     counts.dedup();
-    let mut ahead: Vec<u8> = rows.iter().map(|row| row.overlap).collect();
-    ahead.sort_unstable();
-    ahead.dedup();
+    let way = |row: &Row| (row.overlap, row.disk);
+    let mut ways: Vec<(u8, u64)> = rows.iter().map(way).collect();
+    ways.sort_unstable();
+    ways.dedup();
     let mut lines = Vec::new();
     for reading in &READINGS {
         for contributors in &counts {
-            for overlap in &ahead {
-                let name = (reading.name, *overlap, *contributors);
-                let is_it = |row: &&Row| (row.bandwidth, row.overlap, row.contributors) == name;
+            for it in &ways {
+                let name = (reading.name, *it, *contributors);
+                let is_it = |row: &&Row| (row.bandwidth, way(row), row.contributors) == name;
                 let rows: Vec<&Row> = rows.iter().filter(is_it).collect();
                 let line = (!rows.is_empty()).then_some(Line {
                     reading,
-                    overlap: *overlap,
+                    way: *it,
                     contributors: *contributors,
                     rows,
                 });
@@ -167,19 +234,24 @@ impl Line<'_> {
 
     /// The cells by which a line is known.
     fn name(&self) -> String {
+        let (overlap, disk) = self.way;
         format!(
-            "| {} | {} | {}",
-            self.reading.name, self.overlap, self.contributors
+            "| {} | {overlap} | {} | {}",
+            self.reading.name,
+            disk as f64 / 1e9,
+            self.contributors
         )
     }
 
     /// What it is called in a sentence.
     fn words(&self) -> String {
-        let ahead = match self.overlap {
+        let (overlap, disk) = self.way;
+        let ahead = match overlap {
             0 => "",
-            _ => ", with overlap",
+            _ => " with overlap",
         };
-        format!("{}{ahead}", self.reading.name)
+        let disk = disk as f64 / 1e9;
+        format!("{}{ahead}, a disk of {disk} GB/s", self.reading.name)
     }
 
     fn share(&self) -> String {
@@ -202,7 +274,9 @@ impl Line<'_> {
         let cells = cells.map(|(_, parts)| self.mean(|row| sum(parts, row)));
         let cells: Vec<String> = cells.collect();
         let ahead = self.mean(|row| row.ahead);
-        format!("{} | {} | {ahead} |", self.name(), cells.join(" | "))
+        let beside = self.mean(|row| row.beside);
+        let cells = cells.join(" | ");
+        format!("{} | {cells} | {ahead} | {beside} |", self.name())
     }
 
     /// What takes most of the time in which nobody trains, and a share by arithmetic.
@@ -313,16 +387,20 @@ validator that measures; 4 bytes a parameter written to disk by each outer step,
   final only those that it does not have, as `cairn mine` does.
 - In rows with an overlap of 1 a round is trained while the one before it is revealed, attested and settled
   ([the rule](protocol.md#overlap-what-is-trained-ahead)), and a contribution is sent while the next one is trained.
-  What writes to the disk still holds up training, as it does in `cairn mine`.
+  What a contribution left, and the parameters after an outer step, are written to the disk while the next round is
+  trained, as `cairn mine` does; a contribution is committed to once it is on the disk.
+  In the other rows what writes to the disk holds up training.
   It costs [much in loss](study.md#rounds-that-overlap) with the rates that are best without it.
+- Not counted are copies in memory, of parameters and moments when training begins, and the hashes of moments and error
+  feedback that a contribution states.
 - Nothing is audited, nobody joins, crashes or is late, and no message is lost.
 - Work of different members, and opening files beside other work, do not slow each other down.
 
 ";
 
 const SHARES: &str = "
-| line | overlap | contributors | seated | share | s a round | included | validators fetch, s | and measure, s |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|
+| line | overlap | GB/s | contributors | seated | share | s a round | included | validators fetch, s | and measure, s |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 const WHERE: &str = "
@@ -331,20 +409,21 @@ HeteroSparseLoCo (arXiv 2601.02360) models more than 97 %.
 
 ## Where a contributor's round goes, in seconds
 
-| line | overlap | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk | ahead |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| line | overlap | GB/s | of | train | seal | upload | reveal | attest | final | fetch | apply | disk | ahead | beside |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 const PARTS: &str = "
+- **of** is the number of contributors, and **GB/s** what their disks write.
 - **reveal** is waiting from its own upload until all have revealed: for its commitment to be in a block, for the
   others', for keys.
 - **attest** is waiting for validators to fetch, to open, to commit to what they attest, and to open that.
 - **final** is waiting until the round is settled in a final block.
 - **fetch** is what is fetched once the round is settled, because it did not come before.
 - **fetch**, **apply** and **disk** come before the next round's training; the write of what a contribution leaves comes
-  before its commitment.
+  before its commitment. With overlap **disk** is waiting for it only.
 - **ahead** is the time in which it fetches sealed files that it does not need yet. It is no part of the round's time:
-  nothing waits for it.
+  nothing waits for it. The same holds of **beside**, the time in which its disk writes while it trains.
 ";
 
 const LIMITS: &str = "
@@ -352,19 +431,40 @@ const LIMITS: &str = "
 
 The last three columns are arithmetic, not simulated.
 
-| line | overlap | contributors | most goes into | GB a contributor fetches | s on its line | bound |
-|---|---:|---:|---|---:|---:|---:|
+| line | overlap | GB/s | contributors | most goes into | GB a contributor fetches | s on its line | bound |
+|---|---:|---:|---:|---|---:|---:|---:|
 ";
 
-const TAIL: &str = "
+const BOUND: &str = "
 - **bound** is the share if all else ran beside training.
   A round cannot be shorter than what a contributor has to fetch in it takes on its line.
+";
+
+const MORE: &str = "
+## More contributors, by arithmetic
 
 Every contributor fetches every other contribution, so that time grows with the number of contributors, and no order of
 the work takes it away.
-What would: fewer bytes a contribution, more inner steps a round, wider lines, or a sum of many contributions that
-somebody makes and others can check.
-None of that was tried here.
+Decoding grows with it, too, and comes before the next round's training; a validator fetches and opens as many files
+as a contributor.
+It measures each of them, too, beside all else; how long that takes is in the first table, and grows with their number.
+What goes on chain does not limit it: of a contribution that is a commitment and a key.
+
+| line | contributors | seated | GB a contributor fetches | s on its line | to decode and step, s | bound |
+|---|---:|---:|---:|---:|---:|---:|
+";
+
+const LIFTS: &str = "
+- **seated**: a subnet has so many seats beside its validators.
+- **bound** is the share if a round took as long as training and the outer step, or as fetching, whichever is longer.
+
+What would lift it, none of which was tried:
+
+- **More inner steps a round.** Files are as long as before, so their time is shared by more training. It costs loss
+  ([study.md](study.md)).
+- **Fewer in each round.** A draw of as many as the line carries, and the others train longer for a later round. The
+  bytes that a contributor fetches no longer grow with the network; neither does what a round adds up.
+- **Groups.** Some contributors near each other sum up among themselves and send one file, which is audited as one.
 ";
 
 #[cfg(test)]
@@ -375,10 +475,7 @@ mod tests {
     const MADE: Made = Made {
         validators: 3,
         rounds: 2,
-        host: Host {
-            cores: 64,
-            disk: 10_000_000_000,
-        },
+        cores: 64,
     };
 
     fn row(contributors: usize, seed: u64, train: f64) -> Row {
@@ -396,6 +493,7 @@ mod tests {
             contributors,
             seated: contributors.min(253),
             overlap: 0,
+            disk: 10_000_000_000,
             seed,
             rounds: 3,
             null_rounds: 0,
@@ -403,6 +501,7 @@ mod tests {
             share: train / 2_000.0,
             seconds: BTreeMap::from(seconds),
             ahead: 415.0,
+            beside: 0.0,
             validator_fetches: 437.0,
             validator_measures: 300.0,
             broken: Vec::new(),
@@ -418,18 +517,19 @@ mod tests {
     fn a_line_has_all_seeds_and_says_what_limits_it() {
         let page = page(&[row(20, 1, 1_200.0), row(20, 2, 1_240.0)], MADE);
         assert!(page.lines().all(|line| line.len() <= 120), "{page}");
-        let share = "| Mb/s | 0 | 20 | 20 | 61.0 % (60.0 % to 62.0 %) | 2000 | 20 | 437 | 300 |";
+        let share =
+            "| Mb/s | 0 | 10 | 20 | 20 | 61.0 % (60.0 % to 62.0 %) | 2000 | 20 | 437 | 300 |";
         assert!(page.contains(share), "{page}");
-        let parts = "| Mb/s | 0 | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 | 415 |";
+        let parts = "| Mb/s | 0 | 10 | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 | 415 | 0 |";
         assert!(page.contains(parts), "{page}");
         // The files of 19 others are 26.0 GB or 415 s.
-        let limits = "| Mb/s | 0 | 20 | fetch | 26.0 | 415 | 100.0 % |";
+        let limits = "| Mb/s | 0 | 10 | 20 | fetch | 26.0 | 415 | 100.0 % |";
         assert!(page.contains(limits), "{page}");
         let words = words(&page);
-        assert!(words.contains("98.0 %. At Mb/s: 61.0 %, not met."));
+        assert!(words.contains("98.0 %. At Mb/s, a disk of 10 GB/s: 61.0 %, not met."));
         assert!(words.contains("Seeds 1, 2. Of each seed 2 whole rounds are measured."));
         assert!(!words.contains("validators included"));
-        let replays = "--seed SEED --validators 3 --rounds 2 --cores 64 --disk 10` replays a row.";
+        let replays = "--disk GB --seed SEED --validators 3 --rounds 2 --cores 64` replays a row.";
         assert!(words.ends_with(replays), "{words}");
     }
 
@@ -441,12 +541,54 @@ mod tests {
         };
         let page = page(&[row(20, 1, 1_200.0), ahead], MADE);
         for line in [
-            "| Mb/s | 0 | 20 | 20 | 60.0 %",
-            "| Mb/s | 1 | 20 | 20 | 80.0 %",
+            "| Mb/s | 0 | 10 | 20 | 20 | 60.0 %",
+            "| Mb/s | 1 | 10 | 20 | 20 | 80.0 %",
         ] {
             assert!(page.contains(line), "{page}");
         }
-        assert!(words(&page).contains("At Mb/s, with overlap: 80.0 %, not met."));
+        assert!(words(&page).contains("At Mb/s with overlap, a disk of 10 GB/s: 80.0 %, not met."));
+    }
+
+    #[test]
+    fn slower_disks_are_lines_of_their_own() {
+        let slow = Row {
+            disk: 1_500_000_000,
+            beside: 776.0,
+            ..row(20, 1, 1_100.0)
+        };
+        let page = page(&[row(20, 1, 1_200.0), slow], MADE);
+        for line in [
+            "| Mb/s | 0 | 1.5 | 20 | 20 | 55.0 %",
+            "| Mb/s | 0 | 10 | 20 | 20 | 60.0 %",
+            "| 415 | 776 |",
+        ] {
+            assert!(page.contains(line), "{page}");
+        }
+        // 16 times 72,747,327,488 bytes in 1,200 s.
+        let said = words(&page);
+        assert!(
+            said.contains("1.16 TB are written") && said.contains("less than 0.97 GB"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn more_contributors_are_looked_at_by_arithmetic() {
+        let page = page(&[row(20, 1, 1_200.0)], MADE);
+        for line in [
+            "| Mb/s | 20 | 20 | 26.0 | 415 |",
+            "| Mb/s | 200 | 200 | 272.0 | 4352 |",
+            "| MB/s | 1000 | 253 | 344.4 | 689 |",
+        ] {
+            assert!(page.contains(line), "{page}");
+        }
+        // A sum to the bit is as long as 213 contributions.
+        let said = words(&page);
+        assert!(
+            said.contains("291 GB, as much as 213 contributions"),
+            "{said}"
+        );
+        assert!(said.contains("9.1 GB at one bit a parameter, 145 s at Mb/s"));
     }
 
     #[test]
@@ -465,9 +607,10 @@ mod tests {
             ..row(20, 1, 1_200.0)
         };
         let said = words(&page(&[unseen], MADE));
-        assert!(said.contains("Not one whole round was seen: 20 at Mb/s."));
-        assert!(said.contains("20 at Mb/s: 4 rounds included nothing."));
-        assert!(said.contains("20 at Mb/s: checkers found something wrong: lineage."));
-        assert!(said.contains("| Mb/s | 0 | 20 | 20 | – | – | – | – | – |"));
+        assert!(said.contains("Not one whole round was seen: 20 at Mb/s, a disk of 10 GB/s."));
+        assert!(said.contains("20 at Mb/s, a disk of 10 GB/s: 4 rounds included nothing."));
+        assert!(said
+            .contains("20 at Mb/s, a disk of 10 GB/s: checkers found something wrong: lineage."));
+        assert!(said.contains("| Mb/s | 0 | 10 | 20 | 20 | – | – | – | – | – |"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use cairn_engine::{AdamState, EngineError, Part, Settlement, State, Version};
+use cairn_engine::{AdamState, EngineError, Part, Settlement, Shared, State, Version};
 use cairn_gradient::model_root;
 use cairn_primitives::{Layout, Uid};
 
@@ -387,5 +387,56 @@ fn a_snapshot_says_what_is_there_and_gives_on_what_the_sink_says() {
         let refused = engine.snapshot(Version::Held, part, &mut { full });
         let said = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
         assert!(matches!(refused, Err(EngineError::Sink(error)) if said(&error)));
+    }
+}
+
+/// So that it can be written to a disk meanwhile.
+#[test]
+fn what_is_shared_stays_while_the_engine_goes_on() {
+    let parts = [
+        Part::Parameters,
+        Part::FirstMoment,
+        Part::SecondMoment,
+        Part::Feedback,
+    ];
+    for mut engine in loaded() {
+        let engine = engine.as_mut();
+        let first = engine.shared(Version::Held, Part::FirstMoment);
+        assert!(first.unwrap().is_none(), "nothing was trained");
+        contribute(engine, Uid(1), 0);
+        let left = engine.state(Version::Pending).unwrap();
+        let optimizer = left.optimizer.expect("steps were made");
+        let feedback = left.feedback.expect("something was sent");
+        let expected = [left.parameters, optimizer.m, optimizer.v, feedback];
+        let shared = parts.map(|part| engine.shared(Version::Pending, part));
+        let shared = shared.map(|part| part.unwrap().expect("it has all parts"));
+        let content = |shared: &[Shared]| -> Vec<Vec<f32>> {
+            let vectors = shared.iter().map(|vector| vector.numbers().to_vec());
+            vectors.collect()
+        };
+        assert_eq!(content(&shared), expected);
+        engine.keep().unwrap();
+        // Nothing is copied: what is shared is what the engine holds.
+        for (part, shared) in parts.iter().zip(&shared) {
+            let again = engine.shared(Version::Sent, *part).unwrap();
+            let again = again.expect("it has all parts");
+            assert!(std::ptr::eq(again.numbers(), shared.numbers()), "{part:?}");
+        }
+        // All of it is replaced.
+        let others = [(Uid(4), 1, checked(&config(), &contribution_of(Uid(4))))];
+        for (round, included) in [(1, &others[..]), (2, &others[..0])] {
+            let settled = Settlement {
+                is_included: true,
+                ..including(included)
+            };
+            engine.settle(&settled).unwrap();
+            engine.keep().unwrap();
+            contribute(engine, Uid(1), round);
+            engine.keep().unwrap();
+        }
+        let now = engine.state(Version::Held).unwrap();
+        assert_ne!(now.parameters, expected[0]);
+        assert_ne!(now.feedback.as_ref(), Some(&expected[3]));
+        assert_eq!(content(&shared), expected);
     }
 }

@@ -8,7 +8,7 @@
 use cairn_engine::{Engine, Settlement, Version};
 
 use super::{
-    state::{Change, OpenChange, StateDir},
+    state::{Change, OpenChange, SharedState, StateDir},
     RoleError,
 };
 
@@ -19,15 +19,16 @@ use super::{
 /// Those of the state directory and of the engine.
 pub(super) fn go_on(
     engine: &mut dyn Engine,
-    state: &mut StateDir,
+    state: &SharedState,
     anew: bool,
 ) -> Result<(), RoleError> {
     if anew {
+        let mut state = state.lock()?;
         state.save(&Change {
             open: OpenChange::Void,
             ..Change::default()
         })?;
-        return go_back(engine, state);
+        return go_back(engine, &state);
     }
     if engine.root(Version::Sent).is_ok() {
         // A round that includes nobody else changes no parameters.
@@ -48,12 +49,16 @@ pub(super) fn go_on(
 /// Those of the state directory and of the engine.
 pub(super) fn carries_on(
     engine: &mut dyn Engine,
-    state: &StateDir,
+    state: &SharedState,
     is_included: bool,
 ) -> Result<bool, RoleError> {
-    let is_void = !is_included && state.has_open();
+    if is_included {
+        return Ok(true);
+    }
+    let state = state.lock()?;
+    let is_void = state.has_open();
     if is_void {
-        go_back(engine, state)?;
+        go_back(engine, &state)?;
     }
     Ok(!is_void)
 }

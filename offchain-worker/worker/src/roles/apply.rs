@@ -68,7 +68,7 @@ pub(super) async fn apply<C: Chain>(
     with_engine(desk, move |engine| {
         engine.discard();
         let is_carried_on = match overlaps {
-            true => ahead::carries_on(engine, &locked(&state), is_included)?,
+            true => ahead::carries_on(engine, &state, is_included)?,
             false => is_included,
         };
         let root = engine.settle(&cairn_engine::Settlement {

@@ -3,7 +3,7 @@
 //! Nothing is decided here. Jobs (a look at the chain, training, fetching, sending a transaction) run beside the
 //! loop, so the loop itself never waits for them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
@@ -28,8 +28,9 @@ use super::{
     progress::{Progress, Reporter},
     retention::Pruned,
     run::Run,
-    setup::{SharedEngine, SharedState},
+    setup::SharedEngine,
     sources::Sources,
+    state::SharedState,
     waiting::{why_no_run, Said, SAY_AGAIN},
     RoleError, Status,
 };
@@ -76,6 +77,8 @@ pub(super) enum Ended<O> {
     /// And why.
     NotApplied(Round, String),
     Kept(Box<Kept>),
+    /// What was kept up to this round is on the disk, too.
+    Written(Round),
     Joined(Held),
     NotJoined,
     Own(O),
@@ -144,6 +147,8 @@ pub(super) struct Driver<C, R: Role> {
     info: RunInfo,
     /// This worker as a member when the round held had been settled.
     member: Option<MemberInfo>,
+    /// Rounds that were kept, until they are on the disk.
+    unwritten: VecDeque<Kept>,
     /// Whether the round that is being applied includes its own contribution.
     is_included: bool,
     /// Up to which rounds the own store has nothing any more.
@@ -187,6 +192,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             jobs: JoinSet::new(),
             info,
             member: None,
+            unwritten: VecDeque::new(),
             is_included: false,
             pruned: Arc::default(),
             lacks: false,
@@ -324,6 +330,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
             is_included: self.is_included,
             audited,
             keeps_base: R::MEASURES,
+            // Where rounds overlap, the next training does not wait for the disk.
+            is_beside: !R::MEASURES && self.desk.run.config.overlaps(),
         };
         let desk = self.desk.clone();
         self.jobs
@@ -408,6 +416,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.tell(Event::NotApplied(round));
             }
             Ended::Kept(kept) => self.kept(*kept)?,
+            Ended::Written(round) => self.written(round)?,
             Ended::Joined(held) => {
                 self.role.holds(held);
                 self.forget_ahead(held.round);
@@ -480,22 +489,13 @@ impl<C: Chain, R: Role> Driver<C, R> {
     }
 
     fn kept(&mut self, kept: Kept) -> Result<(), RoleError> {
-        let Kept {
-            held,
-            line,
-            included,
-            ..
-        } = kept;
-        self.ledger.append(&line)?;
-        self.desk.metrics().settled(&line);
-        self.status.rounds_committed = self.ledger.committed;
-        self.status.rounds_included = self.ledger.included;
-        self.desk.reporter.say(&Progress::Settled {
-            round: line.round,
-            included,
-            model_root: held.root,
-            block: self.desk.heads.finalized.number,
-        });
+        let held = kept.held;
+        let is_beside = kept.is_beside;
+        self.unwritten.push_back(kept);
+        match is_beside {
+            true => self.await_written(held.round),
+            false => self.written(held.round)?,
+        }
         let is_due = checkpoint::is_due(held.round, self.desk.run.config.checkpoint_every);
         if is_due {
             self.prune();
@@ -508,6 +508,36 @@ impl<C: Chain, R: Role> Driver<C, R> {
         self.forget_ahead(held.round);
         self.tell(Event::Kept(held));
         self.show_held();
+        Ok(())
+    }
+
+    /// Says when what was kept up to this round is on the disk.
+    fn await_written(&mut self, round: Round) {
+        let state = self.desk.state.clone();
+        self.jobs.spawn(async move {
+            tokio::task::spawn_blocking(move || state.written()).await??;
+            Ok(Ended::Written(round))
+        });
+    }
+
+    /// Says what became of the rounds up to this one, which are on the disk.
+    fn written(&mut self, round: Round) -> Result<(), RoleError> {
+        while let Some(kept) = self.unwritten.pop_front() {
+            if kept.held.round > round {
+                self.unwritten.push_front(kept);
+                break;
+            }
+            self.ledger.append(&kept.line)?;
+            self.desk.metrics().settled(&kept.line);
+            self.status.rounds_committed = self.ledger.committed;
+            self.status.rounds_included = self.ledger.included;
+            self.desk.reporter.say(&Progress::Settled {
+                round: kept.line.round,
+                included: kept.included,
+                model_root: kept.held.root,
+                block: self.desk.heads.finalized.number,
+            });
+        }
         Ok(())
     }
 

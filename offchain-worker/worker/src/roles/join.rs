@@ -12,7 +12,7 @@ use std::{
 };
 
 use cairn_chain::RunInfo;
-use cairn_engine::{Part, State, Version};
+use cairn_engine::{Part, Shared, State, Version};
 use cairn_primitives::{ModelRoot, Round, H256};
 use cairn_protocol::{
     checkpoint::{self, Source as From},
@@ -30,7 +30,7 @@ use super::{
     run::Run,
     setup::locked,
     sources,
-    state::{floats, read, Change, OpenChange},
+    state::{floats, Change, OpenChange},
     RoleError,
 };
 use crate::shards;
@@ -54,20 +54,29 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     if run.store.has_blob(&prefix, held.root.bytes()).await? {
         return Ok(true);
     }
-    let bytes = with_engine(desk, move |engine| {
+    let parameters = with_engine(desk, move |engine| {
         for version in [Version::Held, Version::Base] {
             if engine.root(version).ok() == Some(held.root) {
-                return Ok(read(engine, version, Part::Parameters)?);
+                return Ok(engine.shared(version, Part::Parameters)?);
             }
         }
         Ok(None)
     })
     .await?;
-    let Some(bytes) = bytes else {
+    let Some(parameters) = parameters else {
         return Ok(false);
     };
+    let bytes = tokio::task::spawn_blocking(move || bytes_of(&parameters)).await?;
     run.store.publish(&prefix, bytes).await?;
     Ok(true)
+}
+
+/// A vector's numbers as little-endian bytes.
+fn bytes_of(vector: &Shared) -> Vec<u8> {
+    let numbers = vector.numbers();
+    let mut bytes = Vec::with_capacity(size_of_val(numbers));
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bytes
 }
 
 /// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on
@@ -89,13 +98,14 @@ pub(super) async fn join<C: Chain>(
         ..info.clone()
     };
     let at = desk.heads.finalized.hash;
-    let place = locked(&desk.state).joining();
+    let place = desk.state.joining();
     let others = sources::validators(desk, &info.round.validators).await;
     let (held, parameters) = newest(&desk.chain, &desk.run, at, info, (&place, &others)).await?;
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
         let known = engine.state(Version::Held).ok();
-        let known = known.filter(|known| known.sent.is_none() && !locked(&state).has_open());
+        let has_open = state.lock()?.has_open();
+        let known = known.filter(|known| known.sent.is_none() && !has_open);
         let begins_anew = known.is_none();
         let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
         let root = engine.load(State {
@@ -114,9 +124,9 @@ pub(super) async fn join<C: Chain>(
             );
             return Err(RoleError::Broken(what));
         }
-        locked(&state).save(&Change {
+        state.lock()?.save(&Change {
             held: Some(held),
-            parameters: read(engine, Version::Held, Part::Parameters)?,
+            parameters: engine.shared(Version::Held, Part::Parameters)?,
             begins_anew,
             ends: Some(&ends),
             // Whatever was open is void.

@@ -1,4 +1,5 @@
-//! Putting parameters in force: on disk first, then in the engine.
+//! Putting parameters in force: on disk first, then in the engine; or, where nobody waits for the disk, in the engine
+//! while they are written.
 
 use cairn_engine::{Part, Version};
 use cairn_primitives::Uid;
@@ -8,12 +9,12 @@ use super::{
     driver::Desk,
     ledger::Line,
     setup::locked,
-    state::{read, Change, OpenChange},
+    state::{Change, OpenChange, StateDir},
     RoleError,
 };
 use crate::metrics::Stage;
 
-/// A round that has been applied and is on disk.
+/// A round that has been applied, and is in force.
 pub(super) struct Kept {
     pub held: Held,
     pub line: Line,
@@ -24,6 +25,8 @@ pub(super) struct Kept {
     pub audited: Option<Demand>,
     /// Whether the parameters before the round are still needed.
     pub keeps_base: bool,
+    /// Whether it is written to the disk beside all else.
+    pub is_beside: bool,
 }
 
 /// Keeps what is pending in the engine.
@@ -36,24 +39,33 @@ pub(super) async fn keep<C: Send + 'static>(desk: Desk<C>, kept: Kept) -> Result
         let mut engine = locked(&desk.engine);
         let parameters = match kept.included.is_empty() {
             true => None,
-            false => read(engine.as_ref(), Version::Pending, Part::Parameters)?,
+            false => engine.shared(Version::Pending, Part::Parameters)?,
         };
         let ends = locked(&desk.run.next_ends).take();
         let config = &desk.run.config;
-        let change = Change {
-            held: Some(kept.held),
-            parameters,
-            open: match kept.is_included {
-                true => OpenChange::Included(kept.audited),
-                false => OpenChange::NotIncluded,
-            },
-            keeps_origin: config.overlaps() && config.audits.rate > 0,
-            last: Some(&kept.line),
-            norm: engine.norm(Version::Pending)?,
-            ends: ends.as_ref(),
-            ..Change::default()
+        let keeps_origin = config.overlaps() && config.audits.rate > 0;
+        let norm = engine.norm(Version::Pending)?;
+        let open = match kept.is_included {
+            true => OpenChange::Included(kept.audited),
+            false => OpenChange::NotIncluded,
         };
-        locked(&desk.state).save(&change)?;
+        let (held, line, kept_ends) = (kept.held, kept.line.clone(), ends.clone());
+        let write = move |state: &mut StateDir| {
+            state.save(&Change {
+                held: Some(held),
+                parameters,
+                open,
+                keeps_origin,
+                last: Some(&line),
+                norm,
+                ends: kept_ends.as_ref(),
+                ..Change::default()
+            })
+        };
+        match kept.is_beside {
+            true => desk.state.write_beside(write)?,
+            false => desk.state.write(write)?,
+        }
         engine.keep()?;
         *locked(&desk.run.norm) = engine.norm(Version::Held)?;
         *locked(&desk.run.ends) = ends.unwrap_or_default();

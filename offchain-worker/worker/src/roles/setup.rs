@@ -28,7 +28,7 @@ use super::{
     progress::{Progress, Reporter},
     run::Run,
     sources::{Reach, Sources},
-    state::{Identity, Saved, StateDir, StatePlace},
+    state::{Identity, Saved, SharedState, StateDir, StatePlace},
     stores::Stores,
     waiting::{why_no_run, Said},
     RoleError,
@@ -119,9 +119,6 @@ pub(super) struct Resumed {
     /// Where the role may keep logs.
     pub directory: PathBuf,
 }
-
-/// The state directory, shared with the jobs that write it.
-pub(super) type SharedState = Arc<Mutex<StateDir>>;
 
 /// The engine, shared with the jobs that compute.
 pub(super) type SharedEngine = Arc<Mutex<Box<dyn Engine>>>;
@@ -217,7 +214,7 @@ async fn begin<C: Chain, R: Role>(
         chain,
         key: options.hotkey.clone(),
         run,
-        state: Arc::new(Mutex::new(state)),
+        state: SharedState::new(state),
         engine: Arc::new(Mutex::new(engine)),
         reporter: options.reporter(),
         sources,

@@ -15,10 +15,14 @@ use bytes::Bytes;
 use cairn_primitives::{Netuid, Round, SealedRoot};
 use cairn_round::miner::Intent;
 use cairn_store::{paths, Store};
+use tokio::task::spawn_blocking;
 
 use super::Outcome;
 use crate::metrics::Failed;
-use crate::roles::driver::{Desk, Ended, Jobs};
+use crate::roles::{
+    driver::{Desk, Ended, Jobs},
+    state::SharedState,
+};
 
 /// What a member has to see to while its contribution is open.
 #[derive(Clone)]
@@ -36,18 +40,19 @@ pub(super) struct Outgoing {
     asked: Arc<AtomicU32>,
 }
 
-/// Puts a copy of a sealed file into this directory, in place of all others but those that are open.
+/// Puts a copy of a sealed file beside the state, in place of all others but those that are open.
 ///
 /// # Errors
 /// Those of the disk.
 pub(super) async fn keep_copy(
-    directory: PathBuf,
-    open: &[SealedRoot],
+    state: SharedState,
     root: SealedRoot,
     sealed: Bytes,
 ) -> io::Result<()> {
-    let kept: Vec<PathBuf> = open.iter().map(|root| place(&directory, root)).collect();
     let work = move || {
+        let directory = state.outgoing();
+        let open = state.lock().map_err(io::Error::other)?.open_roots();
+        let kept: Vec<PathBuf> = open.iter().map(|root| place(&directory, root)).collect();
         std::fs::create_dir_all(&directory)?;
         for entry in std::fs::read_dir(&directory)? {
             let path = entry?.path();
@@ -61,7 +66,7 @@ pub(super) async fn keep_copy(
         file.sync_all()?;
         File::open(&directory)?.sync_all()
     };
-    tokio::task::spawn_blocking(work)
+    spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
@@ -130,6 +135,9 @@ impl Outgoing {
                 tracing::warn!("round {round} · {why}; trying again with the next block");
                 desk.metrics().failed(Failed::Publish);
             }
+            // It may be committed to then: the intent is on the disk first, with what is carried on.
+            let state = desk.state.clone();
+            spawn_blocking(move || state.written()).await??;
             Ok(Ended::Own(Outcome::Stored(own.root, stored.is_ok())))
         });
     }

@@ -1,4 +1,5 @@
-//! The job of a round: make a contribution, store it, and put the intent to commit on disk.
+//! The job of a round: make a contribution, store it, and put the intent to commit on disk. Where rounds overlap the
+//! last two are done while the next round is trained, before it is committed to.
 
 use std::{
     sync::{
@@ -9,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cairn_engine::{Part, Version};
+use cairn_engine::{Engine, EngineError, Part, Shared, Version};
 use cairn_primitives::{BlockNumber, Round};
 use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
@@ -22,7 +23,7 @@ use crate::roles::{
     progress::Progress,
     run::Run,
     setup::locked,
-    state::{read, Change, OpenChange, Traced},
+    state::{Change, OpenChange, StateDir, Traced},
     RoleError,
 };
 
@@ -144,11 +145,11 @@ pub(super) struct Order {
     pub metrics: Arc<Metrics>,
 }
 
-/// A contribution with the intent to commit to it on disk.
+/// A contribution with the intent to commit to it on disk, or on its way there.
 pub(super) struct Trained {
     pub intent: Intent,
     pub loss: f32,
-    /// Whether it is stored. If not, there is a copy of it.
+    /// Whether it is stored, and the intent on disk. If not, there is a copy of it.
     pub is_stored: bool,
 }
 
@@ -166,7 +167,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     let made = with_engine(desk, move |engine| {
         engine.discard();
         if overlaps {
-            ahead::go_on(engine, &mut locked(&state), order.anew)?;
+            ahead::go_on(engine, &state, order.anew)?;
         }
         let made = maker(&order, engine);
         if !matches!(made, Ok(Some(_))) {
@@ -222,11 +223,12 @@ async fn safe<C: Clone + Send + 'static>(
     let is_copied = copied(desk, &intent, sealed.clone()).await;
     let storing = stored(desk, intent.round, sealed, is_copied);
     if is_copied {
-        let (is_stored, kept) = tokio::join!(storing, keep(desk, intent, traced));
+        let keeping = keep(desk, (intent, traced), desk.run.config.overlaps());
+        let (is_stored, kept) = tokio::join!(storing, keeping);
         return Ok(Some((kept?, is_stored)));
     }
     if storing.await {
-        return Ok(Some((keep(desk, intent, traced).await?, true)));
+        return Ok(Some((keep(desk, (intent, traced), false).await?, true)));
     }
     with_engine(desk, |engine| {
         engine.discard();
@@ -257,12 +259,8 @@ async fn stored<C>(desk: &Desk<C>, round: Round, sealed: Bytes, is_copied: bool)
 
 /// Keeps a copy of a file, should the store lose it, and says whether there is one. The round goes on without.
 async fn copied<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> bool {
-    let (copies, open) = {
-        let state = locked(&desk.state);
-        (state.outgoing(), state.open_roots())
-    };
     let root = intent.commitment.sealed_root;
-    match keep_copy(copies, &open, root, sealed).await {
+    match keep_copy(desk.state.clone(), root, sealed).await {
         Ok(()) => true,
         Err(error) => {
             let round = intent.round;
@@ -272,39 +270,56 @@ async fn copied<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> bool {
     }
 }
 
-/// Puts the intent on disk, with what is carried on if it is included, then in force.
+/// Puts the intent on disk, with what is carried on if it is included, then in force; or, if the file is to be stored
+/// later, in force while it is written beside all else. It is committed to once both are done.
 async fn keep<C: Clone + Send + 'static>(
     desk: &Desk<C>,
-    intent: Intent,
-    traced: Traced,
+    (intent, traced): (Intent, Traced),
+    is_beside: bool,
 ) -> Result<Intent, RoleError> {
     let state = desk.state.clone();
     with_engine(desk, move |engine| {
         // None if the engine has made no steps that are carried on.
         let steps = engine.optimizer_steps(Version::Pending).ok();
-        let mut sent = Vec::new();
-        for part in [Part::FirstMoment, Part::SecondMoment, Part::Feedback] {
-            let found = match steps {
-                Some(_) => read(engine, Version::Pending, part)?,
-                None => None,
-            };
-            sent.extend(found.map(|bytes| (part, bytes)));
+        let sent = match steps {
+            Some(_) => left(engine)?,
+            None => Vec::new(),
+        };
+        // What is written beside all else is what the engine holds, so it takes no memory of its own. It is on the disk
+        // before other vectors take its place.
+        state.written()?;
+        let kept = intent.clone();
+        let write = move |state: &mut StateDir| {
+            state.save(&Change {
+                open: OpenChange::Set {
+                    intent: &kept,
+                    sent,
+                    steps: steps.unwrap_or_default(),
+                    traced: &traced,
+                },
+                ..Change::default()
+            })
+        };
+        match is_beside {
+            true => state.write_beside(write)?,
+            false => state.write(write)?,
         }
-        locked(&state).save(&Change {
-            open: OpenChange::Set {
-                intent: &intent,
-                sent,
-                steps: steps.unwrap_or_default(),
-                traced: &traced,
-            },
-            ..Change::default()
-        })?;
         if steps.is_some() {
             engine.keep()?;
         }
         Ok(intent)
     })
     .await
+}
+
+/// What the contribution just made left.
+fn left(engine: &dyn Engine) -> Result<Vec<(Part, Shared)>, EngineError> {
+    let mut left = Vec::new();
+    for part in [Part::FirstMoment, Part::SecondMoment, Part::Feedback] {
+        let found = engine.shared(Version::Pending, part)?;
+        left.extend(found.map(|vector| (part, vector)));
+    }
+    Ok(left)
 }
 
 fn said_of(round: Round, made: &Made) -> Progress {

@@ -20,7 +20,6 @@ use crate::roles::{
     driver::{with_engine, Desk, Ended, Jobs},
     look::settlement,
     run::Run,
-    setup::locked,
     state::{Change, Traced},
     RoleError,
 };
@@ -73,7 +72,7 @@ async fn serve<C: Chain>(
         miners.position(|(_, miner)| *miner == hotkey)
     };
     let state = desk.state.clone();
-    let kept = tokio::task::spawn_blocking(move || locked(&state).audited()).await??;
+    let kept = tokio::task::spawn_blocking(move || state.lock()?.audited()).await??;
     let kept = kept.filter(|(audited, _)| audited.demand == demand);
     let (Some(settled), Some((audited, before))) = (settled, kept) else {
         return Ok(None);
@@ -145,7 +144,7 @@ async fn put<C: Chain>(desk: &Desk<C>, round: Round, blob: Bytes) -> Result<Serv
     desk.run.store.publish(&prefix, blob).await?;
     let state = desk.state.clone();
     let saved = tokio::task::spawn_blocking(move || {
-        locked(&state).save(&Change {
+        state.lock()?.save(&Change {
             shown: Some(Shown { round, served }),
             ..Change::default()
         })

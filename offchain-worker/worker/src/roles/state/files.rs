@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cairn_engine::Shared;
+use cairn_gradient::vector_hash;
 use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Netuid, H256};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
@@ -17,6 +19,8 @@ const VERSION: u32 = 3;
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The lock's name.
 pub const LOCK: &str = "lock";
+/// Numbers that are turned into bytes at a time.
+const PIECE: usize = 1 << 18;
 /// The most bytes that a manifest can have.
 pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 
@@ -59,6 +63,32 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// The same, for another who has to know.
+    pub(super) fn again(&self) -> StateError {
+        match self {
+            StateError::Io {
+                doing,
+                path,
+                source,
+            } => StateError::Io {
+                doing: *doing,
+                path: path.clone(),
+                source: io::Error::new(source.kind(), source.to_string()),
+            },
+            StateError::InUse { path } => StateError::InUse { path: path.clone() },
+            StateError::Foreign { path, what } => StateError::Foreign {
+                path: path.clone(),
+                what: *what,
+            },
+            StateError::Damaged { path, why } => StateError::Damaged {
+                path: path.clone(),
+                why: why.clone(),
+            },
+        }
+    }
+}
+
 /// Whose state it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -96,21 +126,29 @@ struct Manifest<Meta> {
 }
 
 /// What becomes of a piece.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum New {
     /// It has this content.
     Bytes(Vec<u8>),
+    /// It has these numbers, as little-endian bytes. They are not copied.
+    Numbers(Shared),
     /// It is what the piece of this name was, which is gone then.
     Was(&'static str),
+    /// It is what the piece of this name is, too.
+    Is(&'static str),
     /// It is gone.
     Gone,
 }
 
 /// One change of the directory. A change of state is a list of these; it has happened when the rename has.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Step {
     /// Write a whole file and see it onto the disk.
     Write(PathBuf, Vec<u8>),
+    /// The same of numbers.
+    WriteNumbers(PathBuf, Shared),
+    /// Have the content of the first under the second name, too.
+    Link(PathBuf, PathBuf),
     /// Put the first in place of the second.
     Rename(PathBuf, PathBuf),
     /// Remove a file that nothing names.
@@ -120,14 +158,11 @@ enum Step {
 impl Step {
     fn run(&self) -> Result<(), StateError> {
         match self {
-            Step::Write(path, bytes) => {
-                let write = || {
-                    let mut file = File::create(path)?;
-                    file.write_all(bytes)?;
-                    file.sync_all()
-                };
-                write().map_err(failed("write", path))
+            Step::Write(path, bytes) => write(path, |file| file.write_all(bytes)),
+            Step::WriteNumbers(path, vector) => {
+                write(path, |file| write_numbers(file, vector.numbers()))
             }
+            Step::Link(from, to) => link(from, to).map_err(failed("write", to)),
             Step::Rename(from, to) => {
                 fs::rename(from, to).map_err(failed("replace", to))?;
                 // The rename is on the disk when the directory is.
@@ -150,6 +185,8 @@ pub(super) struct Files<Meta> {
     directory: PathBuf,
     identity: Identity,
     current: Option<Manifest<Meta>>,
+    /// Of the newest change that was begun, even if that failed: no name is written twice.
+    begun: u64,
     _lock: Flock<File>,
 }
 
@@ -170,6 +207,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         let files = Files {
             directory: directory.to_path_buf(),
             identity,
+            begun: current.as_ref().map_or(0, |manifest| manifest.generation),
             current,
             _lock: lock,
         };
@@ -205,6 +243,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
     /// Changes pieces, keeps the others, and says `meta` of them, all at once.
     pub fn change(&mut self, pieces: Vec<(&str, New)>, meta: Meta) -> Result<(), StateError> {
         let (next, steps) = self.plan(pieces, meta)?;
+        self.begun = next.generation;
         for step in &steps {
             step.run()?;
         }
@@ -218,9 +257,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         meta: Meta,
     ) -> Result<(Manifest<Meta>, Vec<Step>), StateError> {
         let before = self.current.as_ref();
-        let generation = before
-            .map_or(0, |manifest| manifest.generation)
-            .saturating_add(1);
+        let generation = self.begun.saturating_add(1);
         let mut next = Manifest {
             version: VERSION,
             identity: self.identity.clone(),
@@ -234,13 +271,24 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         for (name, new) in pieces {
             let old = next.pieces.remove(name);
             removals.extend(old.map(|piece| Step::Remove(self.directory.join(piece.file))));
+            let file = format!("{name}-{generation}.bin");
+            let path = self.directory.join(&file);
             let piece = match new {
                 New::Bytes(bytes) => {
-                    let file = format!("{name}-{generation}.bin");
                     let (length, root) = (bytes.len() as u64, digest(&bytes));
-                    steps.push(Step::Write(self.directory.join(&file), bytes));
+                    steps.push(Step::Write(path, bytes));
                     Some(Piece { file, length, root })
                 }
+                New::Numbers(vector) => {
+                    let numbers = vector.numbers();
+                    let (length, root) = (size_of_val(numbers) as u64, vector_hash(numbers));
+                    steps.push(Step::WriteNumbers(path, vector));
+                    Some(Piece { file, length, root })
+                }
+                New::Is(other) => next.pieces.get(other).cloned().map(|piece| {
+                    steps.push(Step::Link(self.directory.join(&piece.file), path));
+                    Piece { file, ..piece }
+                }),
                 New::Was(other) => next.pieces.remove(other),
                 New::Gone => None,
             };
@@ -290,8 +338,51 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateEr
     }
 }
 
+/// Writes a whole file and sees it onto the disk.
+fn write(path: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StateError> {
+    let write = || {
+        let mut file = fresh(path)?;
+        content(&mut file)?;
+        file.sync_all()
+    };
+    write().map_err(failed("write", path))
+}
+
+/// An empty file. What a change left there that was cut off may be another file's content, too: only the name goes.
+fn fresh(path: &Path) -> io::Result<File> {
+    let _ = fs::remove_file(path);
+    File::options().write(true).create_new(true).open(path)
+}
+
+/// Writes numbers as little-endian bytes, a piece at a time.
+fn write_numbers(file: &mut File, numbers: &[f32]) -> io::Result<()> {
+    let mut bytes = vec![[0u8; 4]; PIECE.min(numbers.len())];
+    for piece in numbers.chunks(PIECE) {
+        for (place, number) in bytes.iter_mut().zip(piece) {
+            *place = number.to_le_bytes();
+        }
+        let filled = bytes.get(..piece.len()).unwrap_or_default();
+        file.write_all(filled.as_flattened())?;
+    }
+    Ok(())
+}
+
+/// Gives a file that no longer changes another name, or copies it where files have one name only.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    let _ = fs::remove_file(to);
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut copy = fresh(to)?;
+    io::copy(&mut File::open(from)?, &mut copy)?;
+    copy.sync_all()
+}
+
+/// BLAKE3, on all threads of rayon's pool.
 fn digest(bytes: &[u8]) -> H256 {
-    H256(*blake3::hash(bytes).as_bytes())
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_rayon(bytes);
+    H256(*hasher.finalize().as_bytes())
 }
 
 fn lock(directory: &Path) -> Result<Flock<File>, StateError> {

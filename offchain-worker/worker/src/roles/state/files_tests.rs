@@ -34,8 +34,14 @@ fn second() -> Vec<(&'static str, New)> {
     vec![
         ("a", New::Bytes(vec![3; 11])),
         ("b", New::Gone),
-        ("c", New::Bytes(vec![4; 5])),
+        ("c", New::Numbers(vec![1.0, -2.0].into())),
     ]
+}
+
+/// What there is after that.
+fn seconds() -> Vec<Option<Vec<u8>>> {
+    let numbers = vec![0, 0, 128, 63, 0, 0, 0, 192];
+    vec![Some(vec![3; 11]), None, Some(numbers)]
 }
 
 #[test]
@@ -68,8 +74,96 @@ fn what_was_saved_is_read_back() {
     );
     files.change(second(), 8).expect("room");
     drop(files);
-    let after = (Some(8), vec![Some(vec![3; 11]), None, Some(vec![4; 5])]);
+    let after = (Some(8), seconds());
     assert_eq!(content(&open(directory.path())), after);
+}
+
+/// Half of what a step writes is there.
+fn tear(step: Option<&Step>) {
+    let (path, length) = match step {
+        Some(Step::Write(path, bytes)) => (path, bytes.len()),
+        Some(Step::WriteNumbers(path, vector)) => (path, 4 * vector.numbers().len()),
+        _ => return,
+    };
+    step.expect("it writes").run().expect("room");
+    let file = File::options().write(true).open(path).expect("a file");
+    file.set_len(length as u64 / 2).expect("it is there");
+}
+
+#[test]
+fn numbers_of_many_pieces_are_written_as_they_are() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let numbers: Vec<f32> = (0..2 * PIECE + 3).map(|number| number as f32).collect();
+    let mut files = open(directory.path());
+    let pieces = vec![
+        ("a", New::Numbers(numbers.clone().into())),
+        ("b", New::Numbers(Vec::new().into())),
+    ];
+    files.change(pieces, 7).expect("room");
+    drop(files);
+    let bytes: Vec<u8> = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
+    let found = content(&open(directory.path()));
+    assert_eq!(found, (Some(7), vec![Some(bytes), Some(Vec::new()), None]));
+}
+
+#[test]
+fn a_piece_is_there_under_two_names_until_each_is_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    files.change(first(), 7).expect("room");
+    files.change(vec![("c", New::Is("a"))], 8).expect("room");
+    let a = Some(vec![1; 10]);
+    let both = vec![a.clone(), Some(vec![2; 20]), a.clone()];
+    assert_eq!(content(&files), (Some(8), both));
+    files.change(second()[..2].to_vec(), 9).expect("room");
+    drop(files);
+    let mut files = open(directory.path());
+    let expected = (Some(9), vec![Some(vec![3; 11]), None, a]);
+    assert_eq!(content(&files), expected);
+    // What is not there is there under no other name.
+    files.change(vec![("c", New::Is("b"))], 10).expect("room");
+    assert_eq!(content(&files).1, [Some(vec![3; 11]), None, None]);
+}
+
+/// A change that cannot be finished, for lack of room say, leaves a second name of a file that is still needed.
+#[test]
+fn a_change_that_failed_can_be_made_again_and_spoils_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    files.change(first(), 7).expect("room");
+    let before = content(&files);
+    let change = || vec![("c", New::Is("a")), ("a", New::Bytes(vec![3; 11]))];
+    let in_the_way = directory.path().join(MANIFEST).with_extension("new");
+    fs::create_dir(&in_the_way).expect("room");
+    for _ in 0..2 {
+        assert!(files.change(change(), 8).is_err());
+        assert_eq!(content(&files), before);
+    }
+    fs::remove_dir(&in_the_way).expect("it is empty");
+    files.change(change(), 8).expect("room");
+    drop(files);
+    let pieces = vec![Some(vec![3; 11]), Some(vec![2; 20]), Some(vec![1; 10])];
+    assert_eq!(content(&open(directory.path())), (Some(8), pieces));
+}
+
+/// What lies where a piece goes may be another name of a file that is still needed.
+#[test]
+fn nothing_is_written_through_another_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [needed, left, other] = ["needed", "left", "other"].map(|name| directory.path().join(name));
+    fs::write(&needed, [1; 10]).expect("room");
+    fs::write(&other, [2; 4]).expect("room");
+    for step in [
+        Step::Write(left.clone(), vec![3; 5]),
+        Step::Link(needed.clone(), left.clone()),
+        Step::Link(other, left.clone()),
+    ] {
+        let _ = fs::remove_file(&left);
+        fs::hard_link(&needed, &left).expect("it can have two names");
+        step.run().expect("room");
+        assert_eq!(fs::read(&needed).expect("it is there"), [1; 10]);
+    }
+    assert_eq!(fs::read(&left).expect("it is there"), [2; 4]);
 }
 
 // The plug is pulled after every number of steps, and in the middle of each write.
@@ -91,12 +185,12 @@ fn whenever_the_plug_is_pulled_the_state_is_the_old_or_the_new_one() {
             for step in plan.iter().take(done) {
                 step.run().expect("room");
             }
-            if let (true, Some(Step::Write(path, bytes))) = (torn, plan.get(done)) {
-                fs::write(path, &bytes[..bytes.len() / 2]).expect("room");
+            if torn {
+                tear(plan.get(done));
             }
             drop(files);
             let found = content(&open(directory.path()));
-            let new = (Some(8), vec![Some(vec![3; 11]), None, Some(vec![4; 5])]);
+            let new = (Some(8), seconds());
             assert!(
                 found == old || found == new,
                 "after {done} steps: {found:?}"

@@ -6,15 +6,21 @@
 //! then removes what no manifest names any more. Whatever instant the plug is pulled, the directory is as
 //! before the change or as after it; pieces of two rounds are never mixed.
 //!
+//! Where nobody waits for a change it is written beside all else, after those that were asked for before it
+//! ([`SharedState`]). So the directory may be some changes behind the process; nothing that depends on a change leaves
+//! the process before the change is on the disk.
+//!
 //! The manifest also says whose state it is, and a lock keeps a second process out: two processes with one
 //! key could commit to two contributions in one round.
 
+mod beside;
 mod files;
 mod place;
 mod saved;
 
+pub use beside::SharedState;
 #[cfg(test)]
 pub use files::LOCK;
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
-pub use saved::{floats, read, Audited, Change, OpenChange, Saved, StateDir, Traced};
+pub use saved::{floats, Audited, Change, OpenChange, Saved, StateDir, Traced};

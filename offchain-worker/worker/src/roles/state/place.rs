@@ -183,7 +183,7 @@ mod tests {
         };
         let change = Change {
             held: Some(held),
-            parameters: Some(vec![0; 4]),
+            parameters: Some(vec![0.0].into()),
             ..Change::default()
         };
         state.save(&change).expect("room");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cairn_engine::{AdamState, Engine, EngineError, Part, Sent, State, Version};
+use cairn_engine::{AdamState, Part, Sent, Shared, State};
 use cairn_primitives::{ModelRoot, Round, SealedRoot, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
@@ -154,7 +154,7 @@ pub struct Saved {
 }
 
 /// What becomes of the open contribution.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum OpenChange<'a> {
     /// It stays.
     #[default]
@@ -171,8 +171,8 @@ pub enum OpenChange<'a> {
     Set {
         /// What is, or will be, on chain, and what opens it.
         intent: &'a Intent,
-        /// Moments and error feedback after it, as little-endian bytes.
-        sent: Vec<(Part, Vec<u8>)>,
+        /// Moments and error feedback after it.
+        sent: Vec<(Part, Shared)>,
         /// Inner steps that the optimizer has done then.
         steps: u64,
         /// The inner steps of it.
@@ -187,8 +187,8 @@ pub struct Change<'a> {
     pub held: Option<Held>,
     /// With them, what contributions are held against.
     pub norm: Option<f64>,
-    /// New parameters, as little-endian bytes.
-    pub parameters: Option<Vec<u8>>,
+    /// New parameters.
+    pub parameters: Option<Shared>,
     /// Whether the parameters before stay for as long as what was made from them may be audited.
     pub keeps_origin: bool,
     /// Whether moments and error feedback are forgotten.
@@ -209,24 +209,6 @@ pub struct Change<'a> {
     pub pledges: Option<&'a [Pledge]>,
 }
 
-/// Reads a part of an engine's state, as little-endian bytes; `None` if it does not have that.
-///
-/// # Errors
-/// Those of [`Engine::snapshot`].
-pub fn read(
-    engine: &dyn Engine,
-    version: Version,
-    part: Part,
-) -> Result<Option<Vec<u8>>, EngineError> {
-    let mut bytes = Vec::new();
-    let mut sink = |piece: &[f32]| {
-        bytes.extend(piece.iter().flat_map(|number| number.to_le_bytes()));
-        Ok(())
-    };
-    let is_there = engine.snapshot(version, part, &mut sink)?;
-    Ok(is_there.then_some(bytes))
-}
-
 /// A worker's state directory.
 pub struct StateDir {
     files: Files<Meta>,
@@ -243,17 +225,12 @@ impl StateDir {
         })
     }
 
-    /// Where a checkpoint is downloaded to. What lies there is checked again before it is used.
-    pub fn joining(&self) -> PathBuf {
-        self.files.directory().join("joining")
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        self.files.directory()
     }
 
-    /// Where a copy of the contribution that is open is kept.
-    pub fn outgoing(&self) -> PathBuf {
-        StateDir::outgoing_in(self.files.directory())
-    }
-
-    /// The same of the state in this directory.
+    /// Where copies of the contributions that are open are kept, beside the state in this directory.
     pub fn outgoing_in(directory: &Path) -> PathBuf {
         directory.join("outgoing")
     }
@@ -402,19 +379,16 @@ impl StateDir {
     }
 
     /// The parameters from which the open contribution was made, if they are to be kept for who audits it. Where they
-    /// are those held, and what was made ahead needs them, too, they are there twice.
-    fn origin(&self, change: &Change, meta: &Meta) -> Result<New, StateError> {
+    /// are those held, and what was made ahead needs them, too, they are there under two names.
+    fn origin(&self, change: &Change, meta: &Meta) -> New {
         if self.files.has(ORIGIN) {
-            return Ok(New::Was(ORIGIN));
+            return New::Was(ORIGIN);
         }
-        let parameters = name(Part::Parameters);
         let is_audited = matches!(change.open, OpenChange::Included(Some(_)));
-        if is_audited && change.keeps_origin && meta.ahead.is_some() {
-            if let Some(bytes) = self.files.read(parameters)? {
-                return Ok(New::Bytes(bytes));
-            }
+        match is_audited && change.keeps_origin && meta.ahead.is_some() {
+            true => New::Is(name(Part::Parameters)),
+            false => New::Was(name(Part::Parameters)),
         }
-        Ok(New::Was(parameters))
     }
 
     /// Writes a change: all of it or, whatever happens, nothing.
@@ -461,7 +435,7 @@ impl StateDir {
             (meta.shown, meta.audited) = (Some(shown), None);
             pieces.extend(AUDITED.map(|(_, kept)| (kept, New::Gone)));
         }
-        let origin = self.origin(change, &meta)?;
+        let origin = self.origin(change, &meta);
         open_pieces(&change.open, origin, &mut meta, &mut pieces);
         if change.keeps_origin {
             let is_needed = meta.open.is_some() && change.parameters.is_some();
@@ -472,7 +446,7 @@ impl StateDir {
             pieces.push((ORIGIN, kept));
         }
         if let Some(parameters) = &change.parameters {
-            pieces.push((name(Part::Parameters), New::Bytes(parameters.clone())));
+            pieces.push((name(Part::Parameters), New::Numbers(parameters.clone())));
         }
         if let Some(ends) = change.ends {
             pieces.push((ENDS, New::Bytes(ends.encode())));
@@ -555,7 +529,7 @@ fn open_pieces(change: &OpenChange, origin: New, meta: &mut Meta, pieces: &mut V
 fn set(
     meta: &mut Meta,
     (intent, steps, traced): (&Intent, Option<u64>, &Traced),
-    sent: &[(Part, Vec<u8>)],
+    sent: &[(Part, Shared)],
     pieces: &mut Vec<(&str, New)>,
 ) {
     let is_ahead = intent.round > meta.round;
@@ -566,8 +540,8 @@ fn set(
     };
     let known = sent
         .iter()
-        .filter_map(|(part, bytes)| Some((place(*part)?, bytes)));
-    pieces.extend(known.map(|(name, bytes)| (name, New::Bytes(bytes.clone()))));
+        .filter_map(|(part, vector)| Some((place(*part)?, vector)));
+    pieces.extend(known.map(|(name, vector)| (name, New::Numbers(vector.clone()))));
     let (intent, traced) = (intent.clone(), traced.clone());
     if is_ahead {
         meta.ahead = Some(Ahead {

@@ -1,6 +1,9 @@
 //! What goes through the disk.
 
+use std::fs::{self, File};
+
 use super::*;
+use crate::roles::state::files::MANIFEST;
 use cairn_primitives::{
     Commitment, Finding, Hotkey, Netuid, SealedRoot, Secret, Served, Uid, Verdicts, Witness,
 };
@@ -36,11 +39,8 @@ fn held(round: Round, byte: u8) -> Option<Held> {
     Some(Held { round, root })
 }
 
-fn bytes(numbers: &[f32]) -> Vec<u8> {
-    numbers
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+fn vector(numbers: &[f32]) -> Shared {
+    numbers.to_vec().into()
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_round_goes_through_the_disk() {
     let theta = [1.5f32, -0.0, f32::MIN_POSITIVE];
     let joined = Change {
         held: held(3, 8),
-        parameters: Some(bytes(&theta)),
+        parameters: Some(vector(&theta)),
         ends: Some(&Ends::from_round(0)),
         ..Change::default()
     };
@@ -85,9 +85,9 @@ fn a_round_goes_through_the_disk() {
             open: OpenChange::Set {
                 intent: &intent,
                 sent: vec![
-                    (Part::FirstMoment, bytes(&sent.optimizer.m)),
-                    (Part::SecondMoment, bytes(&sent.optimizer.v)),
-                    (Part::Feedback, bytes(&sent.feedback)),
+                    (Part::FirstMoment, vector(&sent.optimizer.m)),
+                    (Part::SecondMoment, vector(&sent.optimizer.v)),
+                    (Part::Feedback, vector(&sent.feedback)),
                 ],
                 steps: 6,
                 traced: &traced,
@@ -107,7 +107,7 @@ fn a_round_goes_through_the_disk() {
         let kept = Change {
             held: held(round + 1, 9),
             norm: Some(0.1 + 0.2),
-            parameters: Some(bytes(&theta)),
+            parameters: Some(vector(&theta)),
             open: match is_included {
                 true => OpenChange::Included(Some(demand)),
                 false => OpenChange::Void,
@@ -165,7 +165,7 @@ fn ballots_stay_until_there_are_others() {
     };
     let with = |hidden_rows| Change {
         held: held(3, 8),
-        parameters: Some(bytes(&[1.5])),
+        parameters: Some(vector(&[1.5])),
         hidden_rows,
         ..Change::default()
     };
@@ -200,7 +200,7 @@ fn pledges_stay_until_there_are_others() {
     };
     let with = |pledges| Change {
         held: held(3, 8),
-        parameters: Some(bytes(&[1.5])),
+        parameters: Some(vector(&[1.5])),
         pledges,
         ..Change::default()
     };
@@ -230,7 +230,7 @@ fn what_is_served_and_what_was_found_stays_until_there_is_other() {
     );
     let first = Change {
         held: held(3, 8),
-        parameters: Some(bytes(&[1.5])),
+        parameters: Some(vector(&[1.5])),
         shown,
         verdicts: Some(std::slice::from_ref(&verdict)),
         ..Change::default()
@@ -280,9 +280,9 @@ fn make(state: &mut StateDir, round: Round) {
     let made = OpenChange::Set {
         intent: &intent,
         sent: vec![
-            (Part::FirstMoment, bytes(&sent.optimizer.m)),
-            (Part::SecondMoment, bytes(&sent.optimizer.v)),
-            (Part::Feedback, bytes(&sent.feedback)),
+            (Part::FirstMoment, vector(&sent.optimizer.m)),
+            (Part::SecondMoment, vector(&sent.optimizer.v)),
+            (Part::Feedback, vector(&sent.feedback)),
         ],
         steps: sent.optimizer.step,
         traced: &traced,
@@ -298,7 +298,7 @@ fn make(state: &mut StateDir, round: Round) {
 fn go_on(state: &mut StateDir, next: Round, theta: Option<f32>, open: OpenChange) {
     let kept = Change {
         held: held(next, next as u8),
-        parameters: theta.map(|number| bytes(&[number; 3])),
+        parameters: theta.map(|number| vector(&[number; 3])),
         keeps_origin: true,
         open,
         ..Change::default()
@@ -399,4 +399,87 @@ fn what_is_audited_begins_with_the_parameters_that_it_was_made_from() {
     go_on(&mut state, 7, Some(7.0), OpenChange::Included(Some(demand)));
     let (_, before) = state.audited().expect("undamaged").expect("it is kept");
     assert_eq!(before.parameters, [4.0; 3]);
+}
+
+/// A miner in round 3 that has done so many of the changes that it writes beside its training: the contribution made
+/// ahead, the round after, the next contribution, the round after that.
+fn behind(changes: usize) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut state = begun(directory.path(), 3);
+    make(&mut state, 3);
+    for change in 0..changes {
+        let round = 4 + change as Round / 2;
+        if change % 2 == 0 {
+            make(&mut state, round);
+            continue;
+        }
+        let round_before = round - 1;
+        let demand = Demand {
+            round: round_before,
+            drawn: 7,
+        };
+        let included = OpenChange::Included(Some(demand));
+        go_on(&mut state, round, Some(round as f32), included);
+    }
+    directory
+}
+
+/// All that is in a state directory, and how a worker goes on from it.
+fn all(directory: &Path) -> (Option<Saved>, Option<(Audited, State)>, Option<State>) {
+    let state = StateDir::open(directory, identity()).expect("it is ours");
+    let saved = state.load().expect("undamaged");
+    let audited = state.audited().expect("undamaged");
+    (saved, audited, state.last_included().expect("undamaged"))
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("it is there");
+    let names = entries.map(|entry| entry.expect("readable").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.into_string().expect("plain"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The plug is pulled while changes are written: some files of the next one are there, the last of them perhaps not
+/// whole; or all of them and the new manifest, and what was there before.
+#[test]
+fn a_state_whose_disk_is_behind_is_as_before_a_change_or_as_after_it() {
+    for changes in 0..4 {
+        let (old, new) = (behind(changes), behind(changes + 1));
+        let [before, after] = [&old, &new].map(|directory| all(directory.path()));
+        assert_ne!(before, after, "change {changes}");
+        let known = files(old.path());
+        let added: Vec<String> = files(new.path())
+            .into_iter()
+            .filter(|name| !known.contains(name))
+            .collect();
+        for count in 0..=added.len() {
+            for is_torn in [false, true] {
+                let torn = tempfile::tempdir().expect("a directory");
+                let copy = |name: &String, from: &Path| {
+                    fs::copy(from.join(name), torn.path().join(name)).expect("room");
+                };
+                known.iter().for_each(|name| copy(name, old.path()));
+                let there = &added[..count];
+                there.iter().for_each(|name| copy(name, new.path()));
+                if let Some(last) = there.last().filter(|_| is_torn) {
+                    let path = torn.path().join(last);
+                    let file = File::options().write(true).open(path);
+                    file.expect("it is there").set_len(5).expect("room");
+                }
+                assert_eq!(all(torn.path()), before, "{count} of change {changes}");
+                assert_eq!(files(torn.path()), known, "what nothing names is gone");
+            }
+        }
+        let renamed = behind(changes);
+        let manifest = MANIFEST.to_string();
+        for name in added.iter().chain([&manifest]) {
+            let to = renamed.path().join(name);
+            fs::copy(new.path().join(name), to).expect("room");
+        }
+        assert_eq!(all(renamed.path()), after, "change {changes}");
+        assert_eq!(files(renamed.path()), files(new.path()));
+    }
 }

@@ -18,7 +18,6 @@ use crate::roles::{
     driver::{with_engine, Desk, Ended, Jobs},
     inspect,
     look::settlement,
-    setup::locked,
     sources::{self, Wanted},
     state::Change,
     RoleError,
@@ -56,7 +55,7 @@ impl ValidatorRole {
             verdicts.push(verdict.clone());
             let state = desk.state.clone();
             let saved = tokio::task::spawn_blocking(move || {
-                locked(&state).save(&Change {
+                state.lock()?.save(&Change {
                     verdicts: Some(&verdicts),
                     ..Change::default()
                 })

@@ -7,7 +7,6 @@ use super::{Outcome, ValidatorRole};
 use crate::roles::{
     chain::Chain,
     driver::{Desk, Ended, Jobs},
-    setup::locked,
     state::Change,
     RoleError,
 };
@@ -31,7 +30,7 @@ impl ValidatorRole {
             let pledges = pledge::with(&kept, pledge.clone());
             let state = desk.state.clone();
             let saved = tokio::task::spawn_blocking(move || {
-                locked(&state).save(&Change {
+                state.lock()?.save(&Change {
                     pledges: Some(&pledges),
                     ..Change::default()
                 })

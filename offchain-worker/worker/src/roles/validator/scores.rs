@@ -13,8 +13,7 @@ use super::{evidence, Outcome, ValidatorRole};
 use crate::roles::{
     chain::Chain,
     driver::{Desk, Ended, Jobs},
-    setup::{locked, SharedState},
-    state::Change,
+    state::{Change, SharedState},
     RoleError,
 };
 
@@ -104,7 +103,7 @@ impl Hiding {
             let voter = (file.netuid, file.hotkey);
             let row = HiddenRow::new(voter, file.round, file.epoch, scores, evidence, salt);
             let rows = hidden_row::with(&self.kept, row.clone());
-            locked(&self.state).save(&Change {
+            self.state.lock()?.save(&Change {
                 hidden_rows: Some(&rows),
                 ..Change::default()
             })?;
