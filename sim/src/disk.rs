@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use cairn_primitives::{SealedRoot, H256};
+use cairn_primitives::H256;
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
@@ -175,7 +175,7 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, ModelRoot, Secret, Uid};
+    use cairn_primitives::{Commitment, ModelRoot, SealedRoot, Secret, Uid};
 
     fn round_of(disk: &Disk) -> Option<u32> {
         disk.content().shown.map(|shown| shown.round)

@@ -66,13 +66,13 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     let Some(parameters) = parameters else {
         return Ok(false);
     };
-    let bytes = tokio::task::spawn_blocking(move || bytes_of(&parameters)).await?;
+    let bytes = tokio::task::spawn_blocking(move || little_endian(&parameters)).await?;
     run.store.publish(&prefix, bytes).await?;
     Ok(true)
 }
 
 /// A vector's numbers as little-endian bytes.
-fn bytes_of(vector: &Shared) -> Vec<u8> {
+fn little_endian(vector: &Shared) -> Vec<u8> {
     let numbers = vector.numbers();
     let mut bytes = Vec::with_capacity(size_of_val(numbers));
     bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));

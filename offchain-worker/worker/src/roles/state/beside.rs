@@ -86,7 +86,8 @@ impl SharedState {
         &self,
         write: impl FnOnce(&mut StateDir) -> Result<(), StateError>,
     ) -> Result<(), StateError> {
-        write(&mut self.lock()?)
+        let mut state = self.lock()?;
+        write(&mut state)
     }
 
     /// Has a change made beside all else, after all that was asked for. Waits while two are under way. Called within a

@@ -72,14 +72,14 @@ impl StateError {
                 path,
                 source,
             } => StateError::Io {
-                doing: *doing,
+                doing,
                 path: path.clone(),
                 source: io::Error::new(source.kind(), source.to_string()),
             },
             StateError::InUse { path } => StateError::InUse { path: path.clone() },
             StateError::Foreign { path, what } => StateError::Foreign {
                 path: path.clone(),
-                what: *what,
+                what,
             },
             StateError::Damaged { path, why } => StateError::Damaged {
                 path: path.clone(),
