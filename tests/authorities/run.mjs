@@ -66,7 +66,8 @@ class Node {
   async start(boot = []) {
     const args = [
       '--chain', this.spec, '--base-path', this.base, '--rpc-port', String(this.rpc),
-      '--listen-addr', `/ip4/127.0.0.1/tcp/${this.p2p}`, '--no-prometheus', '--no-telemetry', '--no-mdns', ...this.more,
+      '--listen-addr', `/ip4/127.0.0.1/tcp/${this.p2p}`, '--unsafe-force-node-key-generation', '--no-prometheus',
+      '--no-telemetry', '--no-mdns', ...this.more,
       ...boot.flatMap((address) => ['--bootnodes', address]),
     ];
     this.#child = spawn(NODE, args, { stdio: ['ignore', 'ignore', 'pipe'] });
