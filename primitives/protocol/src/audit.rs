@@ -17,6 +17,7 @@ use scale_info::TypeInfo;
 use crate::{
     assignment::number,
     trace::{self, State},
+    wages::Judged,
 };
 
 /// What a round's audits are drawn from, from the chain's randomness after its reveals.
@@ -33,10 +34,10 @@ pub fn draw(seed: H256, uid: Uid, rate: u32) -> Option<u32> {
     is_audited.then_some(u32::from_le_bytes([a, b, c, d]))
 }
 
-/// The rate of 65,536 at which contributions of a maker are audited in a run with this rate: all of one that is not
-/// [proven](crate::wages).
-pub fn rate_of(rate: u32, is_proven: bool) -> u32 {
-    match is_proven {
+/// The rate of 65,536 at which contributions of a maker are audited in a run with this rate: all of one whose pay waits
+/// for an audit that is decided, because it is not [proven](crate::wages) or because its last one was left undecided.
+pub fn rate_of(rate: u32, judged: Judged) -> u32 {
+    match judged.is_proven && judged.undecided.is_none() {
         true => rate,
         false => ALL,
     }
