@@ -2,8 +2,9 @@
 //!
 //! The chain draws audits when it settles a round, from randomness that nobody knew at the reveals. The miner then says
 //! by which root it serves what a replay of one interval begins from: the states at both ends, which the trace of its
-//! header binds ([`Opened`]), and the vectors of the first. Auditors replay the interval's steps, and where it is the last
-//! one make the file again; they commit to what they found, and reveal it. The majority of those that revealed decides.
+//! header binds ([`Opened`]), and the vectors of the first. Auditors replay the interval's steps, and where it is the
+//! last one make the file again; they commit to what they found, and reveal it. The majority of those that revealed
+//! decides.
 
 use alloc::vec::Vec;
 use bounded_collections::{BoundedVec, ConstU32};
@@ -90,10 +91,10 @@ pub fn interval(drawn: u32, steps: u32, every: u16) -> Option<Interval> {
     Some(Interval { number, begin, end })
 }
 
-/// What the blob that a miner serves begins with, in SCALE. Behind it are vectors, as little-endian `f32`; one whose hash
-/// is zero has no bytes. First come those of the interval's first state: parameters, first and second moment. Where the
-/// interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which the round
-/// began, unless they were first, and the error feedback of before.
+/// What the blob that a miner serves begins with, in SCALE. Behind it are vectors, as little-endian `f32`; one whose
+/// hash is zero has no bytes. First come those of the interval's first state: parameters, first and second moment. Where
+/// the interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which the
+/// round began, unless they were first, and the error feedback of before.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Opened {
     /// The state with which the interval begins.
