@@ -92,9 +92,9 @@ pub fn interval(drawn: u32, steps: u32, every: u16) -> Option<Interval> {
 }
 
 /// What the blob that a miner serves begins with, in SCALE. Behind it are vectors, as little-endian `f32`; one whose
-/// hash is zero has no bytes. First come those of the interval's first state: parameters, first and second moment. Where
-/// the interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which the
-/// round began, unless they were first, and the error feedback of before.
+/// hash is zero has no bytes. First come those of the interval's first state: parameters, first and second moment.
+/// Where the interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which
+/// the round began, unless they were first, and the error feedback of before.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Opened {
     /// The state with which the interval begins.

@@ -205,8 +205,7 @@ fn whoever_waits_for_an_audit_that_is_decided_is_audited_whatever_the_rate() {
         let drawn = |round: Round| {
             settle_in(NET, round, rules, &[MINER], &VALIDATORS);
             let open = Audits::open_audits(NET).into_iter();
-            let open: Vec<(Round, bool)> = open.map(|one| (one.round, one.is_new)).collect();
-            open
+            open.map(|one| (one.round, one.is_new)).collect::<Vec<_>>()
         };
         ends(1, Some(YES));
         assert!(drawn(2).is_empty(), "one in 65,536");
