@@ -10,8 +10,8 @@ use frame_support::{defensive, dispatch::DispatchClass, BoundedVec};
 use sp_runtime::traits::SaturatedConversion;
 
 use crate::{
-    Agenda, Audit, AuditId, Auditor, Config, Counts, Event, OpenAudits, Outcomes, Pallet, Passes,
-    RoundOutcomes, Stopped, WeightInfo, MOST_ROUNDS, OPEN_ROUNDS,
+    Agenda, Audit, AuditId, Auditor, Config, Counts, Event, OpenAudits, Outcomes, Pallet, Passed,
+    Passes, RoundOutcomes, Stopped, WeightInfo, MOST_ROUNDS, OPEN_ROUNDS,
 };
 
 /// A validator of the settled round, and whose it is.
@@ -21,7 +21,7 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
     fn on_settled(settled: Settled<'_, T::AccountId>) {
         let mut passed = Passes::<T>::get(settled.netuid).unwrap_or_default();
         passed.newest = settled.round;
-        let audits = Self::draw(&settled, &passed.proven);
+        let audits = Self::draw(&settled, &passed);
         Passes::<T>::insert(settled.netuid, passed);
         let drawn = u32::try_from(audits.len()).unwrap_or(u32::MAX);
         let looked_at = settled
@@ -108,7 +108,7 @@ impl<T: Config> Pallet<T> {
     /// The audits that follow from a settled round, ascending by uid.
     fn draw(
         settled: &Settled<'_, T::AccountId>,
-        proven: &Verdicts,
+        passed: &Passed,
     ) -> Vec<(Uid, Audit<T::AccountId>)> {
         let validators = settled.validators.iter();
         let candidates: Vec<Candidate<T::AccountId>> = validators
@@ -120,10 +120,10 @@ impl<T: Config> Pallet<T> {
             false => 0,
         };
         let drawn = settled.included.iter().filter_map(|(uid, hotkey)| {
-            let is_proven = proven.contains(*uid);
-            let rate = audit::rate_of(settled.rules.rate, is_proven);
+            let judged = passed.judged(*uid);
+            let rate = audit::rate_of(settled.rules.rate, judged);
             let drawn = audit::draw(settled.seed, *uid, rate)?;
-            Some((!is_proven, drawn, *uid, hotkey))
+            Some((!judged.is_proven, drawn, *uid, hotkey))
         });
         // Where there is no room for all: newcomers, whose pay waits, leave it to the others, and the lot decides.
         let mut drawn: Vec<_> = drawn.collect();

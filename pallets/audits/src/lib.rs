@@ -16,7 +16,7 @@
 //! nothing counts as one that missed a round.
 //!
 //! Where auditors could not decide nobody loses anything, but what a proven miner earned from that round on is in
-//! question until its next audit is decided.
+//! question until its next audit is decided, and all that it makes is audited until then.
 //!
 //! A miner that leaves, or signs with another hotkey, is still bound by what it signed: an audit is of a hotkey, and
 //! so is a bond. Its hotkey's account is held until the audit ends, so that it can serve. Of an auditor that left

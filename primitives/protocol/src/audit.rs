@@ -2,8 +2,9 @@
 //!
 //! The chain draws audits when it settles a round, from randomness that nobody knew at the reveals. The miner then says
 //! by which root it serves what a replay of one interval begins from: the states at both ends, which the trace of its
-//! header binds ([`Opened`]), and the vectors of the first. Auditors replay the interval's steps, and where it is the last
-//! one make the file again; they commit to what they found, and reveal it. The majority of those that revealed decides.
+//! header binds ([`Opened`]), and the vectors of the first. Auditors replay the interval's steps, and where it is the
+//! last one make the file again; they commit to what they found, and reveal it. The majority of those that revealed
+//! decides.
 
 use alloc::vec::Vec;
 use bounded_collections::{BoundedVec, ConstU32};
@@ -17,6 +18,7 @@ use scale_info::TypeInfo;
 use crate::{
     assignment::number,
     trace::{self, State},
+    wages::Judged,
 };
 
 /// What a round's audits are drawn from, from the chain's randomness after its reveals.
@@ -33,10 +35,10 @@ pub fn draw(seed: H256, uid: Uid, rate: u32) -> Option<u32> {
     is_audited.then_some(u32::from_le_bytes([a, b, c, d]))
 }
 
-/// The rate of 65,536 at which contributions of a maker are audited in a run with this rate: all of one that is not
-/// [proven](crate::wages).
-pub fn rate_of(rate: u32, is_proven: bool) -> u32 {
-    match is_proven {
+/// The rate of 65,536 at which contributions of a maker are audited in a run with this rate: all of one whose pay waits
+/// for an audit that is decided, because it is not [proven](crate::wages) or because its last one was left undecided.
+pub fn rate_of(rate: u32, judged: Judged) -> u32 {
+    match judged.is_proven && judged.undecided.is_none() {
         true => rate,
         false => ALL,
     }
@@ -89,10 +91,10 @@ pub fn interval(drawn: u32, steps: u32, every: u16) -> Option<Interval> {
     Some(Interval { number, begin, end })
 }
 
-/// What the blob that a miner serves begins with, in SCALE. Behind it are vectors, as little-endian `f32`; one whose hash
-/// is zero has no bytes. First come those of the interval's first state: parameters, first and second moment. Where the
-/// interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which the round
-/// began, unless they were first, and the error feedback of before.
+/// What the blob that a miner serves begins with, in SCALE. Behind it are vectors, as little-endian `f32`; one whose
+/// hash is zero has no bytes. First come those of the interval's first state: parameters, first and second moment.
+/// Where the interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which
+/// the round began, unless they were first, and the error feedback of before.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Opened {
     /// The state with which the interval begins.

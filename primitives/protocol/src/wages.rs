@@ -6,7 +6,9 @@
 //! to the miners' pot, and is not proven any more.
 //!
 //! An audit that nobody could decide releases nothing, or whoever keeps auditors busy would be paid for anything: what
-//! a proven miner earned in its round and since is in question until its next audit is decided.
+//! a proven miner earned in its round and since is in question until its next audit is decided. All that it makes is
+//! audited until then, or at a low rate a moment's quiet of its auditors would hold, and put at stake, the pay of many
+//! rounds.
 //!
 //! What is in question when a miner leaves nothing will prove any more: it is lost in the same way. What is when the
 //! run is stopped is burned: else a run's owner, and whom it knows, could be paid for anything by stopping in time, or

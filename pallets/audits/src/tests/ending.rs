@@ -12,6 +12,8 @@ use crate::{mock::*, Agenda, Counts, Event, Passed, Passes, WeightInfo};
 
 const YES: Finding = Finding::Passed;
 const NO: Finding = Finding::Failed;
+/// As many as are drawn.
+const VALIDATORS: [Uid; 3] = [Uid(0), Uid(1), Uid(2)];
 
 /// Goes through an audit in which its first auditors find this, and the next ones commit and keep quiet. Ends in the
 /// block that ends it.
@@ -146,8 +148,13 @@ fn who_has_passed_is_proven_and_who_loses_is_not() {
 
 /// A round is settled, and its audit of [`MINER`] ends: its three auditors find this, or do nothing.
 fn ends(round: Round, finding: Option<Finding>) {
-    let (start, all) = (System::block_number(), [0, 1, 2].map(Uid));
-    settle_in(NET, round, RULES, &[MINER], &all);
+    settle_in(NET, round, RULES, &[MINER], &VALIDATORS);
+    goes_on(round, finding);
+}
+
+/// The same of a round that was settled in this block.
+fn goes_on(round: Round, finding: Option<Finding>) {
+    let (start, all) = (System::block_number(), VALIDATORS);
     assert_ok!(Audits::open(by(MINER), NET, round, MINER, SERVED));
     let said = |finding: Finding| all.map(|auditor| (auditor, finding));
     let said: Vec<(Uid, Finding)> = finding.map(said).into_iter().flatten().collect();
@@ -187,6 +194,27 @@ fn what_a_proven_miner_made_stays_in_question_until_an_audit_is_decided() {
             ends(round, finding);
             assert_eq!((proven(), asked(MINER)), (is_proven, question), "{round}");
         }
+    });
+}
+
+/// Else at a low rate the pay of many rounds would wait for one audit, and be lost with it.
+#[test]
+fn whoever_waits_for_an_audit_that_is_decided_is_audited_whatever_the_rate() {
+    ExtBuilder.execute(|| {
+        let rules = AuditRules { rate: 1, ..RULES };
+        let drawn = |round: Round| {
+            settle_in(NET, round, rules, &[MINER], &VALIDATORS);
+            let open = Audits::open_audits(NET).into_iter();
+            open.map(|one| (one.round, one.is_new)).collect::<Vec<_>>()
+        };
+        ends(1, Some(YES));
+        assert!(drawn(2).is_empty(), "one in 65,536");
+        ends(3, None);
+        for (round, finding) in [(4, None), (5, Some(YES))] {
+            assert_eq!(drawn(round), [(round, false)], "it is no newcomer");
+            goes_on(round, finding);
+        }
+        assert_eq!((drawn(6), asked(MINER)), (vec![], None));
     });
 }
 

@@ -154,6 +154,11 @@ pub fn wages(page: &Section) {
     assert_eq!(record.included().uids().collect::<Vec<_>>(), [Uid(1)]);
     page.says("All of what it made");
     let all = page.number("at a rate of ", " of 65,536");
-    assert_eq!(u64::from(rule::rate_of(7, false)), all);
-    assert_eq!(rule::rate_of(7, true), 7);
+    let passed = Judged::default().after(4, AuditOutcome::Passed);
+    assert_eq!(u64::from(rule::rate_of(7, Judged::default())), all);
+    assert_eq!(rule::rate_of(7, passed), 7);
+    page.says("Until then all of what it makes is audited, too");
+    let waits = passed.after(5, AuditOutcome::Undecided);
+    assert_eq!(u64::from(rule::rate_of(7, waits)), all);
+    assert_eq!(rule::rate_of(7, waits.after(6, AuditOutcome::Passed)), 7);
 }
