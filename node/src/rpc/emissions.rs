@@ -52,8 +52,8 @@ const SCORES: (&str, &str) = (
 );
 const HISTORY: (&str, &str) = (
     "emissions_history",
-    "The last 64 epochs of a subnet or, with a uid, of a member, oldest first: at most `limit` from number `from` on. \
-     `next` is where the next page begins.",
+    "The last 64 epochs of a subnet or, with a uid, of a member, oldest first, from number `from` on: at most `limit`, \
+     of which 0 counts as 1. `next` is where the next page begins.",
 );
 
 /// The methods; the runtime answers.

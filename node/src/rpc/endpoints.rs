@@ -11,8 +11,8 @@ use super::{
 
 const MEMBERS: (&str, &str) = (
     "endpoints_members",
-    "What the members of a subnet have named, ascending by uid: of at most `limit`, and never more than 256, from uid \
-     `from` on.",
+    "What the members of a subnet have named, ascending by uid, from uid `from` on: of at most `limit`, of which 0 \
+     counts as 1, and more than 256 as 256.",
 );
 
 /// The methods; the runtime answers.

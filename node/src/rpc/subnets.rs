@@ -12,7 +12,7 @@ use super::{
 
 const LIST: (&str, &str) = (
     "subnets_list",
-    "All subnets, ascending: at most `limit`, and never more than 256, from number `from` on.",
+    "All subnets, ascending, from number `from` on: at most `limit`, of which 0 counts as 1, and more than 256 as 256.",
 );
 const SHOW: (&str, &str) = (
     "subnets_show",
@@ -20,8 +20,8 @@ const SHOW: (&str, &str) = (
 );
 const MEMBERS: (&str, &str) = (
     "subnets_members",
-    "Who is in a subnet, ascending by uid, with role, stake, incentive and earnings: at most `limit`, and never more \
-     than 256, from uid `from` on.",
+    "Who is in a subnet, ascending by uid, from uid `from` on, with role, stake, incentive and earnings: at most \
+     `limit`, of which 0 counts as 1, and more than 256 as 256.",
 );
 const MEMBER: (&str, &str) = ("subnets_member", "One member; null if the hotkey is none.");
 const POSITIONS: (&str, &str) = (

@@ -19,7 +19,8 @@ const OF_ROUND: (&str, &str) = (
 );
 const CONTRIBUTIONS: (&str, &str) = (
     "training_contributions",
-    "The commitments of a round, ascending by uid: at most `limit`, and never more than 256, from uid `from` on.",
+    "The commitments of a round, ascending by uid, from uid `from` on: at most `limit`, of which 0 counts as 1, and \
+     more than 256 as 256.",
 );
 const SETTLED: (&str, &str) = (
     "training_settled",

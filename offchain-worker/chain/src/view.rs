@@ -380,7 +380,8 @@ impl View {
         self.read(function, &answer)
     }
 
-    /// A whole list that ascends by number: page after page, as of one block.
+    /// A whole list that ascends by number: page after page, as of one block. [`ChainError::Malformed`] if it does not
+    /// ascend.
     async fn pages<T: Decode>(
         &self,
         function: &'static str,
@@ -389,19 +390,26 @@ impl View {
     ) -> Result<Vec<T>, ChainError> {
         let full = usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
         let mut all: Vec<T> = Vec::new();
-        let mut from = 0u16;
-        loop {
+        // The least number that may come next, while there is one.
+        let mut next = Some(0u16);
+        while let Some(from) = next {
             let page: Vec<T> = self.call(function, (of, from, PER_PAGE)).await?;
-            let (many, last) = (page.len(), page.last().map(number));
-            all.extend(page);
-            let next = last.and_then(|last| last.checked_add(1)).unwrap_or(0);
-            // No number is told twice, so a page goes on by as many as it has: no node goes on for ever.
-            let goes_on = usize::from(next.saturating_sub(from)) >= many;
-            if many < full || !goes_on {
-                return Ok(all);
+            let is_last = page.len() < full;
+            for one in page {
+                // No number is told twice, so no node goes on for ever.
+                let told = number(&one);
+                if next.is_none_or(|least| told < least) {
+                    let why = "its list does not ascend";
+                    return Err(self.connection.malformed(function, why));
+                }
+                next = told.checked_add(1);
+                all.push(one);
             }
-            from = next;
+            if is_last {
+                break;
+            }
         }
+        Ok(all)
     }
 
     /// Calls a function of a runtime API with the SCALE of its arguments, and gives that of its answer.

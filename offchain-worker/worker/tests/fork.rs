@@ -1,5 +1,5 @@
 //! Two authorities that are apart make a chain each. When they meet, one chain is reverted: whoever asks that node sees
-//! its blocks go, and goes on with the others; and what was on a fork had never been final, so no key was shown for it.
+//! its blocks go, and goes on with the others. While they are apart, nothing becomes final on either chain.
 
 #[path = "common/binary.rs"]
 mod binary;

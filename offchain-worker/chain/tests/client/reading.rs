@@ -7,7 +7,11 @@ use cairn_primitives::{Netuid, Uid, H256, PER_PAGE};
 use codec::{Decode, Encode};
 use futures::StreamExt;
 
-use super::{alice, connected, fake::FakeNode, settings};
+use super::{
+    alice, connected,
+    fake::{Answers, FakeNode},
+    settings,
+};
 
 #[tokio::test]
 async fn a_node_that_is_down_is_named_with_the_remedy() {
@@ -145,7 +149,11 @@ async fn runtime_apis_are_called_by_name_with_exact_arguments() {
 /// What members with uids up to some number have named, as a node answers page by page.
 fn endpoints_until<const END: u16>(mut arguments: &[u8]) -> Vec<u8> {
     let (_, from, limit) = <(Netuid, u16, u32)>::decode(&mut arguments).unwrap();
-    let uids = (from..END).take(limit as usize);
+    endpoints((from..END).take(limit as usize))
+}
+
+/// An answer that these members have named nothing.
+fn endpoints(uids: impl Iterator<Item = u16>) -> Vec<u8> {
     let page: Vec<MemberEndpoints> = uids
         .map(|uid| MemberEndpoints {
             uid: Uid(uid),
@@ -159,7 +167,6 @@ fn endpoints_until<const END: u16>(mut arguments: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_long_list_is_read_page_by_page_with_each_item_once() {
-    type Answers = fn(&[u8]) -> Vec<u8>;
     let full = u16::try_from(PER_PAGE).unwrap();
     let cases: [(Answers, u16, usize); 4] = [
         (endpoints_until::<0>, 0, 1),
@@ -181,11 +188,25 @@ async fn a_long_list_is_read_page_by_page_with_each_item_once() {
 }
 
 #[tokio::test]
-async fn a_node_that_tells_the_same_page_for_ever_is_not_asked_for_ever() {
-    let (node, client) = connected().await;
-    node.state().answers = Some(|_| endpoints_until::<256>(&(1u16, 0u16, PER_PAGE).encode()));
-    let list = client.at(node.genesis()).endpoints(Netuid(1)).await;
-    assert_eq!(list.unwrap().len(), 512);
+async fn a_list_that_does_not_ascend_is_an_error_and_not_asked_for_ever() {
+    let cases: [Answers; 4] = [
+        // The same page for ever, one that comes to the end of all numbers, and two short ones.
+        |_| endpoints(0..256),
+        |_| endpoints((0..255).chain([u16::MAX, u16::MAX])),
+        |_| endpoints([1, 1].into_iter()),
+        |_| endpoints([2, 1].into_iter()),
+    ];
+    for answers in cases {
+        let (node, client) = connected().await;
+        node.state().answers = Some(answers);
+        let list = client.at(node.genesis()).endpoints(Netuid(1)).await;
+        let malformed = ChainError::Malformed {
+            url: node.url(),
+            what: "EndpointsApi_endpoints".to_string(),
+            why: "its list does not ascend".to_string(),
+        };
+        assert_eq!(list.unwrap_err(), malformed);
+    }
 }
 
 #[tokio::test]

@@ -26,8 +26,10 @@ use s3s::{
     S3Result,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -97,7 +99,7 @@ impl Buckets {
     }
 }
 
-/// The server. It ends with this.
+/// The server. It ends with this, and so do its connections.
 pub struct Server {
     buckets: Buckets,
     task: JoinHandle<()>,
@@ -166,12 +168,17 @@ fn service(directory: &Path, secret: [u8; 32]) -> Result<S3Service, Failure> {
     Ok(builder.build())
 }
 
-/// Takes connections for ever.
+/// Takes connections for ever; those that are open end when this is dropped.
 async fn serve(listener: TcpListener, tls: TlsAcceptor, service: S3Service) {
+    let mut open = JoinSet::new();
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            Some(_) = open.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((socket, _)) => {
-                tokio::spawn(connection(socket, tls.clone(), service.clone()));
+                open.spawn(connection(socket, tls.clone(), service.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "the devnet's buckets: cannot take a connection");
@@ -182,8 +189,13 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, service: S3Service) {
 }
 
 /// Serves one client until it goes away, which ends its own connection only.
-async fn connection(socket: TcpStream, tls: TlsAcceptor, service: S3Service) {
-    let stream = match tls.accept(socket).await {
+async fn connection(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    tls: TlsAcceptor,
+    service: S3Service,
+) {
+    let shaken = timeout(PATIENCE, tls.accept(socket)).await;
+    let stream = match shaken.unwrap_or_else(|late| Err(late.into())) {
         Ok(stream) => stream,
         Err(error) => {
             tracing::debug!(%error, "the devnet's buckets: no TLS");
@@ -244,6 +256,7 @@ fn may(operation: &str, bucket: Option<&str>, caller: Option<&str>) -> bool {
 mod tests {
     use bytes::Bytes;
     use reqwest::{Certificate, Client, StatusCode};
+    use tokio::{net::TcpStream, runtime::Handle, task::yield_now};
 
     use super::*;
 
@@ -312,5 +325,35 @@ mod tests {
         let listed = client.get(listed).send().await.unwrap();
         assert_eq!(listed.status(), StatusCode::FORBIDDEN);
         assert_eq!(store.get("a/b", 4).await.unwrap().as_ref(), b"made");
+    }
+
+    #[tokio::test]
+    async fn connections_end_with_the_server() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::start(directory.path()).await.unwrap();
+        let tasks = Handle::current().metrics();
+        let says_nothing = TcpStream::connect(server.buckets().address).await.unwrap();
+        // The server's own, and the connection's.
+        while tasks.num_alive_tasks() < 2 {
+            yield_now().await;
+        }
+        drop(server);
+        // All tasks share this thread, so each has its turn when this one waits.
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert_eq!(tasks.num_alive_tasks(), 0);
+        drop(says_nothing);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 443));
+        let tls = certified(address, &directory.path().join("buckets.pem")).unwrap();
+        let service = service(directory.path(), [7; 32]).unwrap();
+        let (_says_nothing, socket) = tokio::io::duplex(64);
+        let served = timeout(PATIENCE * 2, connection(socket, tls, service));
+        served.await.expect("it ends by itself");
     }
 }
