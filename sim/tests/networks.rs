@@ -368,9 +368,9 @@ impl Behaviour for Boasts {
     }
 }
 
-/// A network of two honest validators beside one with this stake in CRN that boasts.
-fn with_boasts(stake: u64) -> RunResult {
-    let mut settings = Settings::honest(5, 3, 2, 8);
+/// So many rounds of a network of two honest validators beside one with this stake in CRN that boasts.
+fn with_boasts(stake: u64, rounds: u32) -> RunResult {
+    let mut settings = Settings::honest(5, 3, 2, rounds);
     settings.cast.push(Recruit {
         stake: stake * CRN,
         ..Recruit::attacker(Role::Validator, "boasts", "boasts", Boasts)
@@ -389,7 +389,7 @@ fn losses(result: &RunResult) -> Vec<Option<u32>> {
 
 #[test]
 fn the_chain_has_the_loss_of_each_round_and_a_third_of_the_stake_does_not_move_it() {
-    let result = with_boasts(1_000);
+    let result = with_boasts(1_000, 8);
     assert_eq!(result.faults, []);
     assert_eq!(result.rounds.last().map(|round| round.loss), Some(None));
     let losses = losses(&result);
@@ -400,11 +400,11 @@ fn the_chain_has_the_loss_of_each_round_and_a_third_of_the_stake_does_not_move_i
 
 #[test]
 fn a_loss_that_no_honest_validator_measured_is_found() {
-    // With a half of the stake it only keeps the others from agreeing.
-    let half = with_boasts(2_000);
+    // With a half of the stake, which it has until it is paid, it only keeps the others from agreeing.
+    let half = with_boasts(2_000, 4);
     assert_eq!(half.faults, []);
     assert!(losses(&half).iter().all(Option::is_none));
-    let more = with_boasts(3_000);
+    let more = with_boasts(3_000, 8);
     assert!(!more.checks["losses"]);
     assert!(more.checks["lineage"] && more.checks["money"]);
 }
