@@ -66,8 +66,8 @@ impl<'a> Call<'a> {
         self.parameters.optional()
     }
 
-    /// The next two parameters of a method that answers in pages: where the page begins, and how long it may be; `first`
-    /// and `most` if nothing is said.
+    /// The next two parameters of a method that answers in pages: where the page begins, and how long it may be;
+    /// `first` and `most` if nothing is said.
     pub fn page<T: Parameter>(&mut self, first: T, most: u32) -> RpcResult<(T, u32)> {
         self.parameters.page(first, most)
     }
