@@ -151,6 +151,7 @@ pub fn witness(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::testing::of_gains;
     use proptest::prelude::*;
 
     /// So many gains, evenly within ±`spread` of `mean`.
@@ -161,19 +162,9 @@ mod tests {
 
     #[test]
     fn all_who_measured_have_one_witness_and_nobody_else_has_it() {
-        let measured = |uid: u16, first: f32, count: usize| Evidence {
-            round: 3,
-            uid: Uid(uid),
-            hotkey: cairn_primitives::Hotkey(H256([7; 32])),
-            outcome: Outcome::Measured {
-                steps: 8,
-                of: 8,
-                alike: 1,
-                repeats: false,
-                assigned: vec![first; count],
-                unassigned: vec![0.5; count],
-                unseen: Vec::new(),
-            },
+        let measured = |uid: u16, first: f32, count: usize| {
+            let gains = [vec![first; count], vec![0.5; count], Vec::new()];
+            of_gains(3, Uid(uid), gains)
         };
         let of = |evidence: &[Evidence]| {
             let included = [1, 4].map(Uid);
