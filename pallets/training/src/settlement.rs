@@ -41,7 +41,7 @@ impl<T: Config> Pallet<T> {
         }
         let root = settled.ancestor.final_root();
         let hotkeys = settled.included.iter().map(|one| (one.uid, &one.hotkey));
-        Self::record(netuid, round, root, hotkeys);
+        Self::record((netuid, round), config, root, hotkeys);
         Lineage::<T>::insert(netuid, round, settled.ancestor.clone());
         run.expected_root = settled.expected;
         run.undecided = match settled.ancestor.is_final {

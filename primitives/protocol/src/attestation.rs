@@ -153,7 +153,8 @@ pub fn check(
 
 /// The witness that more than half of the attesting stake gave, of which `said` has each one's with its stake in pebble;
 /// `None` if there is no such, or if those gave none. Whoever gave another, or none, has not attended the round. The
-/// loss that it states is that of the parameters with which the round before began.
+/// loss that it states is that of the parameters with which the round before began. Not for runs that do not audit:
+/// nobody is asked there, and who gives none has not missed anything.
 pub fn decisive_witness(said: impl IntoIterator<Item = (Witness, Balance)>) -> Option<Witness> {
     let mut by_witness: BTreeMap<Witness, u128> = BTreeMap::new();
     let mut all = 0u128;
