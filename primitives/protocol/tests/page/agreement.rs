@@ -1,5 +1,7 @@
 //! What validators attest, what becomes of a round by it, and which root is final.
 
+use std::collections::BTreeSet;
+
 use cairn_primitives::{
     Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts, Witness, H256,
 };
@@ -10,7 +12,7 @@ use cairn_protocol::{
     exam, limits,
     lineage::{contradiction, penalties, percent_of, Ancestor},
     phase::Attesting,
-    settlement::{settle, trusts},
+    settlement::{settle, trusts, Room, Settled},
     value::{Evidence, Outcome},
 };
 
@@ -172,7 +174,7 @@ pub fn settlement(page: &Section) {
     };
     assert!(quorum(above * 100) && !quorum(above * 100 - 1));
     let (above, below) = page.fraction("what at least ", " of the attesting stake");
-    let included = |parent, support: u64, most, revealed: &[Uid]| {
+    let drawn = |exam: u8, parent, support: u64, most, revealed: &[Uid]| {
         let mut tally = tally(&[below * 100], revealed);
         tally.add(&attested(revealed), support).expect("it fits");
         tally
@@ -191,20 +193,28 @@ pub fn settlement(page: &Section) {
         // The last epoch's incentive of uid 6 is the highest.
         let incentive = |uid: Uid| u16::from(uid == Uid(6));
         let nobody = Verdicts::default();
-        settle(&tally, None, None, most, &nobody, contribution, incentive)
+        let exam = H256([exam; 32]);
+        let room = Room { most, exam };
+        settle(&tally, None, None, room, &nobody, contribution, incentive)
     };
-    let uids = |parent, support, most, revealed: &[Uid]| -> Vec<Uid> {
-        let settled = included(parent, support, most, revealed);
-        settled.included.iter().map(|one| one.uid).collect()
+    let included =
+        |parent, support, most, revealed: &[Uid]| drawn(0, parent, support, most, revealed);
+    let of = |settled: Settled<Uid>| -> Vec<Uid> {
+        let included = settled.included.iter();
+        included.map(|one| one.uid).collect()
     };
+    let uids =
+        |parent, support, most, revealed: &[Uid]| of(included(parent, support, most, revealed));
     assert_eq!(uids(model(1), above * 100, 9, &[Uid(4)]), [Uid(4)]);
     assert!(uids(model(1), above * 100 - 1, 9, &[Uid(4)]).is_empty());
     page.says("what began from the final root");
     assert!(uids(model(2), above * 100, 9, &[Uid(4)]).is_empty());
-    page.says("the highest incentive of the last epoch comes first, then the lowest uid");
+    page.says("the highest incentive of the last epoch comes first. Among equals the lot decides");
+    let two = |exam| of(drawn(exam, model(1), above * 100, 2, &[4, 5, 6].map(Uid)));
+    let lots: BTreeSet<Vec<Uid>> = (0..16).map(two).collect();
     assert_eq!(
-        uids(model(1), above * 100, 2, &[4, 5, 6].map(Uid)),
-        [4, 6].map(Uid)
+        lots,
+        BTreeSet::from([[4, 6], [5, 6]].map(|two| two.map(Uid).to_vec()))
     );
     page.says("If nothing is included the round is null, and the parameters stay");
     let null = included(model(2), above * 100, 9, &[Uid(4)]);
