@@ -5,7 +5,10 @@ use cairn_primitives::{
     traits::{Membership, Work},
     Balance, ModelRoot, Netuid, Round, RunConfig, Uid, Verdicts, Witness,
 };
-use cairn_protocol::{attestation::decisive_witness, emission::is_work};
+use cairn_protocol::{
+    attestation::{asks_for_witness, decisive_witness},
+    emission::is_work,
+};
 
 use crate::{
     AbsencesOf, Ancestor, Attended, Attestations, Config, Lineage, Pallet, Records, Rounds, Tallies,
@@ -65,7 +68,7 @@ impl<T: Config> Pallet<T> {
 
     /// The witness that decides who of these attended; none in a run that does not audit, where nobody is asked for it.
     fn decisive(config: &RunConfig, seats: &[Seat<T::AccountId>]) -> Option<Witness> {
-        if config.audits.rate == 0 {
+        if !asks_for_witness(&config.audits) {
             return None;
         }
         let said = seats.iter();

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use cairn_primitives::{
-    Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts, Witness, H256,
+    AuditRules, Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts,
+    Witness, H256,
 };
 use cairn_protocol::{
     attestation::{self, Attestation, Statement, Tally},
@@ -99,6 +100,15 @@ pub fn attestation(page: &Section) {
         (Some(witness(2, 5)), None)
     );
     page.says("whoever gave another, or none, has not attended the round");
+    page.says("In a run that does not audit, nobody is asked for it, and no witness decides");
+    let rules = |rate| AuditRules {
+        rate,
+        ..AuditRules::default()
+    };
+    assert_eq!(
+        [0, 1].map(|rate| attestation::asks_for_witness(&rules(rate))),
+        [false, true]
+    );
     let piece = page.number("on the first ", " windows that each miner had to train on") as usize;
     assert_eq!(piece as u64, limits::EXAM_PIECE);
     let shows = |changed: usize| {
