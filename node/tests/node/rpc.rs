@@ -64,6 +64,7 @@ fn machine_code_of_the_runtime_is_kept_for_the_next_start() {
             "--chain",
             "devnet",
             "--alice",
+            "--unsafe-force-node-key-generation",
             "--tmp",
             "--rpc-port",
             "0",

@@ -188,6 +188,37 @@ mod tests {
         assert_eq!(nobody, None);
     }
 
+    /// What is no number has many bits, and one gain: none of them makes another witness.
+    #[test]
+    fn a_ruined_contribution_has_one_witness_whatever_its_losses_are() {
+        let of = |before: f32, after: f32| {
+            let assigned = crate::value::gains(&[before; 32], &[after; 32]);
+            assert!(assigned.iter().all(|gain| gain.is_finite()));
+            let evidence = Evidence {
+                round: 3,
+                uid: Uid(1),
+                hotkey: cairn_primitives::Hotkey(H256([7; 32])),
+                outcome: Outcome::Measured {
+                    steps: 8,
+                    of: 8,
+                    alike: 1,
+                    repeats: false,
+                    assigned,
+                    unassigned: vec![0.5; 32],
+                    unseen: Vec::new(),
+                },
+            };
+            witness((Netuid(1), 3), H256([9; 32]), &[Uid(1)], &[evidence], None)
+        };
+        let other = f32::from_bits(f32::NAN.to_bits() ^ 1);
+        assert!(other.is_nan() && of(5.0, f32::NAN).is_some());
+        for after in [-f32::NAN, other, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(of(5.0, after), of(5.0, f32::NAN), "{after}");
+            assert_eq!(of(after, 5.0), of(5.0, f32::NAN), "{after} before");
+        }
+        assert_ne!(of(5.0, 4.5), of(5.0, f32::NAN));
+    }
+
     #[test]
     fn a_mean_loss_is_in_whole_micro_nats() {
         let of = |losses: &[f32]| mean_loss(losses.iter().copied());
