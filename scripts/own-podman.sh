@@ -3,9 +3,10 @@
 # Debian. Not a program.
 
 [ "$(id -u)" = 0 ] || die "it needs root"
-for tool in podman runc curl; do
+# netavark calls iptables, which its package only recommends.
+for tool in podman runc iptables curl; do
     command -v "$tool" >/dev/null ||
-        die "$tool is missing: apt-get install podman podman-compose runc netavark aardvark-dns curl"
+        die "$tool is missing: apt-get install podman podman-compose runc netavark aardvark-dns iptables curl"
 done
 WORK=$(mktemp -d)
 cat >"$WORK/storage.conf" <<CONF

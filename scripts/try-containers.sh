@@ -36,6 +36,8 @@ compose() {
 
 podman import "$TAR" "$CAIRN_BASE" >>"$WORK/log" 2>&1 || failed "the empty Debian is no image"
 compose build || failed "the images could not be built"
+# podman-compose ends with 0 where podman did not build.
+podman image exists cairn || failed "the images could not be built"
 say "the images are built: $(podman run --rm cairn cairn --version), $(podman run --rm cairn cairn-node --version)"
 
 # A chain to join: one authority that makes blocks, known to the others by its boot node alone.
