@@ -53,6 +53,7 @@ rules![
     kept::checkpoint,
     worth::exam,
     audits::audit,
+    audits::tolerance,
     worth::value,
     worth::unseen,
     pay::emission,
