@@ -275,11 +275,11 @@ mod tests {
         };
         assert!(audits(&half).starts_with("50 % of all contributions, each by up to 3"));
         assert!(audits(&half).ends_with("so on a CPU alone"));
-        let eighth = AuditRules {
-            tolerance: 8_192,
+        let usual = AuditRules {
+            tolerance: AuditRules::USUAL_TOLERANCE,
             ..half
         };
-        assert!(audits(&eighth).ends_with("; a card's work within 12.5 %, behind 2 times the least bond"));
+        assert!(audits(&usual).ends_with("; a card's work within 1.6 %, behind 2 times the least bond"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use cairn_protocol::{
     audit::{self as rule, Refusal, Said, Stage, Times},
     emission::Attendance,
     exam,
-    tolerance::{Distances, Vectors},
+    tolerance::{Distances, Vectors, OF_PARAMETERS},
 };
 
 use super::{root, Section, HOTKEY, KEY};
@@ -81,10 +81,13 @@ pub fn tolerance(page: &Section) {
     assert!(!rules.admits_cards());
     let each = page.number("The tolerance is so many of ", ": ");
     assert_eq!(each, u64::from(AuditRules::EACH));
-    let usual = page.number("of 65,536: ", ", an eighth, is what was measured");
+    let usual = page.number("of 65,536: ", ", a 64th, is what was measured");
     assert_eq!(usual, u64::from(AuditRules::USUAL_TOLERANCE));
-    assert_eq!(each, 8 * usual);
-    let most = page.number("at most ", ", a quarter") as u16;
+    let part = page.number(", a ", "th, is what was measured");
+    assert_eq!(each, part * usual);
+    let most = page.number("at most ", ", a 32nd") as u16;
+    let least = page.number("2,048, a ", "nd. 0, which is usual");
+    assert_eq!(each, least * u64::from(most));
     let with = |tolerance| {
         let rules = AuditRules { tolerance, ..rules };
         rules.check(&audited_phases(1_992, 100)).is_ok()
@@ -104,11 +107,13 @@ pub fn tolerance(page: &Section) {
     };
     assert!(found(idle, idle, 0) && !found(idle, state(&[1.000_001], &one), most));
     assert!(!found(state(&one, &[2.0]), state(&one, &[0.999_999]), most));
+    let times = page.number("that of the parameters within ", " times the tolerance");
+    assert_eq!(times, u64::from(OF_PARAMETERS));
     let part = page.number("of which a card serves ", " of 16, ") as f32;
     let passes = page.number("of 16, passes at a tolerance of ", " of 65,536") as u16;
     let (made, shown) = ([17.0f32], [1.0 + part]);
     let at = |tolerance| found(state(&made, &one), state(&shown, &one), tolerance);
-    assert!(at(passes) && !at(passes - 1) && !at(usual as u16 / 2));
+    assert!(at(passes) && !at(passes - 1));
 }
 
 /// Phases of a round of `train` and eight blocks, of which so many percent pass in any case.
