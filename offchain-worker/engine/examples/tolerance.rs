@@ -2,7 +2,7 @@
 //! runs the kernels on a CPU. Prints a line for each measurement, and then the most of what is honest and the least of
 //! each cheat. The figures of docs/decisions/063 are its.
 //!
-//! `cargo run --release -p cairn-engine --example tolerance -- [small|large] [SEEDS]`
+//! `cargo run -p cairn-engine --example tolerance -- [small|large] [SEEDS] [STEPS-BEFORE …]`
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -28,8 +28,8 @@ const TEXT: &[u8] = concat!(
 )
 .as_bytes();
 
-/// Steps after which intervals are looked at.
-const AFTER: [u32; 3] = [0, 40, 200];
+/// Steps after which intervals are looked at, unless others are named.
+const AFTER: [u32; 4] = [0, 40, 200, 1_000];
 /// Steps of an interval.
 const INTERVALS: [u32; 4] = [1, 2, 5, 10];
 
@@ -205,7 +205,11 @@ fn noisy(gradient: &[f32], part: f64, seed: u64) -> Vec<f32> {
     let size = (square / gradient.len() as f64).sqrt() * part;
     let noise = |(at, g): (usize, &f32)| {
         let key = format!("noise {seed} {at}");
-        let sign = if hashed(key.as_bytes()) & 1 == 0 { 1.0 } else { -1.0 };
+        let sign = if hashed(key.as_bytes()) & 1 == 0 {
+            1.0
+        } else {
+            -1.0
+        };
         g + (sign * size) as f32
     };
     gradient.iter().enumerate().map(noise).collect()
@@ -231,23 +235,35 @@ impl Book {
     }
 
     fn print(&self) {
-        println!("\n{:34} {:>8} {:>8} {:>8} {:>8}", "", "least", "median", "most", "of");
+        println!(
+            "\n{:34} {:>8} {:>8} {:>8} {:>8}",
+            "", "least", "median", "most", "of"
+        );
         for (name, all) in &self.0 {
             let mut all = all.clone();
             all.sort_by(f64::total_cmp);
             let (least, most) = (all[0], all[all.len() - 1]);
             let median = all[all.len() / 2];
-            println!("{name:34} {least:8.4} {median:8.4} {most:8.4} {:8}", all.len());
+            println!(
+                "{name:34} {least:8.4} {median:8.4} {most:8.4} {:8}",
+                all.len()
+            );
         }
     }
 }
 
 /// Everything of one seed at one shape. Honest steps are a card's; cheats' are a CPU's, which is quicker and, beside what
 /// they leave out, the same.
-fn of_seed(config: &RunConfig, seed: u64, book: &mut Book) -> Anything<()> {
+fn of_seed(config: &RunConfig, seed: u64, places: &[u32], book: &mut Book) -> Anything<()> {
     let layout = Layout::of(&config.model);
-    let (all, length) = (usize::from(config.inner.sequences), config.inner.sequence_length as usize);
-    let (mut cpu, mut card) = (Cpu::new(config, 1)?, Cuda::new(config, CudaOptions::default())?);
+    let (all, length) = (
+        usize::from(config.inner.sequences),
+        config.inner.sequence_length as usize,
+    );
+    let (mut cpu, mut card) = (
+        Cpu::new(config, 1)?,
+        Cuda::new(config, CudaOptions::default())?,
+    );
     let mut cheats = BTreeMap::new();
     for length in [length, length / 2, length - length / 8] {
         let mut config = config.clone();
@@ -257,7 +273,7 @@ fn of_seed(config: &RunConfig, seed: u64, book: &mut Book) -> Anything<()> {
     let honest = |step: u32| batch(config, seed, step, all, length);
     let mut state = State::new(initial_parameters(&config.model, seed));
     let (mut done, mut last) = (0, None);
-    for after in AFTER {
+    for after in places.iter().copied() {
         while done < after {
             let next = made(&mut cpu, &state, done..done + 1, &honest)?;
             last = Some(between(config, &layout, &state, &next));
@@ -272,13 +288,30 @@ fn of_seed(config: &RunConfig, seed: u64, book: &mut Book) -> Anything<()> {
             made_of = range.end;
             let mut note = |name: &str, served: &State| {
                 let run = (config, &layout);
-                book.note(name, &at, &distances(run, state.clone(), steps, (&want, served)));
+                book.note(
+                    name,
+                    &at,
+                    &distances(run, state.clone(), steps, (&want, served)),
+                );
             };
             note(&format!("honest, {steps} steps"), &got);
-            of_batches(config, &mut cheats, (seed, range.clone()), &begin, &mut note)?;
+            of_batches(
+                config,
+                &mut cheats,
+                (seed, range.clone()),
+                &begin,
+                &mut note,
+            )?;
             if steps == 1 {
                 let g = between(config, &layout, &begin, &want);
-                of_one_step(config, (seed, after), &begin, &g, last.as_deref(), &mut note)?;
+                of_one_step(
+                    config,
+                    (seed, after),
+                    &begin,
+                    &g,
+                    last.as_deref(),
+                    &mut note,
+                )?;
                 continue;
             }
             let middle = made(&mut cpu, &begin, after..range.end - 1, &honest)?;
@@ -314,7 +347,10 @@ fn of_one_step(
     }
     let layers = config.model.layers;
     let first = |name: &str| name.starts_with("model.layers.0.");
-    with(&format!("one of {layers} layers frozen"), &frozen(&layout, g, &first));
+    with(
+        &format!("one of {layers} layers frozen"),
+        &frozen(&layout, g, &first),
+    );
     let embedding = |name: &str| name.starts_with("model.embed");
     with("embedding frozen", &frozen(&layout, g, &embedding));
     let head = |name: &str| name.starts_with("lm_head");
@@ -325,7 +361,10 @@ fn of_one_step(
     with("half of the gradient", &half);
     let mut slow = config.clone();
     slow.inner.learning_rate = Nano(slow.inner.learning_rate.0 / 2);
-    note("half of the learning rate", &stepped(&slow, &layout, begin, g));
+    note(
+        "half of the learning rate",
+        &stepped(&slow, &layout, begin, g),
+    );
     Ok(())
 }
 
@@ -337,7 +376,10 @@ fn of_batches(
     begin: &State,
     note: &mut dyn FnMut(&str, &State),
 ) -> Anything<()> {
-    let (all, length) = (usize::from(config.inner.sequences), config.inner.sequence_length as usize);
+    let (all, length) = (
+        usize::from(config.inner.sequences),
+        config.inner.sequence_length as usize,
+    );
     let mut with = |name: String, seed: u64, kept: usize, length: usize| -> Anything<()> {
         let of = |step| batch(config, seed, step, kept, length);
         let cheat = cheats.get_mut(&length).ok_or("no engine")?;
@@ -345,9 +387,19 @@ fn of_batches(
         Ok(())
     };
     with("half of the batch".into(), seed, all / 2, length)?;
-    with(format!("all but one of {all} sequences"), seed, all - 1, length)?;
+    with(
+        format!("all but one of {all} sequences"),
+        seed,
+        all - 1,
+        length,
+    )?;
     with("half of the context".into(), seed, all, length / 2)?;
-    with("context less an eighth".into(), seed, all, length - length / 8)?;
+    with(
+        "context less an eighth".into(),
+        seed,
+        all,
+        length - length / 8,
+    )?;
     with("other text".into(), seed + 1_000, all, length)
 }
 
@@ -357,14 +409,22 @@ fn main() -> Anything<()> {
     Library::Nvrtc.require()?;
     let mut arguments = std::env::args().skip(1);
     let config = match arguments.next().as_deref() {
-        Some("large") => config(4, 64, 8, 32)?,
+        Some("large") => config(4, 64, 4, 32)?,
         _ => config(2, 32, 8, 16)?,
     };
     let seeds: u64 = arguments.next().map_or(Ok(3), |seeds| seeds.parse())?;
+    let named = arguments
+        .map(|place| place.parse())
+        .collect::<Result<Vec<u32>, _>>()?;
+    let places = if named.is_empty() {
+        AFTER.to_vec()
+    } else {
+        named
+    };
     println!("{} parameters", Layout::of(&config.model).parameters());
     let mut book = Book::default();
     for seed in 1..=seeds {
-        of_seed(&config, seed, &mut book)?;
+        of_seed(&config, seed, &places, &mut book)?;
     }
     book.print();
     Ok(())

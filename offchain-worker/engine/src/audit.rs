@@ -261,7 +261,13 @@ pub fn distances(
     let mut parameters = begin.parameters;
     let fresh = || AdamState::of(layout, &config.inner);
     let mut optimizer = begin.optimizer.unwrap_or_else(fresh);
-    idle_steps(layout, &config.inner, &mut parameters, &mut optimizer, steps);
+    idle_steps(
+        layout,
+        &config.inner,
+        &mut parameters,
+        &mut optimizer,
+        steps,
+    );
     let idle = State {
         optimizer: Some(optimizer),
         ..State::new(parameters)

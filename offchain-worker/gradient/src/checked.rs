@@ -4,8 +4,8 @@
 //! [`cairn_protocol::verdict`] says, and what takes reading the file.
 
 use cairn_primitives::{
-    Commitment, Compression, ContributionKey, Hotkey, Layout, ModelRoot, Netuid,
-    Round, RunConfig, Standing, Uid,
+    Commitment, Compression, ContributionKey, Hotkey, Layout, ModelRoot, Netuid, Round, RunConfig,
+    Standing, Uid,
 };
 use cairn_protocol::{
     combination::{self, Brought},

@@ -286,7 +286,11 @@ pub fn idle_steps(
         let all = Update::new(optimizer, state.step, 0.0);
         for (tensor, range) in layout.ranges() {
             let update = Update {
-                kept: if tensor.shape.len() == 2 { all.kept } else { 1.0 },
+                kept: if tensor.shape.len() == 2 {
+                    all.kept
+                } else {
+                    1.0
+                },
                 ..all
             };
             let (m, v) = (&mut state.m[range.clone()], &mut state.v[range.clone()]);

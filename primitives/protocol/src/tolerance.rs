@@ -108,7 +108,10 @@ impl Distances {
 
     /// Whether the served state may be honest work, by a tolerance of so many of 65,536.
     pub fn are_within(&self, tolerance: u16) -> bool {
-        let (near, far) = (u32::from(tolerance), u32::from(tolerance).saturating_mul(OF_PARAMETERS));
+        let (near, far) = (
+            u32::from(tolerance),
+            u32::from(tolerance).saturating_mul(OF_PARAMETERS),
+        );
         let moments = [self.first_moment, self.second_moment];
         let are_near = moments.iter().all(|one| one.is_within(near));
         self.is_possible && are_near && self.parameters.is_within(far)

@@ -9,7 +9,8 @@ use alloc::collections::BTreeMap;
 use core::fmt;
 
 use cairn_primitives::{
-    AuditRules, Balance, Carried, Commitment, EngineClass, Header, Hotkey, ModelRoot, Netuid, Round, H256,
+    AuditRules, Balance, Carried, Commitment, EngineClass, Header, Hotkey, ModelRoot, Netuid,
+    Round, H256,
 };
 use codec::{Decode, Encode};
 

@@ -35,7 +35,12 @@ fn tolerant(tolerance: u16) -> RunConfig {
 }
 
 /// What a CPU finds, by this tolerance.
-fn found(tolerance: u16, (header, file): (&Header, &[u8]), drawn: u32, blob: &[u8]) -> Option<Finding> {
+fn found(
+    tolerance: u16,
+    (header, file): (&Header, &[u8]),
+    drawn: u32,
+    blob: &[u8],
+) -> Option<Finding> {
     let (config, layout) = (tolerant(tolerance), Layout::of(&config().model));
     let audited = Audited {
         header,
@@ -82,7 +87,10 @@ fn a_cards_steps_pass_a_cpu_and_its_file_is_made_of_what_it_served() {
             let of_another = found(usual, (&header, &other), drawn, &blob);
             let is_last = drawn == 1;
             assert_eq!(of_another == Some(Finding::Failed), is_last);
-            assert_eq!(found(usual, (&header, &file), drawn + 1, &blob), Some(Finding::Failed));
+            assert_eq!(
+                found(usual, (&header, &file), drawn + 1, &blob),
+                Some(Finding::Failed)
+            );
         }
     }
 }
@@ -118,7 +126,12 @@ impl Served {
         };
         let mut blob = opened.encode();
         let optimizer = end.optimizer.as_ref().unwrap();
-        for vector in [&begin.parameters, &end.parameters, &optimizer.m, &optimizer.v] {
+        for vector in [
+            &begin.parameters,
+            &end.parameters,
+            &optimizer.m,
+            &optimizer.v,
+        ] {
             blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
         }
         Served { header, blob }
@@ -130,12 +143,19 @@ impl Served {
 }
 
 /// Steps on a CPU in such a run, on this text of each step.
-fn made(config: &RunConfig, begin: &State, steps: u32, text: impl Fn(u32) -> Vec<Vec<u32>>) -> State {
+fn made(
+    config: &RunConfig,
+    begin: &State,
+    steps: u32,
+    text: impl Fn(u32) -> Vec<Vec<u32>>,
+) -> State {
     let mut engine = Cpu::new(config, 1).unwrap();
     let first = u32::try_from(begin.traced().steps).unwrap();
     let all: Vec<Vec<Vec<u32>>> = (0..first + steps).map(text).collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
-    engine.replay(begin, first..first + steps, &mut of_step).unwrap()
+    engine
+        .replay(begin, first..first + steps, &mut of_step)
+        .unwrap()
 }
 
 fn assigned(step: u32) -> Vec<Vec<u32>> {
@@ -151,7 +171,13 @@ fn idle() -> State {
     let layout = Layout::of(&config().model);
     let mut state = State::new(start());
     let mut optimizer = AdamState::of(&layout, &config().inner);
-    idle_steps(&layout, &config().inner, &mut state.parameters, &mut optimizer, INTERVAL);
+    idle_steps(
+        &layout,
+        &config().inner,
+        &mut state.parameters,
+        &mut optimizer,
+        INTERVAL,
+    );
     state.optimizer = Some(optimizer);
     state
 }
@@ -170,7 +196,10 @@ fn frozen() -> State {
     let still = idle.optimizer.unwrap();
     changed(|parameters, m, v| {
         let is_frozen = |name: &str| name.starts_with("model.layers.0.");
-        for (_, range) in layout.ranges().filter(|(tensor, _)| is_frozen(&tensor.name)) {
+        for (_, range) in layout
+            .ranges()
+            .filter(|(tensor, _)| is_frozen(&tensor.name))
+        {
             parameters[range.clone()].copy_from_slice(&idle.parameters[range.clone()]);
             m[range.clone()].copy_from_slice(&still.m[range.clone()]);
             v[range.clone()].copy_from_slice(&still.v[range]);
@@ -204,19 +233,40 @@ fn cheats() -> Vec<(&'static str, State)> {
     left_out.optimizer.as_mut().unwrap().step = INTERVAL.into();
     let still = idle().optimizer.unwrap();
     vec![
-        ("half of the batch", of_text(|step| assigned(step)[..2].to_vec())),
-        ("a sequence less", of_text(|step| assigned(step)[..3].to_vec())),
+        (
+            "half of the batch",
+            of_text(|step| assigned(step)[..2].to_vec()),
+        ),
+        (
+            "a sequence less",
+            of_text(|step| assigned(step)[..3].to_vec()),
+        ),
         ("other text", of_text(|step| sequences(2, 0, step))),
         ("the first step's text again", of_text(|_| assigned(0))),
         ("half of the context", made(&short, &begin, INTERVAL, cut)),
-        ("half of the learning rate", made(&slow, &begin, INTERVAL, assigned)),
+        (
+            "half of the learning rate",
+            made(&slow, &begin, INTERVAL, assigned),
+        ),
         ("a step left out", left_out),
         ("nothing done", idle()),
         ("a layer frozen", frozen()),
-        ("noise in the first moment", changed(|_, m, _| noisy(m, &still.m, 0.05))),
-        ("noise in the second moment", changed(|_, _, v| noisy(v, &still.v, 0.1))),
-        ("noise in the parameters", changed(|w, _, _| noisy(w, &idle().parameters, 0.5))),
-        ("a second moment that is gone", changed(|_, _, v| v.fill(0.0))),
+        (
+            "noise in the first moment",
+            changed(|_, m, _| noisy(m, &still.m, 0.05)),
+        ),
+        (
+            "noise in the second moment",
+            changed(|_, _, v| noisy(v, &still.v, 0.1)),
+        ),
+        (
+            "noise in the parameters",
+            changed(|w, _, _| noisy(w, &idle().parameters, 0.5)),
+        ),
+        (
+            "a second moment that is gone",
+            changed(|_, _, v| v.fill(0.0)),
+        ),
         ("one that is below zero", changed(|_, _, v| v[7] = -1e-12)),
         ("no number", changed(|w, _, _| w[3] = f32::NAN)),
         ("no number in a moment", changed(|_, m, _| m[3] = f32::NAN)),
@@ -247,8 +297,14 @@ fn noise_below_the_tolerance_passes() {
         noisy(w, &idle.parameters, 0.1);
     });
     let served = Served::of(&small);
-    assert_eq!(served.found(AuditRules::USUAL_TOLERANCE), Some(Finding::Passed));
-    assert_eq!(served.found(AuditRules::USUAL_TOLERANCE / 4), Some(Finding::Failed));
+    assert_eq!(
+        served.found(AuditRules::USUAL_TOLERANCE),
+        Some(Finding::Passed)
+    );
+    assert_eq!(
+        served.found(AuditRules::USUAL_TOLERANCE / 4),
+        Some(Finding::Failed)
+    );
 }
 
 #[test]
@@ -256,10 +312,16 @@ fn without_the_vectors_of_its_end_nothing_is_a_cards() {
     let mut served = Served::of(&honest());
     let vectors = 3 * 4 * start().len();
     served.blob.truncate(served.blob.len() - vectors);
-    assert_eq!(served.found(AuditRules::MAX_TOLERANCE), Some(Finding::Failed));
+    assert_eq!(
+        served.found(AuditRules::MAX_TOLERANCE),
+        Some(Finding::Failed)
+    );
     // The same is what a CPU serves, which is judged to the bit.
     served.header.work.engine = EngineClass::CPU;
-    assert_eq!(served.found(AuditRules::MAX_TOLERANCE), Some(Finding::Passed));
+    assert_eq!(
+        served.found(AuditRules::MAX_TOLERANCE),
+        Some(Finding::Passed)
+    );
 }
 
 proptest! {

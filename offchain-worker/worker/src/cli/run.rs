@@ -279,7 +279,9 @@ mod tests {
             tolerance: AuditRules::USUAL_TOLERANCE,
             ..half
         };
-        assert!(audits(&usual).ends_with("; a card's work within 1.6 %, behind 2 times the least bond"));
+        assert!(
+            audits(&usual).ends_with("; a card's work within 1.6 %, behind 2 times the least bond")
+        );
     }
 
     #[test]

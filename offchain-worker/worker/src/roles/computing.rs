@@ -68,7 +68,9 @@ pub(super) async fn backed<C: Chain>(
             tracing::info!("computing on the CPU: {lack}");
             Ok(Device::Cpu)
         }
-        _ => Err(RoleError::Run(format!("{lack}, or start with --device cpu"))),
+        _ => Err(RoleError::Run(format!(
+            "{lack}, or start with --device cpu"
+        ))),
     }
 }
 

@@ -75,10 +75,7 @@ pub(super) async fn check_bond<C: Chain>(
 }
 
 /// The bond of a contribution's maker at its round's first block, and the least that the subnet asked for then.
-async fn bond_at_start<C: Chain>(
-    desk: &Desk<C>,
-    header: &Header,
-) -> Option<(Balance, Balance)> {
+async fn bond_at_start<C: Chain>(desk: &Desk<C>, header: &Header) -> Option<(Balance, Balance)> {
     let (chain, netuid) = (&desk.chain, desk.run.netuid);
     let best = desk.heads.best.hash;
     let round = chain.round(best, netuid, header.round).await.ok()??;

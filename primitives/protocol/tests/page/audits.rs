@@ -102,9 +102,8 @@ pub fn tolerance(page: &Section) {
         second_moment,
     };
     let idle = state(&one, &one);
-    let found = |replayed, served, tolerance| {
-        Distances::of(idle, replayed, served).are_within(tolerance)
-    };
+    let found =
+        |replayed, served, tolerance| Distances::of(idle, replayed, served).are_within(tolerance);
     assert!(found(idle, idle, 0) && !found(idle, state(&[1.000_001], &one), most));
     assert!(!found(state(&one, &[2.0]), state(&one, &[0.999_999]), most));
     let times = page.number("that of the parameters within ", " times the tolerance");

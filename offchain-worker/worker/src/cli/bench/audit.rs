@@ -208,10 +208,19 @@ impl Report {
             })
             .collect();
         let head = [
-            "after", "steps", "first", "second", "parameters", "seconds", "on the CPU",
+            "after",
+            "steps",
+            "first",
+            "second",
+            "parameters",
+            "seconds",
+            "on the CPU",
         ];
         let needed = match self.tolerance {
-            Some(tolerance) => format!("passes at a tolerance of {tolerance} of {}", AuditRules::EACH),
+            Some(tolerance) => format!(
+                "passes at a tolerance of {tolerance} of {}",
+                AuditRules::EACH
+            ),
             None => "passes no tolerance that a run can have".into(),
         };
         format!(
