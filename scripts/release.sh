@@ -35,7 +35,11 @@ WASM=$TARGET/release/wbuild/cairn-runtime/cairn_runtime.compact.compressed.wasm
 export RUSTFLAGS="--remap-path-prefix=$PWD=/cairn --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 export WASM_BUILD_RUSTFLAGS="${WASM_BUILD_RUSTFLAGS:+$WASM_BUILD_RUSTFLAGS }$RUSTFLAGS"
 if [ -n "$ONLY_WASM" ]; then
-    cargo build --locked --release -p cairn-runtime --features cairn-runtime/metadata-hash
+    # What runs on this machine to build the WASM is not in it, so it need not be fast; the WASM's own build has these
+    # settings from Cargo.toml, not from this command line.
+    cargo build --locked --release -p cairn-runtime --features cairn-runtime/metadata-hash \
+        --config profile.release.opt-level=0 --config 'profile.release.package."*".opt-level=0' \
+        --config profile.release.lto=false
     install -m644 "$WASM" "$ONLY_WASM"
     exit
 fi

@@ -9,7 +9,7 @@ use cairn_runtime::{
 };
 use sc_chain_spec::{construct_genesis_block, json_merge};
 use sc_service::{ChainSpec as _, ChainType, Properties};
-use serde_json::Value;
+use serde_json::{json, Value};
 use sp_core::storage::{well_known_keys::CODE, Storage};
 use sp_runtime::{
     traits::{BlakeTwo256, Block as _, Hash as _},
@@ -31,7 +31,7 @@ pub enum Genesis {
     State,
 }
 
-/// The network called `id`: `dev`, `local`, or the path of a specification.
+/// The network called `id`: `dev`, `local`, `devnet`, or the path of a specification.
 ///
 /// # Errors
 /// What is wrong with the file.
@@ -41,14 +41,21 @@ pub fn load(id: &str, genesis: Genesis) -> Result<ChainSpec, String> {
             "Cairn Development",
             "cairn_dev",
             ChainType::Development,
-            DEVELOPMENT_PRESET,
+            patch(DEVELOPMENT_PRESET)?,
+            genesis,
+        ),
+        "devnet" => named(
+            "Cairn Devnet",
+            "cairn_devnet",
+            ChainType::Development,
+            devnet()?,
             genesis,
         ),
         "" | "local" => named(
             "Cairn Local",
             "cairn_local",
             ChainType::Local,
-            LOCAL_PRESET,
+            patch(LOCAL_PRESET)?,
             genesis,
         ),
         path => read(path),
@@ -62,12 +69,12 @@ fn read(path: &str) -> Result<ChainSpec, String> {
         Ok(found) if found.is_file() => found.len() == 0,
         Ok(_) => {
             return Err(format!(
-                "{path} is no file: --chain takes dev, local, or a JSON file"
+                "{path} is no file: --chain takes dev, devnet, local, or a JSON file"
             ))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(format!(
-                "there is no network or file `{path}`: --chain takes dev, local, or a JSON file"
+                "there is no network or file `{path}`: --chain takes dev, devnet, local, or a JSON file"
             ))
         }
         Err(error) => return Err(format!("cannot read {path}: {error}")),
@@ -89,12 +96,12 @@ pub fn wrong(path: &str, error: &str) -> String {
     )
 }
 
-/// A network whose genesis is one of the runtime's presets.
+/// A network whose genesis is one of the runtime's presets, or nearly.
 fn named(
     name: &str,
     id: &str,
     chain_type: ChainType,
-    preset: &str,
+    patch: Value,
     genesis: Genesis,
 ) -> Result<ChainSpec, String> {
     let title = Title {
@@ -103,7 +110,7 @@ fn named(
         chain_type,
         ss58_prefix: GENERIC_SS58_PREFIX,
     };
-    build(title, patch(preset)?, genesis, |builder| builder)
+    build(title, patch, genesis, |builder| builder)
 }
 
 /// What a network is called.
@@ -165,6 +172,16 @@ fn patch(preset: &str) -> Result<Value, String> {
     serde_json::from_slice(&bytes).map_err(|error| format!("the preset {preset}: {error}"))
 }
 
+/// The development chain with a block every second: of what a round of a small model takes, much is waiting for blocks.
+fn devnet() -> Result<Value, String> {
+    let mut patch = patch(DEVELOPMENT_PRESET)?;
+    json_merge(
+        &mut patch,
+        json!({ "blockTime": { "milliseconds": 1_000 } }),
+    );
+    Ok(patch)
+}
+
 /// The state of block 0, built by this binary's own runtime. Asking the WASM one, which is the same code, would take
 /// two compilations of it at each start, and tens of seconds.
 pub fn state(patch: Value, wasm: &[u8]) -> Result<Storage, String> {
@@ -223,9 +240,20 @@ mod tests {
             .err()
             .expect("no file");
         assert!(
-            error.contains("nowhere.json") && error.contains("dev, local"),
+            error.contains("nowhere.json") && error.contains("dev, devnet, local"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_devnet_is_a_development_chain_with_more_blocks() {
+        let mut dev = patch(DEVELOPMENT_PRESET).expect("it is there");
+        let devnet = devnet().expect("it is there");
+        let milliseconds = |genesis: &Value| genesis["blockTime"]["milliseconds"].as_u64();
+        assert_eq!(milliseconds(&dev), Some(2_000));
+        assert_eq!(milliseconds(&devnet), Some(1_000));
+        dev["blockTime"] = devnet["blockTime"].clone();
+        assert_eq!(dev, devnet);
     }
 
     /// The genesis is the same whoever builds it: a chain's name is its hash.

@@ -17,6 +17,7 @@ mod chain_spec;
 mod cli;
 mod command;
 mod error;
+mod executor;
 mod metrics;
 mod new_chain;
 mod pool;

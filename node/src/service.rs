@@ -1,6 +1,6 @@
 //! Puts the node together: client, transaction pool, BABE, GRANDPA, network, RPC.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cairn_runtime::{opaque::Block, RuntimeApi};
 use futures::FutureExt;
@@ -18,13 +18,15 @@ use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_consensus_babe::inherents::BabeCreateInherentDataProviders;
 
-use crate::{metrics, ports::speaks_webrtc, rpc, supervisor};
+use crate::{
+    executor::{self, Executor},
+    metrics,
+    ports::speaks_webrtc,
+    rpc, supervisor,
+};
 
-/// What the runtime may ask of the node.
-type HostFunctions = sp_io::SubstrateHostFunctions;
 /// The full client.
-pub type Client =
-    sc_service::TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<HostFunctions>>;
+pub type Client = sc_service::TFullClient<Block, RuntimeApi, Executor>;
 /// Where blocks and state are kept.
 pub type Backend = sc_service::TFullBackend<Block>;
 /// The fork choice: the longest chain.
@@ -70,7 +72,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
             Ok((worker, telemetry))
         })
         .transpose()?;
-    let executor = sc_service::new_wasm_executor::<HostFunctions>(&config.executor);
+    let executor = executor::new(config);
     let (client, backend, keystore_container, task_manager) =
         sc_service::new_full_parts::<Block, RuntimeApi, _>(
             config,
@@ -361,7 +363,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     if grandpa_enabled {
         let voter = grandpa::run_grandpa_voter(grandpa::GrandpaParams {
             config: grandpa::Config {
-                gossip_duration: std::time::Duration::from_millis(333),
+                gossip_duration: gossip_duration(is_development),
                 justification_generation_period: JUSTIFICATION_PERIOD,
                 name: Some(name),
                 observer_enabled: false,
@@ -385,6 +387,15 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
             .spawn_blocking("grandpa-voter", None, voter);
     }
     Ok(task_manager)
+}
+
+/// How long what is gossiped takes to reach all: a round of votes takes four times as long. Elsewhere as usual; on a
+/// development chain one authority votes, and nobody has to be waited for.
+fn gossip_duration(is_development: bool) -> Duration {
+    Duration::from_millis(match is_development {
+        true => 50,
+        false => 333,
+    })
 }
 
 /// Which blocks are voted for: as everywhere two behind the best one, which may still be replaced; on a development

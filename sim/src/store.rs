@@ -21,7 +21,7 @@ pub enum Fault {
     Slow(u32),
 }
 
-/// Sealed contributions and checkpoints.
+/// Sealed contributions, files of evidence and checkpoints.
 #[derive(Debug, Default)]
 pub struct Store {
     sealed: BTreeMap<H256, Rc<[u8]>>,
@@ -34,7 +34,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Stores a sealed contribution under the hash of its bytes.
+    /// Stores a sealed contribution, or a file of evidence, under the hash of its bytes.
     pub fn put(&mut self, root: H256, bytes: Rc<[u8]>) {
         self.sealed.insert(root, bytes);
         self.withdrawn.remove(&root);

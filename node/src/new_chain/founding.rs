@@ -171,7 +171,8 @@ fn id(id: &str) -> Result<String, String> {
         ));
     }
     // Their nodes would keep it in the same directory and speak to it.
-    if ["dev", "local", "cairn_dev", "cairn_local"].contains(&id) {
+    let names = ["dev", "devnet", "local"];
+    if names.contains(&id.strip_prefix("cairn_").unwrap_or(id)) {
         return Err(format!(
             "id: `{id}` is the name of a network for development; choose another"
         ));

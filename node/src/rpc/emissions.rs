@@ -99,9 +99,8 @@ pub fn methods(all: &mut Vec<Method>) {
 
 fn history(call: &mut Call<'_>) -> RpcResult<History> {
     let (netuid, uid): (Netuid, Option<Uid>) = (call.required()?, call.optional()?);
-    let (from, limit) = (call.optional()?, call.optional()?);
+    let (from, limit) = call.page(0, HISTORY_EPOCHS)?;
     let (api, at) = call.api()?;
-    let (from, limit) = (from.unwrap_or(0), limit.unwrap_or(HISTORY_EPOCHS));
     match uid {
         None => EmissionsApi::<_, AccountId>::subnet_history(&*api, at, netuid, from, limit)
             .map_err(unavailable)?

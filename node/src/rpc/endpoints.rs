@@ -19,10 +19,9 @@ const MEMBERS: (&str, &str) = (
 pub fn methods(all: &mut Vec<Method>) {
     let parameters = &[NETUID, FROM_UID, LIMIT, AT];
     method(all, MEMBERS, parameters, |call| {
-        let (netuid, from) = (call.required()?, call.optional()?);
-        let limit = call.optional()?;
+        let netuid = call.required()?;
+        let (from, limit) = call.page(Uid(0), PER_PAGE)?;
         let (api, at) = call.api()?;
-        let (from, limit) = (from.unwrap_or(Uid(0)), limit.unwrap_or(PER_PAGE));
         api.endpoints(at, netuid, from, limit).map_err(unavailable)
     });
 }

@@ -66,6 +66,12 @@ impl<'a> Call<'a> {
         self.parameters.optional()
     }
 
+    /// The next two parameters of a method that answers in pages: where the page begins, and how long it may be;
+    /// `first` and `most` if nothing is said.
+    pub fn page<T: Parameter>(&mut self, first: T, most: u32) -> RpcResult<(T, u32)> {
+        self.parameters.page(first, most)
+    }
+
     /// The last parameter of every method: who is asked, and the block to answer from.
     pub fn api(&mut self) -> RpcResult<(ApiRef<'a, Api>, Hash)> {
         let at = self.optional()?;

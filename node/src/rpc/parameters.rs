@@ -153,6 +153,16 @@ impl Parameters {
         }
     }
 
+    /// The next two parameters: where a page begins, and how long it may be; `first` and `most` if nothing is said.
+    pub fn page<T: Parameter>(
+        &mut self,
+        first: T,
+        most: u32,
+    ) -> Result<(T, u32), ErrorObjectOwned> {
+        let (from, limit) = (self.optional()?, self.optional()?);
+        Ok((from.unwrap_or(first), limit.unwrap_or(most)))
+    }
+
     fn step(&mut self) -> (&'static str, Value) {
         let at = self.next;
         self.next = at.saturating_add(1);
@@ -317,6 +327,30 @@ mod tests {
         assert!(error
             .message()
             .contains("`at` is \"latest\"; expected a block's hash"));
+    }
+
+    #[test]
+    fn a_page_begins_at_the_first_and_is_as_long_as_may_be_if_nothing_is_said() {
+        let page = |text| {
+            let params = Params::new(Some(text));
+            let mut parameters = Parameters::new(&params, &[FROM_UID, LIMIT, AT])?;
+            let page = parameters.page(Uid(0), 256)?;
+            // What follows is the next parameter's.
+            parameters.optional::<Hash>().map(|_| page)
+        };
+        for (text, expected) in [
+            ("[]", (Uid(0), 256)),
+            ("[null, null]", (Uid(0), 256)),
+            ("[3]", (Uid(3), 256)),
+            ("[null, 5]", (Uid(0), 5)),
+            (r#"{"limit": 0, "from": 7}"#, (Uid(7), 0)),
+        ] {
+            assert_eq!(page(text), Ok(expected), "{text}");
+        }
+        for (text, name) in [("[-1]", "`from`"), ("[1, \"all\"]", "`limit`")] {
+            let error = page(text).expect_err(text);
+            assert!(error.message().contains(name), "{}", error.message());
+        }
     }
 
     #[test]

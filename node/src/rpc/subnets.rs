@@ -75,17 +75,15 @@ pub fn methods(all: &mut Vec<Method>) {
 
 fn lists(all: &mut Vec<Method>) {
     method(all, LIST, &[FROM_NETUID, LIMIT, AT], |call| {
-        let (from, limit) = (call.optional()?, call.optional()?);
+        let (from, limit) = call.page(Netuid(0), PER_PAGE)?;
         let (api, at) = call.api()?;
-        let (from, limit) = (from.unwrap_or(Netuid(0)), limit.unwrap_or(PER_PAGE));
         api.subnets(at, from, limit).map_err(unavailable)
     });
     let parameters = &[NETUID, FROM_UID, LIMIT, AT];
     method(all, MEMBERS, parameters, |call| {
-        let (netuid, from) = (call.required()?, call.optional()?);
-        let limit = call.optional()?;
+        let netuid = call.required()?;
+        let (from, limit) = call.page(Uid(0), PER_PAGE)?;
         let (api, at) = call.api()?;
-        let (from, limit) = (from.unwrap_or(Uid(0)), limit.unwrap_or(PER_PAGE));
         api.members(at, netuid, from, limit).map_err(unavailable)
     });
 }

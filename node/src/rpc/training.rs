@@ -46,9 +46,8 @@ pub fn methods(all: &mut Vec<Method>) {
     let parameters = &[NETUID, ROUND, FROM_UID, LIMIT, AT];
     method(all, CONTRIBUTIONS, parameters, |call| {
         let (netuid, round) = (call.required()?, call.required()?);
-        let (from, limit) = (call.optional()?, call.optional()?);
+        let (from, limit) = call.page(Uid(0), PER_PAGE)?;
         let (api, at) = call.api()?;
-        let (from, limit) = (from.unwrap_or(Uid(0)), limit.unwrap_or(PER_PAGE));
         api.contributions(at, netuid, round, from, limit)
             .map_err(unavailable)
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{json, Value};
 
-use crate::running::{request, Running};
+use crate::running::{node, request, Running};
 
 /// Of methods of ours the names begin with these.
 const OURS: [&str; 6] = [
@@ -53,6 +53,54 @@ fn who_is_no_authority_starts_without_being_told_where_to_listen() {
     ]);
     let roles = follower.ask("system_nodeRoles", json!([]));
     assert_eq!(roles, json!(["Full"]));
+}
+
+/// Compiling a runtime takes seconds of all cores.
+#[test]
+fn machine_code_of_the_runtime_is_kept_for_the_next_start() {
+    let cache = tempfile::tempdir().expect("a directory");
+    let start = || {
+        let arguments = [
+            "--chain",
+            "devnet",
+            "--alice",
+            "--unsafe-force-node-key-generation",
+            "--tmp",
+            "--rpc-port",
+            "0",
+            "--no-prometheus",
+            "--no-telemetry",
+            "--no-mdns",
+        ];
+        let mut command = node(&arguments);
+        command.env("CAIRN_CACHE", cache.path());
+        let version = Running::of(command).ask("state_getRuntimeVersion", json!([]));
+        assert_eq!(version["specName"], "cairn");
+    };
+    let kept = || {
+        let mut found = BTreeSet::new();
+        let mut directories = vec![cache.path().join("wasm")];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).expect("it is there") {
+                let entry = entry.expect("it can be read");
+                match entry.file_type().expect("it has one").is_dir() {
+                    true => directories.push(entry.path()),
+                    // Beside code the library keeps how often it was used.
+                    false if entry.path().extension().is_some() => {}
+                    false => {
+                        let written = entry.metadata().and_then(|of| of.modified());
+                        found.insert((entry.path(), written.expect("it has one")));
+                    }
+                }
+            }
+        }
+        found
+    };
+    start();
+    let first = kept();
+    assert!(!first.is_empty());
+    start();
+    assert_eq!(kept(), first);
 }
 
 #[test]

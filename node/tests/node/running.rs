@@ -32,7 +32,12 @@ pub struct Running {
 impl Running {
     /// Starts it, and waits until it answers.
     pub fn start(arguments: &[&str]) -> Running {
-        let mut child = node(arguments)
+        Running::of(node(arguments))
+    }
+
+    /// Starts this, and waits until it answers.
+    pub fn of(mut command: Command) -> Running {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

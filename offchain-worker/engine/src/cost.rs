@@ -22,7 +22,7 @@ use cairn_primitives::{EngineClass, ModelRoot, RunConfig, H256};
 use cairn_trainer::AdamState;
 
 use crate::{
-    host::{compressed, traced, Host, Made},
+    host::{compressed, left_to_the_host, traced, Host, Made},
     work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
     Version,
@@ -161,34 +161,7 @@ impl Engine for Cost {
         EngineClass::CPU
     }
 
-    fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
-        self.host.load(state)
-    }
-
-    fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
-        self.host.root(version)
-    }
-
-    fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
-        self.host.optimizer_steps(version)
-    }
-
-    fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
-        self.host.norm(version)
-    }
-
-    fn snapshot(
-        &self,
-        version: Version,
-        part: Part,
-        sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
-    ) -> Result<bool, EngineError> {
-        self.host.snapshot(version, part, sink)
-    }
-
-    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
-        self.host.shared(version, part)
-    }
+    left_to_the_host!();
 
     fn train(
         &mut self,
@@ -256,18 +229,6 @@ impl Engine for Cost {
         self.meter
             .add(self.costs.contribution, settlement.included.len());
         self.host.settle(settlement)
-    }
-
-    fn keep(&mut self) -> Result<(), EngineError> {
-        self.host.keep()
-    }
-
-    fn discard(&mut self) {
-        self.host.discard();
-    }
-
-    fn forget_base(&mut self) {
-        self.host.forget_base();
     }
 
     fn measure(

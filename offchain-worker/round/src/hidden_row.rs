@@ -62,7 +62,7 @@ pub struct HiddenRow {
     /// The scores, ascending by uid.
     pub scores: Vec<(Uid, u16)>,
     /// The file of evidence from which they follow. It is served once they are revealed, and not before: whoever has it
-    /// has them.
+    /// has them. Nor while the round after `round` goes on: whoever has it has most of what is attested in that one.
     #[serde(default)]
     pub evidence: Served,
     /// The salt.

@@ -287,7 +287,7 @@ fn look_around(url: &str) {
             "--max-price",
             "50",
         ],
-        &["has the slot with uid ", "already, under the coldkey "],
+        &["has the seat with uid ", "already, under the coldkey "],
     );
 }
 

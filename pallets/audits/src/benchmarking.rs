@@ -15,14 +15,16 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     finding_hash,
     traits::{Audits, Membership, OnMember, Settled},
-    AuditOutcome, AuditRules, BlockNumber, Finding, Hotkey, Netuid, Salt, Served, Uid, H256,
-    MAX_AUDITORS, MAX_MEMBERS, MAX_VALIDATORS,
+    AuditOutcome, AuditRules, BlockNumber, Finding, Hotkey, Netuid, Salt, Served, Uid, Verdicts,
+    H256, MAX_AUDITORS, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{dispatch::CheckIfFeeless, traits::UnfilteredDispatchable};
 use frame_system::RawOrigin;
 
-use crate::{Agenda, AuditId, Call, Config, NextDue, OpenAudits, Pallet, Stage, MOST_ROUNDS};
+use crate::{
+    Agenda, AuditId, Call, Config, NextDue, OpenAudits, Pallet, Passes, Stage, MOST_ROUNDS,
+};
 
 /// Sets up the pallets that this one asks.
 pub trait BenchmarkHelper<AccountId> {
@@ -56,6 +58,8 @@ impl<T: Config> Round<T> {
         let netuid = T::BenchmarkHelper::subnet(validators, miners);
         let mut members = T::Membership::members(netuid);
         let miners = members.split_off(validators as usize);
+        // They came before the round that is settled, so they are still members when an audit of it ends.
+        to_block::<T>(Pallet::<T>::now() + 1);
         Round {
             netuid,
             validators: members,
@@ -84,6 +88,19 @@ impl<T: Config> Round<T> {
             included: &self.miners[..count as usize],
             validators: &self.validators,
         });
+    }
+
+    /// As if of all members that there can be an audit was left undecided: as much is known of them as there is room
+    /// for.
+    fn everybody_is_undecided(&self) {
+        let mut passed = Passes::<T>::get(self.netuid).unwrap_or_default();
+        let all = || (0..MAX_MEMBERS as u16).map(Uid);
+        passed.proven = Verdicts::from_uids(all());
+        for uid in all() {
+            let known = passed.undecided.try_insert(uid, 0);
+            known.expect("there is room for as many");
+        }
+        Passes::<T>::insert(self.netuid, passed);
     }
 
     fn first(&self) -> (AuditId, T::AccountId) {
@@ -210,6 +227,7 @@ mod benchmarks {
         for number in 0..MOST_ROUNDS {
             round.settle_as(number, 1);
         }
+        round.everybody_is_undecided();
         let ((netuid, _, uid), hotkey) = round.first();
         #[block]
         {
@@ -239,6 +257,7 @@ mod benchmarks {
         let validators = m.saturating_sub(MOST_MINERS).max(1);
         let round = Round::<T>::with(validators, m - validators);
         let audited = a.min(m - validators);
+        round.everybody_is_undecided();
         #[block]
         {
             round.settle(audited);
@@ -247,11 +266,16 @@ mod benchmarks {
         Ok(())
     }
 
-    /// All auditors found the work to be false.
+    /// All auditors found the work to be false. As many audits of its round are open as there can be, others of as many
+    /// rounds, and of everybody one was left undecided.
     #[benchmark]
     fn end() -> Result<(), BenchmarkError> {
-        let round = Round::<T>::with(MAX_VALIDATORS, 1);
-        round.settle(1);
+        let round = Round::<T>::with(MAX_VALIDATORS, MOST_MINERS);
+        round.settle(MOST_MINERS);
+        for number in 1..MOST_ROUNDS {
+            round.settle_as(number, 1);
+        }
+        round.everybody_is_undecided();
         round.goes_on(Stage::Commit)?;
         let (id, _) = round.first();
         let audit = OpenAudits::<T>::get(id).ok_or("nothing is audited")?;
@@ -269,6 +293,8 @@ mod benchmarks {
         }
         let outcome = Pallet::<T>::outcome(id.0, id.1, id.2);
         assert_eq!(outcome, Some(AuditOutcome::Failed));
+        let passed = Passes::<T>::get(id.0).ok_or("nothing is known of anybody")?;
+        assert_eq!(passed.undecided.len(), MAX_MEMBERS as usize - 1);
         Ok(())
     }
 

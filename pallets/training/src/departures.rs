@@ -47,16 +47,19 @@ impl<T: Config> Dissolve for Pallet<T> {
 }
 
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
-    /// The new hotkey takes part from the next round on; what the old one said in this one is void. A miner counts as
-    /// left out: else another hotkey would be as good as another seat, where slots are scarce.
+    /// The new hotkey takes part from the next round on; what the old one said in this one is void. What the member
+    /// missed, held up or attended stays with it. A miner counts as left out, too: else another hotkey would be as good
+    /// as another seat, where slots are scarce.
     fn on_swapped(netuid: Netuid, uid: Uid, old: &T::AccountId, _: &T::AccountId) {
-        Self::on_left(netuid, uid, old);
+        Self::leave_round(netuid, uid, old);
         let has_begun = Runs::<T>::get(netuid).is_some_and(|run| run.round.is_some());
         if !has_begun || T::Membership::role(netuid, uid) != Some(Role::Miner) {
             return;
         }
-        let left_out = Absence::default().included(false);
-        let noted = AbsencesOf::<T>::mutate(netuid, |known| known.try_insert(uid, left_out));
+        let noted = AbsencesOf::<T>::mutate(netuid, |absences| {
+            let known: Absence = absences.get(&uid).copied().unwrap_or_default();
+            absences.try_insert(uid, known.included(false))
+        });
         if noted.is_err() {
             defensive!("more members than there can be");
         }
@@ -64,10 +67,19 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
 
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
         Self::forget(netuid, uid);
+        AbsencesOf::<T>::mutate_extant(netuid, |absences| {
+            absences.remove(&uid);
+        });
+        Self::leave_round(netuid, uid, hotkey);
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    /// A hotkey has no part in the round in progress any more: what it said in it is void.
+    fn leave_round(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
         let Some(round) = Runs::<T>::get(netuid).and_then(|run| run.round) else {
             return;
         };
-        AbsencesOf::<T>::mutate(netuid, |absences| absences.remove(&uid));
         let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
             return;
         };
@@ -94,9 +106,7 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
         Tallies::<T>::insert(netuid, round, tally);
         Self::leaves(netuid, uid);
     }
-}
 
-impl<T: Config> Pallet<T> {
     fn drop_attestation(netuid: Netuid, round: Round, uid: Uid, stake: u64, tally: &mut Tally) {
         let statement = Attestations::<T>::take((netuid, round, uid));
         let attestation = statement.as_ref().and_then(Statement::attestation);

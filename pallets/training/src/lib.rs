@@ -43,7 +43,7 @@
 //!
 //! **Settlement.** Included are the revealed contributions that started from the final root and that at
 //! least two thirds of the attesting stake found good: those with the best incentive in the last epoch
-//! first, then the lowest uid, up to `max_contributors`. If there is no final root or nothing
+//! first, up to `max_contributors`; among equals the lot decides. If there is no final root or nothing
 //! qualifies, the round is *null*: θ stays.
 //!
 //! # Time

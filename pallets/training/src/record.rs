@@ -3,9 +3,12 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{
     traits::{Membership, Work},
-    Balance, ModelRoot, Netuid, Round, Uid, Verdicts, Witness,
+    Balance, ModelRoot, Netuid, Round, RunConfig, Uid, Verdicts, Witness,
 };
-use cairn_protocol::{attestation::decisive_witness, emission::is_work};
+use cairn_protocol::{
+    attestation::{asks_for_witness, decisive_witness},
+    emission::is_work,
+};
 
 use crate::{
     AbsencesOf, Ancestor, Attended, Attestations, Config, Lineage, Pallet, Records, Rounds, Tallies,
@@ -33,8 +36,8 @@ impl<AccountId> Seat<AccountId> {
 impl<T: Config> Pallet<T> {
     /// Writes down that a round was settled: with which final root, if any, and what it included.
     pub(crate) fn record<'a>(
-        netuid: Netuid,
-        round: Round,
+        (netuid, round): (Netuid, Round),
+        config: &RunConfig,
         root: Option<ModelRoot>,
         included: impl Iterator<Item = (Uid, &'a T::AccountId)> + Clone,
     ) where
@@ -51,10 +54,7 @@ impl<T: Config> Pallet<T> {
         record.settled(is_work, included.map(|(uid, _)| uid));
         Records::<T>::insert(netuid, record);
         if root.is_some() {
-            let said = seats
-                .iter()
-                .filter_map(|seat| Some((seat.witness?, seat.stake)));
-            let decisive = decisive_witness(said);
+            let decisive = Self::decisive(config, &seats);
             Self::note_loss(netuid, round, decisive);
             let seats: Vec<(Uid, bool)> = seats
                 .iter()
@@ -64,6 +64,15 @@ impl<T: Config> Pallet<T> {
             attended.note(&seats);
             Attended::<T>::insert(netuid, attended);
         }
+    }
+
+    /// The witness that decides who of these attended; none in a run that does not audit, where nobody is asked for it.
+    fn decisive(config: &RunConfig, seats: &[Seat<T::AccountId>]) -> Option<Witness> {
+        if !asks_for_witness(&config.audits) {
+            return None;
+        }
+        let said = seats.iter();
+        decisive_witness(said.filter_map(|seat| Some((seat.witness?, seat.stake))))
     }
 
     /// Keeps the loss that a round's decisive witness states, with the root of the round before: it is of those

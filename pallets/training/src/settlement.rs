@@ -4,7 +4,10 @@ use cairn_primitives::{
     traits::{Audits, Incentives},
     BlockNumber, ModelRoot, Netuid, Round, RunConfig, H256,
 };
-use cairn_protocol::{exam, settlement::settle};
+use cairn_protocol::{
+    exam,
+    settlement::{settle, Room},
+};
 use codec::Encode;
 use frame_support::{traits::Randomness, BoundedVec};
 
@@ -22,11 +25,15 @@ impl<T: Config> Pallet<T> {
         now: BlockNumber,
     ) -> (u32, Ancestor) {
         let tally = Tallies::<T>::get(netuid, round);
+        let room = Room {
+            most: config.max_contributors,
+            exam: Self::draw_exam(netuid, round),
+        };
         let settled = settle(
             &tally,
             run.expected_root,
             Self::root_before(netuid, round, config),
-            config.max_contributors,
+            room,
             &T::Audits::proven(netuid),
             |uid| Contributions::<T>::get((netuid, round, uid)),
             |uid| T::Incentives::incentive(netuid, uid),
@@ -41,7 +48,7 @@ impl<T: Config> Pallet<T> {
         }
         let root = settled.ancestor.final_root();
         let hotkeys = settled.included.iter().map(|one| (one.uid, &one.hotkey));
-        Self::record(netuid, round, root, hotkeys);
+        Self::record((netuid, round), config, root, hotkeys);
         Lineage::<T>::insert(netuid, round, settled.ancestor.clone());
         run.expected_root = settled.expected;
         run.undecided = match settled.ancestor.is_final {
@@ -52,7 +59,7 @@ impl<T: Config> Pallet<T> {
         let settlement = Settlement {
             settled_at: now,
             included: BoundedVec::truncate_from(settled.included),
-            exam: Self::draw_exam(netuid, round),
+            exam: room.exam,
             attesting_stake: tally.attesting_stake,
             total_stake: tally.total_stake,
         };
@@ -76,7 +83,8 @@ impl<T: Config> Pallet<T> {
         Lineage::<T>::get(netuid, before)?.final_root()
     }
 
-    /// What a round's contributions are measured on, from randomness of a block after all reveals.
+    /// What a round's contributions are measured on, and what decides between makers that earned the same, from
+    /// randomness of a block after all reveals.
     fn draw_exam(netuid: Netuid, round: Round) -> H256 {
         let (randomness, _) = T::Randomness::random(&(b"cairn/exam", netuid, round).encode());
         exam::exam(netuid, round, randomness)

@@ -9,8 +9,8 @@
 use alloc::collections::BTreeMap;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
 use cairn_primitives::{
-    attestation_hash, Balance, Hotkey, ModelRoot, Netuid, Round, Salt, Uid, Verdicts, Witness,
-    H256, MAX_MEMBERS, MAX_VALIDATORS,
+    attestation_hash, AuditRules, Balance, Hotkey, ModelRoot, Netuid, Round, Salt, Uid, Verdicts,
+    Witness, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -151,9 +151,16 @@ pub fn check(
     }
 }
 
+/// Whether validators of a run that audits so are asked for a witness: where nothing is audited they may measure on
+/// cards, whose bits differ, so none decides who attended.
+pub fn asks_for_witness(rules: &AuditRules) -> bool {
+    rules.rate > 0
+}
+
 /// The witness that more than half of the attesting stake gave, of which `said` has each one's with its stake in pebble;
 /// `None` if there is no such, or if those gave none. Whoever gave another, or none, has not attended the round. The
-/// loss that it states is that of the parameters with which the round before began.
+/// loss that it states is that of the parameters with which the round before began. Nobody is held against it where
+/// nobody [is asked](asks_for_witness).
 pub fn decisive_witness(said: impl IntoIterator<Item = (Witness, Balance)>) -> Option<Witness> {
     let mut by_witness: BTreeMap<Witness, u128> = BTreeMap::new();
     let mut all = 0u128;

@@ -151,6 +151,7 @@ pub fn witness(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::testing::of_gains;
     use proptest::prelude::*;
 
     /// So many gains, evenly within ±`spread` of `mean`.
@@ -161,19 +162,9 @@ mod tests {
 
     #[test]
     fn all_who_measured_have_one_witness_and_nobody_else_has_it() {
-        let measured = |uid: u16, first: f32, count: usize| Evidence {
-            round: 3,
-            uid: Uid(uid),
-            hotkey: cairn_primitives::Hotkey(H256([7; 32])),
-            outcome: Outcome::Measured {
-                steps: 8,
-                of: 8,
-                alike: 1,
-                repeats: false,
-                assigned: vec![first; count],
-                unassigned: vec![0.5; count],
-                unseen: Vec::new(),
-            },
+        let measured = |uid: u16, first: f32, count: usize| {
+            let gains = [vec![first; count], vec![0.5; count], Vec::new()];
+            of_gains(3, Uid(uid), gains)
         };
         let of = |evidence: &[Evidence]| {
             let included = [1, 4].map(Uid);
@@ -195,6 +186,37 @@ mod tests {
         assert_eq!(of(&missed), None);
         let nobody = witness((Netuid(1), 3), H256([9; 32]), &[], &more, Some(7));
         assert_eq!(nobody, None);
+    }
+
+    /// What is no number has many bits, and one gain: none of them makes another witness.
+    #[test]
+    fn a_ruined_contribution_has_one_witness_whatever_its_losses_are() {
+        let of = |before: f32, after: f32| {
+            let assigned = crate::value::gains(&[before; 32], &[after; 32]);
+            assert!(assigned.iter().all(|gain| gain.is_finite()));
+            let evidence = Evidence {
+                round: 3,
+                uid: Uid(1),
+                hotkey: cairn_primitives::Hotkey(H256([7; 32])),
+                outcome: Outcome::Measured {
+                    steps: 8,
+                    of: 8,
+                    alike: 1,
+                    repeats: false,
+                    assigned,
+                    unassigned: vec![0.5; 32],
+                    unseen: Vec::new(),
+                },
+            };
+            witness((Netuid(1), 3), H256([9; 32]), &[Uid(1)], &[evidence], None)
+        };
+        let other = f32::from_bits(f32::NAN.to_bits() ^ 1);
+        assert!(other.is_nan() && of(5.0, f32::NAN).is_some());
+        for after in [-f32::NAN, other, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(of(5.0, after), of(5.0, f32::NAN), "{after}");
+            assert_eq!(of(after, 5.0), of(5.0, f32::NAN), "{after} before");
+        }
+        assert_ne!(of(5.0, 4.5), of(5.0, f32::NAN));
     }
 
     #[test]

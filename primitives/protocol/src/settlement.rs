@@ -2,8 +2,8 @@
 //!
 //! Included are the revealed contributions that began from the final root, or from the base ([`overlap::base`]) where
 //! rounds overlap, and that at least two thirds of the attesting stake found good: those with the best incentive
-//! first, then the lowest uid, up to the most that the run takes. If there is no final root, or nothing qualifies,
-//! the round is null and the parameters stay.
+//! first, up to the most that the run takes. Among equals the lot decides, from the round's exam, so that no number is
+//! an advantage. If there is no final root, or nothing qualifies, the round is null and the parameters stay.
 //!
 //! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the
 //! last epoch. Those whose makers have earned nothing have together at most a tenth, however many they are. Beside it
@@ -12,7 +12,7 @@
 use core::cmp::Reverse;
 
 use alloc::vec::Vec;
-use cairn_primitives::{Balance, ModelRoot, Standing, Uid, Verdicts};
+use cairn_primitives::{blake2_256, Balance, ModelRoot, Standing, Uid, Verdicts, H256};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -49,6 +49,22 @@ impl Tally {
     }
 }
 
+/// How many contributions a round takes, and what the lot among makers that earned the same follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The most that it includes.
+    pub most: u16,
+    /// Its [exam](crate::exam::exam), which nobody knew while there was still something to be done for it.
+    pub exam: H256,
+}
+
+impl Room {
+    /// What a contribution has drawn: the lowest comes first.
+    fn lot(&self, uid: Uid) -> H256 {
+        blake2_256(&(b"cairn/included", self.exam, uid).encode())
+    }
+}
+
 /// How a round ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled<AccountId> {
@@ -63,14 +79,14 @@ pub struct Settled<AccountId> {
 }
 
 /// Settles a round: `expected` is the root that its parameters must have, where the chain knows it; `before` the final
-/// root of the round before, if that is what contributions are made from ([`overlap::base`]); `most` how many
-/// contributions a round takes; `proven` are the members of whose work an audit has passed. What a member revealed, and
+/// root of the round before, if that is what contributions are made from ([`overlap::base`]); `room` how many
+/// contributions it takes; `proven` are the members of whose work an audit has passed. What a member revealed, and
 /// its incentive in the last epoch, are asked for only where they matter.
 pub fn settle<AccountId>(
     tally: &Tally,
     expected: Option<ModelRoot>,
     before: Option<ModelRoot>,
-    most: u16,
+    room: Room,
     proven: &Verdicts,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
     incentive: impl Fn(Uid) -> u16,
@@ -79,7 +95,7 @@ pub fn settle<AccountId>(
     let included = match ancestor.final_root() {
         Some(root) => {
             let base = overlap::base(root, before);
-            include(tally, base, most, proven, contribution, incentive)
+            include(tally, base, room, proven, contribution, incentive)
         }
         None => Vec::new(),
     };
@@ -95,7 +111,7 @@ pub fn settle<AccountId>(
 fn include<AccountId>(
     tally: &Tally,
     base: ModelRoot,
-    most: u16,
+    room: Room,
     proven: &Verdicts,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
     incentive: impl Fn(Uid) -> u16,
@@ -108,9 +124,12 @@ fn include<AccountId>(
         .filter(|(_, contribution)| contribution.commitment.parent_root == base)
         .map(|(uid, contribution)| (incentive(uid), uid, contribution.hotkey))
         .collect();
-    good.sort_by_key(|(incentive, uid, _)| (Reverse(*incentive), *uid));
-    good.truncate(usize::from(most));
-    good.sort_by_key(|(_, uid, _)| *uid);
+    let most = usize::from(room.most);
+    if good.len() > most {
+        good.sort_by_cached_key(|(incentive, uid, _)| (Reverse(*incentive), room.lot(*uid)));
+        good.truncate(most);
+        good.sort_by_key(|(_, uid, _)| *uid);
+    }
     let incentives: Vec<u16> = good.iter().map(|(incentive, ..)| *incentive).collect();
     let trusts = trusts(&incentives);
     let found = good.into_iter().zip(trusts);
@@ -181,6 +200,12 @@ mod tests {
         }
     }
 
+    /// Room for so many; the lots are those of this exam.
+    fn room(most: u16, exam: u8) -> Room {
+        let exam = H256([exam; 32]);
+        Room { most, exam }
+    }
+
     fn uids(settled: &Settled<Uid>) -> Vec<Uid> {
         settled.included.iter().map(|one| one.uid).collect()
     }
@@ -205,23 +230,35 @@ mod tests {
     }
 
     #[test]
-    fn with_too_many_the_best_incentive_is_taken_then_the_lowest_uid() {
+    fn with_too_many_the_best_incentive_is_taken_then_the_lot_decides() {
         let mut tally = tally(&[9], &[1, 2, 3, 4].map(Uid));
         tally
             .add(&attestation(1, &[1, 2, 3, 4].map(Uid)), 9)
             .expect("it fits");
         let incentive = |uid| if uid == Uid(4) { 7 } else { 5 };
-        let settled = settle(
-            &tally,
-            None,
-            None,
-            3,
-            &Verdicts::default(),
-            from(1),
-            incentive,
+        let mut left_out = [0u32; 3];
+        for exam in 0..=255 {
+            let settled = settle(
+                &tally,
+                None,
+                None,
+                room(3, exam),
+                &Verdicts::default(),
+                from(1),
+                incentive,
+            );
+            let taken = uids(&settled);
+            assert_eq!((taken.len(), taken[2], settled.expected), (3, Uid(4), None));
+            let out = [1, 2, 3].map(|uid| !taken.contains(&Uid(uid)));
+            for (times, is_out) in left_out.iter_mut().zip(out) {
+                *times += u32::from(is_out);
+            }
+        }
+        // 85 each, give or take six standard deviations.
+        assert!(
+            left_out.iter().all(|times| (40..=130).contains(times)),
+            "{left_out:?}"
         );
-        assert_eq!(uids(&settled), [1, 2, 4].map(Uid));
-        assert_eq!(settled.expected, None);
     }
 
     #[test]
@@ -250,7 +287,7 @@ mod tests {
             .expect("it fits");
         let incentive = |uid| if uid == Uid(2) { 7 } else { 0 };
         let proven = Verdicts::from_uids([0, 1].map(Uid));
-        let settled = settle(&tally, None, None, 3, &proven, from(1), incentive);
+        let settled = settle(&tally, None, None, room(3, 0), &proven, from(1), incentive);
         let included = settled.included.into_iter();
         let found: Vec<(Uid, Standing)> = included.map(|one| (one.uid, one.standing)).collect();
         let standing = |trust, is_proven| Standing { trust, is_proven };
@@ -262,7 +299,8 @@ mod tests {
     fn what_began_elsewhere_is_not_included_and_a_null_round_keeps_its_root() {
         let mut tally = tally(&[9], &[Uid(1)]);
         tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
-        let settled = settle(&tally, None, None, 8, &Verdicts::default(), from(2), |_| 0);
+        let none = Verdicts::default();
+        let settled = settle(&tally, None, None, room(8, 0), &none, from(2), |_| 0);
         assert!(settled.included.is_empty());
         assert_eq!(settled.expected, Some(root(1)));
     }
@@ -273,7 +311,7 @@ mod tests {
         tally.add(&attestation(5, &[Uid(1)]), 9).expect("it fits");
         let made_from = |parent, before: Option<u8>| {
             let (none, before) = (Verdicts::default(), before.map(root));
-            let settled = settle(&tally, None, before, 8, &none, from(parent), |_| 0);
+            let settled = settle(&tally, None, before, room(8, 0), &none, from(parent), |_| 0);
             assert_eq!(settled.ancestor.final_root(), Some(root(5)));
             uids(&settled)
         };
@@ -292,7 +330,7 @@ mod tests {
             &tally,
             Some(root(1)),
             None,
-            8,
+            room(8, 0),
             &Verdicts::default(),
             from(1),
             |_| 0,
@@ -309,7 +347,7 @@ mod tests {
             &tally,
             Some(root(2)),
             None,
-            8,
+            room(8, 0),
             &Verdicts::default(),
             from(1),
             |_| 0,
@@ -356,7 +394,7 @@ mod tests {
         #[test]
         fn what_is_included_had_two_thirds_and_was_the_best(
             votes in prop::collection::vec((prop::collection::vec((0u16..12).prop_map(Uid), 0..12), 1u64..100), 1..6),
-            incentives in prop::collection::vec(0u16..5, 12), most in 0u16..14,
+            incentives in prop::collection::vec(0u16..5, 12), most in 0u16..14, exam: u8,
         ) {
             let stakes: Vec<u64> = votes.iter().map(|(_, stake)| *stake).collect();
             let all: Vec<Uid> = (0..12).map(Uid).collect();
@@ -365,7 +403,8 @@ mod tests {
                 tally.add(&attestation(1, good), *stake).expect("it fits");
             }
             let incentive = |uid: Uid| incentives[uid.index()];
-            let settled = settle(&tally, Some(root(1)), None, most, &Verdicts::default(), from(1), incentive);
+            let (none, room) = (Verdicts::default(), room(most, exam));
+            let settled = settle(&tally, Some(root(1)), None, room, &none, from(1), incentive);
             let included = uids(&settled);
             prop_assert!(included.is_sorted() && included.len() <= usize::from(most));
             let good = |uid: &Uid| tally.is_two_thirds(tally.support[uid]);
@@ -373,7 +412,7 @@ mod tests {
             let left: Vec<&Uid> = all.iter().filter(|uid| good(uid) && !included.contains(uid)).collect();
             prop_assert!(left.is_empty() || included.len() == usize::from(most));
             for uid in left {
-                let rank = |uid: Uid| (Reverse(incentive(uid)), uid);
+                let rank = |uid: Uid| (Reverse(incentive(uid)), room.lot(uid));
                 prop_assert!(included.iter().all(|taken| rank(*taken) < rank(*uid)));
             }
         }

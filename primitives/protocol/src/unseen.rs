@@ -78,37 +78,25 @@ pub fn holds(ratio: Option<f64>, usual: Option<f64>) -> f64 {
 mod tests {
     use alloc::{collections::BTreeSet, vec};
 
-    use cairn_primitives::{Hotkey, Round, Uid};
+    use cairn_primitives::{Round, Uid};
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
         exam,
-        value::{accounts, advice, scores, Account, Advice, Evidence, Outcome},
+        value::{
+            accounts, advice, scores,
+            testing::{around, key, of_gains},
+            Account, Advice, Evidence,
+        },
     };
 
     const EXAM: H256 = H256([9; 32]);
 
-    fn around(mean: f32) -> Vec<f32> {
-        (0..32).map(|i| mean + (i % 3) as f32 * 0.001).collect()
-    }
-
     /// An honest miner's evidence of a round, with these gains on unassigned and on unseen windows.
     fn measured(round: Round, uid: u16, gain: f32, unseen: f32) -> Evidence {
-        Evidence {
-            round,
-            uid: Uid(uid),
-            hotkey: Hotkey(H256([uid as u8; 32])),
-            outcome: Outcome::Measured {
-                steps: 8,
-                of: 8,
-                alike: 1,
-                repeats: false,
-                assigned: around(gain + 0.02),
-                unassigned: around(gain),
-                unseen: around(unseen),
-            },
-        }
+        let gains = [around(gain + 0.02), around(gain), around(unseen)];
+        of_gains(round, Uid(uid), gains)
     }
 
     /// Eight rounds of miners that gain 0.2 each, and so much on the unseen text.
@@ -125,7 +113,7 @@ mod tests {
     }
 
     fn account(log: &[Evidence], uid: u16) -> Account {
-        accounts(log, 7)[&(Uid(uid), Hotkey(H256([uid as u8; 32])))].clone()
+        accounts(log, 7)[&(Uid(uid), key(Uid(uid)))].clone()
     }
 
     fn near(one: &[f64], other: &[f64]) -> bool {

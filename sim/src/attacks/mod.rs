@@ -7,6 +7,7 @@ mod asleep;
 mod busy_subnets;
 mod clones;
 mod collusion;
+mod copied_evidence;
 mod copied_scores;
 mod copy;
 mod dawdle;
@@ -60,7 +61,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 51] = [
+pub const ALL: [&Attack; 52] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -92,6 +93,7 @@ pub const ALL: [&Attack; 51] = [
     &echo::ATTACK,
     &never_scores::ATTACK,
     &copied_scores::ATTACK,
+    &copied_evidence::ATTACK,
     &collusion::OWN_MINER,
     &collusion::TENTH,
     &collusion::FIFTH,

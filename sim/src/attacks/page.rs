@@ -67,31 +67,34 @@ fn of_audits(rows: &[Row]) -> String {
     wrapped("", &text) + "\n"
 }
 
-/// What attacks that harmed the model do to it in more rounds; nothing if none was run so.
+/// What attacks that harmed the model, or cost honest miners much, do in more rounds; nothing if none was run so.
 fn of_longer(lines: &[Line], longer: &[Row], bench: Bench) -> String {
     if longer.is_empty() {
         return String::new();
     }
     let (rounds, more) = (bench.rounds, bench.longer().rounds);
     let text = format!(
-        "The attacks that moved the loss by more than 1 %, in networks of {more} rounds, with the same seeds. Each is held \
-         against networks without it that are as long. What an attack costs once becomes less beside all that is \
-         learned later; what it costs in each round does not."
+        "The attacks that moved the loss by more than 1 %, or cost honest miners more than 5 % of their pay, in networks \
+         of {more} rounds, with the same seeds. Each is held against networks without it that are as long. What an \
+         attack costs once becomes less beside all that is learned and paid later; what it costs in each round does not."
     );
     let mut page = format!("\n## What of that is a delay\n\n{}\n", wrapped("", &text));
     let _ = writeln!(
         page,
-        "| attack | loss after {rounds} | after {more} | |\n|---|---:|---:|---|"
+        "| attack | loss after {rounds} | after {more} | honest after {rounds} | after {more} | |\n\
+         |---|---:|---:|---:|---:|---|"
     );
     for (before, after) in lines
         .iter()
         .filter_map(|before| Some((before, line(before.attack, longer)?)))
     {
         let (name, verdict) = (before.attack.name, after.verdict());
-        let [before, after] = [before.loss, after.loss].map(|loss| loss * 100.0);
+        let columns = [before.loss, after.loss, before.honest, after.honest];
+        let columns = columns.map(|change| format!("{:+.1} %", change * 100.0));
         let _ = writeln!(
             page,
-            "| `{name}` | {before:+.1} % | {after:+.1} % | **{verdict}** |"
+            "| `{name}` | {} | **{verdict}** |",
+            columns.join(" | ")
         );
     }
     page
@@ -257,10 +260,15 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   to clones that were not found out yet is withheld, and comes back to the others when they are. In a round auditors
   begin with those that have passed an audit, and then with what the chain drew to be first. When they began with the
   lowest uids, the clones that came last were still there after sixteen rounds.
-- `old-file`: the same, where a miner is proven by its one honest round. An audit that ends undecided leaves it proven,
-  but what it earned from that round on waits for the next one that is decided. No rule tells such a file by its bytes.
-  What the one before did not send comes first in the next, so that two of them have little in common; and whoever keeps
-  nothing of what it did not send changes a number.
+- `idle-seats`, `idle-commits`: before round 0 nobody has shown anything, and the lot gives five slots among four that
+  work and sixteen that do not: with a probability of 0.75 fewer than two of the four have one, and then the round is no
+  work. In the next rounds those come last that had a slot and did nothing with it. As with `asleep`, what honest miners
+  lose is what is issued for them before the first round that is work: once, and nothing of it waits in a pot. It is
+  issued to nobody, and so to whoever works later, since what a block issues follows from all that was issued before.
+- `old-file`: the same as with `clones`, where a miner is proven by its one honest round. An audit that ends undecided
+  leaves it proven, but what it earned from that round on waits for the next one that is decided. No rule tells such a
+  file by its bytes. What the one before did not send comes first in the next, so that two of them have little in
+  common; and whoever keeps nothing of what it did not send changes a number.
 ";
 
 const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |
@@ -328,8 +336,10 @@ mod tests {
         };
         let (usual, longer) = ([loses(0.09)], [loses(0.02)]);
         let page = page(&usual, &longer, Bench::usual(1), &Report::default());
-        assert!(page.contains("| attack | loss after 16 | after 32 | |"));
-        assert!(page.contains("| `exam` | +9.0 % | +2.0 % | **holds** |"));
+        assert!(
+            page.contains("| attack | loss after 16 | after 32 | honest after 16 | after 32 | |")
+        );
+        assert!(page.contains("| `exam` | +9.0 % | +2.0 % | -2.0 % | -2.0 % | **holds** |"));
         assert!(page.lines().all(|line| line.len() <= 120), "{page}");
     }
 

@@ -124,11 +124,7 @@ impl Row {
         if self.attacker_gained >= CRN || self.audit_gain >= 1.0 {
             return Verdict::Open;
         }
-        let paid = match self.honest_change {
-            change if change >= -0.05 => Verdict::Holds,
-            change if change >= -0.5 => Verdict::Partly,
-            _ => Verdict::Open,
-        };
+        let paid = paid(self.honest_change);
         verdict(self.share_per_gpu, 0.0, self.stalled_rounds, self.rounds).max(paid)
     }
 }
@@ -150,12 +146,14 @@ fn change(now: f64, before: f64) -> f64 {
     }
 }
 
-/// The attacks that by these rows did more to the loss than one that holds may, in the order of the table.
+/// The attacks that by these rows did more to the loss, or cost honest miners more of their pay, than one that holds
+/// may, in the order of the table.
 pub fn harmful(rows: &[Row]) -> Vec<&'static Attack> {
     let did = |attack: &&Attack| {
-        let rows = rows.iter().filter(|row| row.attack == attack.name);
-        let changes: Vec<(f64, f64)> = rows.map(|row| (row.loss_change, row.chance)).collect();
-        !changes.is_empty() && verdict(0.0, harm(&changes), 0, 1) != Verdict::Holds
+        let rows = || rows.iter().filter(|row| row.attack == attack.name);
+        let changes: Vec<(f64, f64)> = rows().map(|row| (row.loss_change, row.chance)).collect();
+        let did_harm = !changes.is_empty() && verdict(0.0, harm(&changes), 0, 1) != Verdict::Holds;
+        did_harm || rows().any(|row| paid(row.honest_change) != Verdict::Holds)
     };
     ALL.into_iter().filter(did).collect()
 }
@@ -214,6 +212,15 @@ fn share(role: Role, war: &RunResult, earned: fn(&MemberResult) -> Balance) -> f
         (attackers, honest) if honest > 0.0 => attackers / honest,
         (attackers, _) if attackers > 0.0 => f64::MAX,
         _ => 0.0,
+    }
+}
+
+/// What is said of an attack by whose doing honest miners have so much more of their pay.
+fn paid(honest_change: f64) -> Verdict {
+    match honest_change {
+        change if change >= -0.05 => Verdict::Holds,
+        change if change >= -0.5 => Verdict::Partly,
+        _ => Verdict::Open,
     }
 }
 
@@ -285,6 +292,13 @@ mod tests {
         assert_eq!(names(&rows), ["clones"]);
         let rows = [row("noise", 0.03), row("noise", 0.01), row("clones", 0.023)];
         assert_eq!(names(&rows), ["clones", "noise"]);
+        // What cost honest miners more than a twentieth of their pay with one seed, too.
+        let dear = |honest_change| Row {
+            honest_change,
+            ..row("asleep", 0.0)
+        };
+        assert!(names(&[dear(0.0), dear(-0.05)]).is_empty());
+        assert_eq!(names(&[dear(0.0), dear(-0.06)]), ["asleep"]);
     }
 
     #[test]

@@ -342,6 +342,7 @@ impl World {
             let open = Weighed::Open(round, row);
             return self.done_validating(who, Done::Weighed(open));
         };
+        let evidence = self.store_evidence(&file);
         let member = &self.members[who];
         let mut draw = self
             .rng
@@ -349,7 +350,7 @@ impl World {
             .fork_at("salt", member.disk.writes());
         let voter = (self.netuid, member.hotkey.id());
         let salt = Secret::new(draw.secret());
-        let hidden_row = HiddenRow::new(voter, round, epoch, row, served(&file), salt);
+        let hidden_row = HiddenRow::new(voter, round, epoch, row, evidence, salt);
         let Some(Machine::Validator(machine)) = &member.machine else {
             return;
         };
@@ -358,6 +359,18 @@ impl World {
             .disk
             .write(|content| content.hidden_rows = kept);
         self.tell_soon(who, Told::Weighed(Box::new(hidden_row)));
+    }
+
+    /// Stores a file of evidence, and gives what is committed to of it. Whoever knows its root can have it: nobody else
+    /// does before the row is revealed.
+    fn store_evidence(&mut self, file: &EvidenceFile) -> Served {
+        let bytes = file.to_bytes();
+        let served = Served {
+            root: H256(*blake3::hash(&bytes).as_bytes()),
+            length: bytes.len() as u64,
+        };
+        self.store.put(served.root, bytes.into());
+        served
     }
 
     /// A hidden row is on disk.
@@ -376,15 +389,6 @@ impl World {
             self.store.put_checkpoint(held.round, held.root, values);
         }
         self.done_validating(who, Done::Checkpoint(held, is_written));
-    }
-}
-
-/// What is committed to of a file of evidence.
-fn served(file: &EvidenceFile) -> Served {
-    let bytes = file.to_bytes();
-    Served {
-        root: H256(*blake3::hash(&bytes).as_bytes()),
-        length: bytes.len() as u64,
     }
 }
 

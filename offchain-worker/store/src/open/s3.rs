@@ -38,47 +38,16 @@ pub(crate) fn open(
         why: why.to_string(),
     };
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let is_true = |name: &str| variable(name).is_some_and(|value| value == "true" || value == "1");
-    let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
-    if let Some(endpoint) = endpoint {
-        let parsed = url::Url::parse(&endpoint)
-            .ok()
-            .filter(|url| url.username().is_empty() && url.password().is_none());
-        match parsed.as_ref().map(url::Url::scheme) {
-            Some("https") => {}
-            Some("http") if is_true("AWS_ALLOW_HTTP") => {}
-            Some("http") => {
-                return Err(wrong(
-                    "AWS_ENDPOINT_URL is http://; set AWS_ALLOW_HTTP=true",
-                ))
-            }
-            _ => return Err(wrong("AWS_ENDPOINT_URL is no URL like https://host")),
-        }
+    if let Some(endpoint) = endpoint(variable).map_err(wrong)? {
         builder = builder.with_endpoint(endpoint);
     }
     if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
         builder = builder.with_region(region);
     }
-    builder =
-        builder.with_virtual_hosted_style_request(is_true("AWS_VIRTUAL_HOSTED_STYLE_REQUEST"));
-    builder = match (
-        variable("AWS_ACCESS_KEY_ID"),
-        variable("AWS_SECRET_ACCESS_KEY"),
-    ) {
-        (Some(id), Some(secret)) => {
-            let builder = builder
-                .with_access_key_id(id)
-                .with_secret_access_key(secret);
-            match variable("AWS_SESSION_TOKEN") {
-                Some(token) => builder.with_token(token),
-                None => builder,
-            }
-        }
-        (None, None) => builder.with_config(AmazonS3ConfigKey::SkipSignature, "true"),
-        (Some(_), None) => return Err(wrong("AWS_SECRET_ACCESS_KEY is not set")),
-        (None, Some(_)) => return Err(wrong("AWS_ACCESS_KEY_ID is not set")),
-    };
+    let is_in_name = is_true(variable("AWS_VIRTUAL_HOSTED_STYLE_REQUEST"));
+    builder = builder.with_virtual_hosted_style_request(is_in_name);
+    builder = with_credentials(builder, variable).map_err(wrong)?;
     let connector = Connector {
         origin: Origin::Owner,
         lookup: by_the_system,
@@ -94,4 +63,50 @@ pub(crate) fn open(
         "" => Arc::new(files),
         _ => Arc::new(PrefixStore::new(files, prefix)),
     })
+}
+
+fn is_true(value: Option<String>) -> bool {
+    value.is_some_and(|value| value == "true" || value == "1")
+}
+
+/// The server, if one is named; else it is Amazon's.
+fn endpoint(variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, &'static str> {
+    let named = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
+    let Some(endpoint) = named else {
+        return Ok(None);
+    };
+    let parsed = url::Url::parse(&endpoint)
+        .ok()
+        .filter(|url| url.username().is_empty() && url.password().is_none());
+    match parsed.as_ref().map(url::Url::scheme) {
+        Some("https") => Ok(Some(endpoint)),
+        Some("http") if is_true(variable("AWS_ALLOW_HTTP")) => Ok(Some(endpoint)),
+        Some("http") => Err("AWS_ENDPOINT_URL is http://; set AWS_ALLOW_HTTP=true"),
+        _ => Err("AWS_ENDPOINT_URL is no URL like https://host"),
+    }
+}
+
+/// With the key that is there, or as anybody if there is none.
+fn with_credentials(
+    builder: AmazonS3Builder,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<AmazonS3Builder, &'static str> {
+    let key = (
+        variable("AWS_ACCESS_KEY_ID"),
+        variable("AWS_SECRET_ACCESS_KEY"),
+    );
+    match key {
+        (Some(id), Some(secret)) => {
+            let builder = builder
+                .with_access_key_id(id)
+                .with_secret_access_key(secret);
+            Ok(match variable("AWS_SESSION_TOKEN") {
+                Some(token) => builder.with_token(token),
+                None => builder,
+            })
+        }
+        (None, None) => Ok(builder.with_config(AmazonS3ConfigKey::SkipSignature, "true")),
+        (Some(_), None) => Err("AWS_SECRET_ACCESS_KEY is not set"),
+        (None, Some(_)) => Err("AWS_ACCESS_KEY_ID is not set"),
+    }
 }

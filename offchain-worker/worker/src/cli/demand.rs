@@ -10,21 +10,16 @@ use cairn_chain::{AccountId, ChainError, MemberEndpoints, MemberInfo, ValidatorS
 use cairn_primitives::{api::EvidenceCommit, EpochIndex, Netuid, Round, RunConfig, Text, Uid};
 use cairn_protocol::limits::{EVIDENCE_BYTES, PREMIUM_ROUNDS};
 use cairn_round::scoring::{Difference, EvidenceFile};
-use cairn_store::{guard::Origin, paths, Blob, Store};
-use clap::{builder::BoolishValueParser, Args};
+use cairn_store::{paths, Blob, Store};
+use clap::Args;
 use futures::{stream, StreamExt};
 use serde::Serialize;
-use tokio::time::timeout;
 
 use super::{
-    doctor::run::files::relays_of,
     evidence::{account, By, Explained},
-    reach,
+    reach::AskArgs,
 };
-use crate::{
-    error::Failure,
-    roles::sources::{is_peer, Relays, Visitor},
-};
+use crate::{error::Failure, roles::sources::Visitor};
 
 /// How long a validator's file may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -40,17 +35,8 @@ pub struct DemandArgs {
     /// A store that validators share; it is asked beside the endpoints that the chain names
     #[arg(long, env = "CAIRN_STORE", value_name = "URL")]
     store: Option<String>,
-    /// A relay by which peers without an open port are reached [default: those that the run names]
-    #[arg(
-        long,
-        env = "CAIRN_P2P_RELAY",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    p2p_relay: Vec<String>,
-    /// Ask endpoints on this machine and in private networks, too: the chain may name any
-    #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
-    trust_endpoints: bool,
+    #[command(flatten)]
+    ask: AskArgs,
 }
 
 /// A validator, as a person names it.
@@ -189,25 +175,15 @@ impl DemandArgs {
         question: Question,
     ) -> Result<Vec<Demanded>, Failure> {
         let own = self.store.as_deref().map(Store::open).transpose()?;
-        let origin = match self.trust_endpoints {
-            true => Origin::Owner,
-            false => Origin::Chain,
-        };
         let asked = chain.asked(question.whom);
         let endpoints = asked.iter();
         let endpoints: Vec<&Text> = endpoints
             .flat_map(|(one, _)| chain.endpoints_of(one.uid))
             .collect();
-        let relays = reach::relays(&self.p2p_relay);
-        let of_run = match (&relays, endpoints.iter().any(|one| is_peer(one))) {
-            (None, true) => {
-                let named = relays_of(config, self.store.as_deref());
-                timeout(DEADLINE, named).await.unwrap_or_default()
-            }
-            _ => Vec::new(),
-        };
-        let (relays, _) = Relays::choose(relays.as_deref(), &of_run, origin);
-        let visitor = Visitor::new(endpoints, own, (origin, relays), DEADLINE).await;
+        let (named, store) = (endpoints.iter().copied(), self.store.as_deref());
+        let (relays, _) = self.ask.relays(named, Some(config), store).await;
+        let whose = (self.ask.origin(), relays);
+        let visitor = Visitor::new(endpoints, own, whose, DEADLINE).await;
         let answers = demand(chain, &visitor, question).await;
         visitor.close().await;
         Ok(answers)

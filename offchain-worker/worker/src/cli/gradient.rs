@@ -505,22 +505,8 @@ impl Encode {
         let compression = compression(&self.density, self.error_decay);
         let compressor = Compressor::new(&compression)?;
         let mut delta = Dense::open(&self.input, &layout)?;
-        let old = match &self.feedback {
-            Some(path) if path.exists() => Some(Dense::open(path, &layout)?),
-            _ => None,
-        };
         let header = self.header(&layout)?;
-        let new = match &self.feedback {
-            Some(name) if name == &self.output => {
-                return Err(Failure::new(
-                    format!("{} is both OUT and --feedback", name.display()),
-                    "name two files",
-                ))
-            }
-            Some(name) => Some((name.clone(), NewFile::create(name)?)),
-            None => None,
-        };
-        let mut feedback = Feedback { old, new };
+        let mut feedback = self.opened_feedback(&layout)?;
         let mut output = NewFile::create(&self.output)?;
         let aside = output.is_standard_output();
         let mut writer = Writer::new(&mut output, header, &layout, &compression)
@@ -569,6 +555,28 @@ impl Encode {
                 encoded.ratio
             )
         })
+    }
+
+    /// The error feedback as it is, if there is any, and where the new one goes, if it is asked for.
+    fn opened_feedback(&self, layout: &Layout) -> Result<Feedback, Failure> {
+        let Some(path) = &self.feedback else {
+            return Ok(Feedback {
+                old: None,
+                new: None,
+            });
+        };
+        if path == &self.output {
+            return Err(Failure::new(
+                format!("{} is both OUT and --feedback", path.display()),
+                "name two files",
+            ));
+        }
+        let old = match path.exists() {
+            true => Some(Dense::open(path, layout)?),
+            false => None,
+        };
+        let new = Some((path.clone(), NewFile::create(path)?));
+        Ok(Feedback { old, new })
     }
 
     fn header(&self, layout: &Layout) -> Result<Header, Failure> {

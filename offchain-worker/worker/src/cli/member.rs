@@ -1,4 +1,4 @@
-//! `cairn subnet register`, `role` and `leave`: a hotkey's slot.
+//! `cairn subnet register`, `role` and `leave`: a hotkey's seat.
 
 use cairn_chain::{AccountId, Call, Client, HotkeySignature, Keypair};
 use cairn_primitives::{Balance, Netuid, Role, Uid, H256};
@@ -98,7 +98,7 @@ impl Register {
         let call = Call::register(netuid, &hotkey, self.role, most, &signature);
         let purse = Purse::of(&client, &signer, &call).await?;
         let price = subnet.registration_price.min(most);
-        purse.afford(&format!("a slot on subnet {netuid}"), price)?;
+        purse.afford(&format!("a seat on subnet {netuid}"), price)?;
         let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
         let asked = Asked {
             amount: Some(most),
@@ -192,7 +192,7 @@ impl Leave {
         let client = self.node.connect().await?;
         let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
         let included = asked.submit(&Call::leave(netuid, &hotkey)).await?;
-        let did = format!("gave up the slot of {hotkey}");
+        let did = format!("gave up the seat of {hotkey}");
         let mut done = Sent::new(did, netuid, &included);
         // What was asked back before waits together with what was bonded until now.
         let view = client.at(included.block.hash);

@@ -245,7 +245,7 @@ mod tests {
         let refused = [
             purse.take(Part(Some(CRN))).unwrap_err(),
             of(0).take(Part(None)).unwrap_err(),
-            purse.afford("a slot", CRN).unwrap_err(),
+            purse.afford("a seat", CRN).unwrap_err(),
         ];
         for error in refused.map(|error| error.to_string()) {
             assert!(!error.contains("the fee"), "{error}");
@@ -255,12 +255,12 @@ mod tests {
     #[test]
     fn a_price_is_compared_with_what_there_is() {
         let purse = purse(CRN, 0, 0);
-        assert!(purse.afford("a slot", purse.most()).is_ok());
-        let error = purse.afford("a slot", CRN).unwrap_err().to_string();
-        assert!(error.contains("a slot costs 1.00 CRN"), "{error}");
+        assert!(purse.afford("a seat", purse.most()).is_ok());
+        let error = purse.afford("a seat", CRN).unwrap_err().to_string();
+        assert!(error.contains("a seat costs 1.00 CRN"), "{error}");
         assert!(error.contains("0.0000015 CRN more"), "{error}");
         let nothing = super::tests::purse(0, 0, 0);
-        let error = nothing.afford("a slot", 2_000).unwrap_err().to_string();
+        let error = nothing.afford("a seat", 2_000).unwrap_err().to_string();
         assert!(
             error.contains("0.0000035 CRN more"),
             "with fee and deposit: {error}"

@@ -1,15 +1,24 @@
-//! Where a worker's files can be had, and whom it asks for others'.
+//! Where a worker's files can be had, and how others' are asked for.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use cairn_primitives::Text;
+use cairn_primitives::{RunConfig, Text};
 use cairn_protocol::endpoint;
+use cairn_store::guard::Origin;
 use clap::{builder::BoolishValueParser, Args};
+use tokio::time::timeout;
 
 use crate::{
     amount::parse_bytes,
-    roles::sources::{PeerOptions, Reach},
+    roles::{
+        sources::{is_peer, PeerOptions, Reach, Relays},
+        stores::Stores,
+    },
+    shards,
 };
+
+/// How long the manifest of a run may take that names its relays.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How others reach this worker's files.
 #[derive(Args, Debug)]
@@ -56,6 +65,61 @@ pub struct ReachArgs {
     /// Fetch from members' endpoints on this machine and in private networks, too: the chain may name any
     #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
     trust_endpoints: bool,
+}
+
+/// How the endpoints of members are asked by what is no worker itself: a worker has [`ReachArgs`].
+#[derive(Args, Clone, Debug)]
+pub struct AskArgs {
+    /// A relay by which peers without an open port are asked, or none [default: those that the run names]
+    #[arg(
+        long,
+        env = "CAIRN_P2P_RELAY",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    p2p_relay: Vec<String>,
+    /// Ask endpoints on this machine and in private networks, too: the chain may name any
+    #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
+    trust_endpoints: bool,
+}
+
+impl AskArgs {
+    /// As whose word endpoints are taken that the chain names.
+    pub fn origin(&self) -> Origin {
+        match self.trust_endpoints {
+            true => Origin::Owner,
+            false => Origin::Chain,
+        }
+    }
+
+    /// The relays by which these endpoints are asked, and what is said of those that are not used. The run's are read
+    /// only if a peer is among the endpoints and nothing else was named: where the run says, or in the store `own`.
+    pub async fn relays<'a>(
+        &self,
+        endpoints: impl IntoIterator<Item = &'a Text>,
+        config: Option<&RunConfig>,
+        own: Option<&str>,
+    ) -> (Relays, Vec<String>) {
+        let named = relays(&self.p2p_relay);
+        let are_asked_for = named.is_none() && endpoints.into_iter().any(is_peer);
+        let of_run = match config.filter(|_| are_asked_for) {
+            Some(config) => {
+                let read = timeout(DEADLINE, relays_of(config, own)).await;
+                read.unwrap_or_default()
+            }
+            None => Vec::new(),
+        };
+        Relays::choose(named.as_deref(), &of_run, self.origin())
+    }
+}
+
+/// The relays that a run's manifest names, if it can be read where the run says, or in the store `own`.
+async fn relays_of(config: &RunConfig, own: Option<&str>) -> Vec<String> {
+    let Ok(store) = Stores::at(own.unwrap_or_default()).of_run(config) else {
+        return Vec::new();
+    };
+    let manifest = shards::manifest(&store, config.data.manifest_root).await;
+    manifest.map(|manifest| manifest.relays).unwrap_or_default()
 }
 
 fn an_endpoint(text: &str) -> Result<Text, String> {
@@ -107,11 +171,23 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::roles::testing::config_and_store;
 
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
         reach: ReachArgs,
+    }
+
+    #[derive(Parser)]
+    struct Asking {
+        #[command(flatten)]
+        ask: AskArgs,
+    }
+
+    fn ask(arguments: &[&str]) -> AskArgs {
+        let line = Asking::try_parse_from([&["why"], arguments].concat());
+        line.unwrap().ask
     }
 
     fn peer(arguments: &[&str]) -> PeerOptions {
@@ -146,5 +222,53 @@ mod tests {
         assert_eq!(named.relays, Some(vec![one.clone()]));
         let two = peer(&["--p2p-relay", "https://relay.example,https://b.example"]);
         assert_eq!(two.relays, Some(vec![one, "https://b.example".into()]));
+    }
+
+    #[tokio::test]
+    async fn the_runs_relays_are_read_where_its_manifest_is_and_only_if_a_peer_is_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut config, store) = config_and_store(directory.path()).await;
+        let [of_run, other] = ["https://relay.example", "https://b.example"].map(String::from);
+        let named = Some(vec![of_run.clone()]);
+        let named = shards::name_relays(&mut config, named, &store, true).await;
+        assert_eq!(named.unwrap(), std::slice::from_ref(&of_run));
+
+        let peer = Text::new("iroh://ab").unwrap();
+        let a_store = Text::new("https://a.example/run").unwrap();
+        let others = ["--p2p-relay", other.as_str()];
+        let store = Some(store.url());
+        for (arguments, endpoint, own, expected) in [
+            (vec![], &peer, store, vec![of_run]),
+            (vec![], &peer, None, vec![]),
+            (vec![], &a_store, store, vec![]),
+            (others.to_vec(), &peer, store, vec![other.clone()]),
+            (vec!["--p2p-relay", "none"], &peer, store, vec![]),
+        ] {
+            let ask = ask(&arguments);
+            let (relays, left_out) = ask.relays([endpoint], Some(&config), own).await;
+            assert_eq!(
+                (relays.urls, left_out.len()),
+                (expected, 0),
+                "{arguments:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_relay_of_the_run_inside_a_network_is_used_by_who_trusts_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut config, store) = config_and_store(directory.path()).await;
+        let inside = vec!["https://10.0.0.1".to_string()];
+        let named = shards::name_relays(&mut config, Some(inside.clone()), &store, true).await;
+        assert_eq!(named.unwrap(), inside);
+        let peer = Text::new("iroh://ab").unwrap();
+        for (arguments, used, left_out) in
+            [(vec![], vec![], 1), (vec!["--trust-endpoints"], inside, 0)]
+        {
+            let ask = ask(&arguments);
+            let (relays, said) = ask.relays([&peer], Some(&config), Some(store.url())).await;
+            assert_eq!((relays.urls, said.len()), (used, left_out), "{arguments:?}");
+            assert_eq!(relays.by, ask.origin());
+        }
     }
 }

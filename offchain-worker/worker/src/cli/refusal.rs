@@ -95,7 +95,7 @@ impl<'a> Asked<'a> {
             ("Subnets" | "Stake", "NotMember") => Ok(about.no_seat()),
             ("Subnets" | "Stake", "SubnetDissolving") => about.dissolving().await,
             ("Subnets" | "Stake", "UnknownSubnet") => Ok(self.netuid.map(super::look::no_subnet)),
-            ("Subnets", "AlreadyMember") => about.slot().await,
+            ("Subnets", "AlreadyMember") => about.seat().await,
             ("Subnets", "NotSubnetOwner") => about.owner().await,
             ("Subnets", "PriceTooHigh") => about.price().await,
             ("Subnets", "SubnetFull") => about.full().await,
@@ -169,7 +169,7 @@ impl About<'_> {
     fn no_seat(&self) -> Option<Failure> {
         self.hotkey().map(|(netuid, hotkey)| {
             Failure::new(
-                format!("the hotkey {hotkey} has no slot on subnet {netuid}"),
+                format!("the hotkey {hotkey} has no seat on subnet {netuid}"),
                 format!("`cairn subnet show --netuid {netuid}` lists who has; one is bought with `cairn subnet register`"),
             )
         })
@@ -190,7 +190,7 @@ impl About<'_> {
         )))
     }
 
-    async fn slot(&self) -> Explained {
+    async fn seat(&self) -> Explained {
         let Some((netuid, hotkey)) = self.hotkey() else {
             return Ok(None);
         };
@@ -198,7 +198,7 @@ impl About<'_> {
         Ok(member.map(|member| {
             Failure::new(
                 format!(
-                    "the hotkey {hotkey} has the slot with uid {} on subnet {netuid} already, under the coldkey {}",
+                    "the hotkey {hotkey} has the seat with uid {} on subnet {netuid} already, under the coldkey {}",
                     member.uid, member.coldkey
                 ),
                 "if that is not yours, somebody else registered your hotkey: make a new one with `cairn wallet new`",
@@ -280,7 +280,7 @@ impl About<'_> {
             Some(Some((to, from))) => Some(Failure::new(
                 format!("{to} was announced for {hotkey}"),
                 format!(
-                    "it can take the slot from {}; until then --cancel takes it back",
+                    "it can take the seat from {}; until then --cancel takes it back",
                     self.when(from).await
                 ),
             )),
@@ -316,7 +316,7 @@ impl About<'_> {
         let (what, price) = match self.asked.netuid {
             Some(netuid) => match self.view.subnet(netuid).await? {
                 Some(subnet) => (
-                    format!("a slot on subnet {netuid}"),
+                    format!("a seat on subnet {netuid}"),
                     subnet.registration_price,
                 ),
                 None => return Ok(None),
@@ -347,13 +347,13 @@ impl About<'_> {
             .filter(|member| member.coldkey != subnet.owner)
             .map(|member| member.registered_at.saturating_add(immunity))
             .min();
-        let what = format!("all {} slots of subnet {netuid} are taken", members.len());
+        let what = format!("all {} seats of subnet {netuid} are taken", members.len());
         Ok(Some(match free_at.filter(|at| *at > self.now) {
             Some(at) => Failure::new(
                 format!("{what} and everybody on them is new"),
                 format!("the first can be replaced from {}", self.when(at).await),
             ),
-            None => Failure::new(what, "wait for a slot, or choose another subnet"),
+            None => Failure::new(what, "wait for a seat, or choose another subnet"),
         }))
     }
 

@@ -110,19 +110,7 @@ fn level(
         }
     }
     let mut used = BTreeSet::new();
-    command = command.mut_args(|argument| {
-        let name = argument.get_long().unwrap_or_default().to_string();
-        match values
-            .get(&name)
-            .filter(|_| !["config", "help", "version"].contains(&name.as_str()))
-        {
-            None => argument,
-            Some(value) => {
-                used.insert(name);
-                argument.default_value(value.clone()).required(false)
-            }
-        }
-    });
+    command = set(command, &values, &mut used);
     let names: Vec<String> = command
         .get_subcommands()
         .map(|sub| sub.get_name().to_string())
@@ -152,17 +140,31 @@ fn level(
         });
         used.extend(result?);
     }
-    let own = table
-        .iter()
-        .filter(|(_, value)| !value.is_table())
-        .map(|(key, _)| key);
-    if let Some(unknown) = own.into_iter().find(|key| !used.contains(*key)) {
+    let mut own = table.iter().filter(|(_, value)| !value.is_table());
+    if let Some((unknown, _)) = own.find(|(key, _)| !used.contains(*key)) {
         return Err(Failure::new(
             format!("unknown key `{place}{unknown}`"),
             "keys are the long names of options without the dashes; see `cairn help`",
         ));
     }
     Ok((command, used))
+}
+
+/// Makes values the defaults of a command's own options, and notes which were of use.
+fn set(command: Command, values: &Values, used: &mut BTreeSet<String>) -> Command {
+    command.mut_args(|argument| {
+        let name = argument.get_long().unwrap_or_default().to_string();
+        match values
+            .get(&name)
+            .filter(|_| !["config", "help", "version"].contains(&name.as_str()))
+        {
+            None => argument,
+            Some(value) => {
+                used.insert(name);
+                argument.default_value(value.clone()).required(false)
+            }
+        }
+    })
 }
 
 /// A value as it would be written on the command line.

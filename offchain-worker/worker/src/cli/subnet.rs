@@ -37,7 +37,7 @@ pub enum Subnet {
         after_help = "Examples:\n  cairn subnet endpoints --netuid 1\n  cairn subnet endpoints --netuid 1 --json"
     )]
     Endpoints(Endpoints),
-    /// Show what a new subnet costs now, and a slot on one
+    /// Show what a new subnet costs now, and a seat on one
     #[command(
         after_help = "Examples:\n  cairn subnet price\n  cairn subnet price --netuid 1 --json"
     )]
@@ -59,10 +59,10 @@ pub enum Subnet {
     Role(ChooseRole),
     /// Let a member sign with another hotkey, an unbonding period after that was announced
     #[command(
-        after_help = "Examples:\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --to miner-2\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --finish\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --cancel\n\nThe slot, the role and the record stay. Bond and stake stay on the old hotkey: bond again for the new one."
+        after_help = "Examples:\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --to miner-2\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --finish\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --cancel\n\nThe seat, the role and the record stay. Bond and stake stay on the old hotkey: bond again for the new one."
     )]
     Swap(Swap),
-    /// Give up a hotkey's slot in a subnet; its bond can be withdrawn after the subnet's unbonding period
+    /// Give up a hotkey's seat in a subnet; its bond can be withdrawn after the subnet's unbonding period
     #[command(
         after_help = "Examples:\n  cairn subnet leave --key owner --hotkey miner --netuid 1"
     )]
@@ -102,7 +102,7 @@ pub struct Show {
 /// `cairn subnet price`.
 #[derive(Args, Debug)]
 pub struct Price {
-    /// Of a slot on this subnet, too
+    /// Of a seat on this subnet, too
     #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID", value_parser = numbered::<Netuid>())]
     netuid: Option<Netuid>,
     #[command(flatten)]
@@ -280,7 +280,7 @@ impl Price {
         let prices = Prices {
             subnet: view.creation_price().await?.to_string(),
             netuid: self.netuid,
-            slot: subnet.map(|subnet| subnet.registration_price.to_string()),
+            seat: subnet.map(|subnet| subnet.registration_price.to_string()),
         };
         print(self.json.json, &prices, Prices::text)
     }
@@ -293,17 +293,17 @@ struct Prices {
     subnet: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     netuid: Option<Netuid>,
-    /// Of a slot on that subnet.
+    /// Of a seat on that subnet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    slot: Option<String>,
+    seat: Option<String>,
 }
 
 impl Prices {
     fn text(&self) -> String {
         let amount = |pebble: &str| pebble.parse().map(cost).unwrap_or_default();
         let mut text = format!("a new subnet         {}\n", amount(&self.subnet));
-        if let (Some(netuid), Some(slot)) = (self.netuid, &self.slot) {
-            text += &format!("a slot on subnet {netuid:<3} {}\n", amount(slot));
+        if let (Some(netuid), Some(seat)) = (self.netuid, &self.seat) {
+            text += &format!("a seat on subnet {netuid:<3} {}\n", amount(seat));
         }
         text + "\nPrices fall until somebody buys. --max-price says the most that you will pay.\n"
     }

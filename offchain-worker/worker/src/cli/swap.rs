@@ -59,7 +59,7 @@ impl Swap {
         let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
         if self.cancel {
             let included = asked.submit(&Call::cancel_swap(netuid, &hotkey)).await?;
-            let did = format!("{hotkey} keeps its slot");
+            let did = format!("{hotkey} keeps its seat");
             return sent(self.json.json, Sent::new(did, netuid, &included));
         }
         let included = asked.submit(&Call::finish_swap(netuid, &hotkey)).await?;
@@ -67,7 +67,7 @@ impl Swap {
         let event = included.event("Subnets", "HotkeySwapped");
         let (_, uid, _, new) = event.and_then(Event::first::<Fields>).ok_or_else(silent)?;
         let new = AccountId(new);
-        let did = format!("gave the slot of {hotkey} to {new}");
+        let did = format!("gave the seat of {hotkey} to {new}");
         let bond = command("stake bond", &new, netuid);
         let done = Sent::new(did, netuid, &included)
             .uid(Some(uid))
@@ -94,7 +94,7 @@ impl Swap {
         let when = when(client, from, included.block.number).await;
         let finish = command("subnet swap --finish", hotkey, netuid);
         let done = Sent::new(format!("announced {to} for {hotkey}"), netuid, &included)
-            .note(format!("it can take the slot from {when}: `{finish}`"));
+            .note(format!("it can take the seat from {when}: `{finish}`"));
         sent(self.json.json, done)
     }
 }

@@ -134,7 +134,7 @@ impl Place {
         command
             .args([
                 "--chain",
-                "dev",
+                "devnet",
                 "--no-telemetry",
                 "--no-prometheus",
                 "--no-mdns",

@@ -1,21 +1,26 @@
 //! What has to be there before a devnet's workers can start: data, accounts, a subnet, a run.
 
-use std::path::Path;
+use std::{future::Future, path::Path};
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
-use cairn_data::{Corpus, TextTokenizer};
-use cairn_primitives::{BlockNumber, Hyperparameters, Netuid, RunConfig, CRN};
+use cairn_data::{Corpus, DataSet, TextTokenizer};
+use cairn_engine::Device;
+use cairn_primitives::{
+    AuditRules, BlockNumber, Hyperparameters, Netuid, RunConfig, Text, CRN, H256,
+};
 use cairn_store::Store;
 
 use super::{
     buckets::{Buckets, DATA},
     members::Member,
-    options::Options,
+    options::{Options, Transport},
 };
 use crate::{
     error::Failure,
     prepare::{self, Prepared},
+    progress::progress,
     run_file::RunFile,
+    shards,
     unseen::Unseen,
 };
 
@@ -55,8 +60,74 @@ async fn data_store(
     }
 }
 
-/// Prepares the data in a store under `directory`, or in a bucket.
-pub async fn prepare(
+/// Prepares the data in a store under `directory`, or in a bucket, and tells of it.
+pub async fn data(
+    options: &Options,
+    directory: &Path,
+    buckets: Option<&Buckets>,
+    sequence_length: u32,
+) -> Result<(Store, Prepared), Failure> {
+    let (options, buckets) = (options.clone(), buckets.cloned());
+    let directory = directory.to_path_buf();
+    let work =
+        async move { prepare(&options, &directory, buckets.as_ref(), sequence_length).await };
+    aside("preparing the data", work).await
+}
+
+/// The run as the options have it, its first parameters, and its data from the store that has a manifest of this root.
+pub async fn checked(
+    run: RunFile,
+    options: &Options,
+    (store, root): (&Store, H256),
+    buckets: Option<&Buckets>,
+) -> Result<(RunConfig, Vec<f32>, DataSet), Failure> {
+    let (shared, named) = (store.clone(), named_store(options, buckets, store)?);
+    let (mut config, parameters, data) = aside("checking the run and its data", async move {
+        let (config, parameters) = run.resolve(&shared, Some(root)).await?;
+        let manifest = shards::manifest(&shared, root).await?;
+        Ok((config, parameters, shards::load(&shared, &manifest).await?))
+    })
+    .await?;
+    if let Some(named) = named {
+        config.data.store = named;
+    }
+    config.overlap = options.overlap.unwrap_or(config.overlap);
+    if options.device != Device::Cpu {
+        config.audits = AuditRules::default();
+    }
+    Ok((config, parameters, data))
+}
+
+/// The store that the run is to name for its data, where each member has a store of its own: all else goes from member
+/// to member.
+fn named_store(
+    options: &Options,
+    buckets: Option<&Buckets>,
+    store: &Store,
+) -> Result<Option<Text>, Failure> {
+    let url = match (buckets, options.transport) {
+        (Some(buckets), _) => buckets.endpoint(DATA),
+        (None, Transport::P2p) => store.url().to_string(),
+        (None, Transport::File | Transport::S3) => return Ok(None),
+    };
+    let named = Text::new(&url).map_err(|fault| {
+        let what = format!("the store's address is no text for the chain: {fault}");
+        Failure::new(what, "name a shorter directory with --keep")
+    })?;
+    Ok(Some(named))
+}
+
+/// Does work that keeps a processor busy on another thread, so that Ctrl-C is heard meanwhile, and tells of it.
+async fn aside<T: Send + 'static>(
+    doing: &str,
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let _told = progress(doing, 0);
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(work)).await?
+}
+
+async fn prepare(
     options: &Options,
     directory: &Path,
     buckets: Option<&Buckets>,

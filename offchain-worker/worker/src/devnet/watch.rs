@@ -2,16 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    future::Future,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use cairn_chain::{Block, Client, View};
-use cairn_engine::Device;
-use cairn_primitives::{AuditRules, ModelRoot, Netuid, Round, Text};
+use cairn_primitives::{ModelRoot, Netuid, Round, RunConfig};
 use cairn_protocol::phase::Timetable;
-use cairn_store::Store;
 use futures::{
     future::{join_all, try_join_all},
     StreamExt,
@@ -21,12 +18,12 @@ use tokio::time::MissedTickBehavior;
 use super::{
     audit::audit,
     book::Book,
-    buckets::{self, Buckets, DATA},
+    buckets::{self, Buckets},
     chaos::{Event, EventKind},
     loss::Meter,
     members::{Common, Member, Part},
     node::Node,
-    options::{Options, Transport},
+    options::Options,
     report::{
         self, adds_up, AuditReport, DataReport, MemberReport, ModelReport, Report, RoundReport,
     },
@@ -41,7 +38,6 @@ use crate::{
     prepare::Prepared,
     progress::progress,
     roles::Behaviour,
-    shards,
     table::short,
 };
 
@@ -173,16 +169,7 @@ impl Devnet {
     async fn set_up(&mut self) -> Result<Watched, Failure> {
         let options = self.options.clone();
         let run = setting::run_file(&options)?;
-        for part in ["logs", "members"] {
-            std::fs::create_dir_all(self.directory.join(part))?;
-        }
-        self.screen.say(&format!(
-            "a network on this machine: {}, {}, {}, {}; Ctrl-C stops all of it",
-            counted(options.miners, "miner"),
-            counted(options.validators, "validator"),
-            cheats(options.cheats),
-            counted(options.rounds, "round"),
-        ));
+        self.announce()?;
         let buckets = self.serve_buckets().await?;
         let node = Node::start(options.node_bin.as_deref(), &self.directory)?;
         self.screen.fact(
@@ -192,11 +179,8 @@ impl Devnet {
         let node = self.node.insert(node);
 
         let sequence_length = run.sequence_length();
-        let (wanted, directory, into) = (options.clone(), self.directory.clone(), buckets.clone());
-        let (store, prepared) = aside("preparing the data", async move {
-            setting::prepare(&wanted, &directory, into.as_ref(), sequence_length).await
-        })
-        .await?;
+        let prepared = setting::data(&options, &self.directory, buckets.as_ref(), sequence_length);
+        let (store, prepared) = prepared.await?;
         self.screen.fact(
             "data",
             &format!(
@@ -206,21 +190,9 @@ impl Devnet {
                 thousands(prepared.heldout_tokens)
             ),
         );
-        let (shared, root) = (store.clone(), prepared.manifest_root);
-        let named = named_store(&options, buckets.as_ref(), &store)?;
-        let (mut config, parameters, data) = aside("checking the run and its data", async move {
-            let (config, parameters) = run.resolve(&shared, Some(root)).await?;
-            let manifest = shards::manifest(&shared, root).await?;
-            Ok((config, parameters, shards::load(&shared, &manifest).await?))
-        })
-        .await?;
-        if let Some(named) = named {
-            config.data.store = named;
-        }
-        config.overlap = options.overlap.unwrap_or(config.overlap);
-        if options.device != Device::Cpu {
-            config.audits = AuditRules::default();
-        }
+        let found = (&store, prepared.manifest_root);
+        let checked = setting::checked(run, &options, found, buckets.as_ref());
+        let (config, parameters, data) = checked.await?;
         let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
         meter.ask(0, &parameters);
         self.screen.fact(
@@ -236,16 +208,7 @@ impl Devnet {
         let client = node.connect().await?;
         drop(told);
         self.follow(&client).await?;
-        self.enrol()?;
-        let told = progress("funding and registering everybody", 0);
-        setting::fund(&client, &self.members.iter().collect::<Vec<_>>()).await?;
-        let netuid = setting::create_subnet(&client, &config).await?;
-        let joining = self
-            .members
-            .iter_mut()
-            .map(|member| member.register(&client, netuid));
-        try_join_all(joining).await?;
-        drop(told);
+        let netuid = self.register(&client, &config).await?;
         self.screen.fact(
             "subnet",
             &format!(
@@ -284,6 +247,34 @@ impl Devnet {
             block_came: Instant::now(),
             roots: BTreeMap::new(),
         })
+    }
+
+    /// Makes the directories, and says what begins.
+    fn announce(&self) -> Result<(), Failure> {
+        let options = &self.options;
+        for part in ["logs", "members"] {
+            std::fs::create_dir_all(self.directory.join(part))?;
+        }
+        self.screen.say(&format!(
+            "a network on this machine: {}, {}, {}, {}; Ctrl-C stops all of it",
+            counted(options.miners, "miner"),
+            counted(options.validators, "validator"),
+            cheats(options.cheats),
+            counted(options.rounds, "round"),
+        ));
+        Ok(())
+    }
+
+    /// Makes the members, and funds and registers them in a new subnet.
+    async fn register(&mut self, client: &Client, config: &RunConfig) -> Result<Netuid, Failure> {
+        self.enrol()?;
+        let _told = progress("funding and registering everybody", 0);
+        setting::fund(client, &self.members.iter().collect::<Vec<_>>()).await?;
+        let netuid = setting::create_subnet(client, config).await?;
+        let members = self.members.iter_mut();
+        let joining = members.map(|member| member.register(client, netuid));
+        try_join_all(joining).await?;
+        Ok(netuid)
     }
 
     /// Starts the server of the members' buckets, if they are the devnet's own, and gives what is to be known of it.
@@ -556,25 +547,6 @@ impl Devnet {
     }
 }
 
-/// The store that the run is to name for its data, where each member has a store of its own: all else goes from member
-/// to member.
-fn named_store(
-    options: &Options,
-    buckets: Option<&Buckets>,
-    store: &Store,
-) -> Result<Option<Text>, Failure> {
-    let url = match (buckets, options.transport) {
-        (Some(buckets), _) => buckets.endpoint(DATA),
-        (None, Transport::P2p) => store.url().to_string(),
-        (None, Transport::File | Transport::S3) => return Ok(None),
-    };
-    let named = Text::new(&url).map_err(|fault| {
-        let what = format!("the store's address is no text for the chain: {fault}");
-        Failure::new(what, "name a shorter directory with --keep")
-    })?;
-    Ok(Some(named))
-}
-
 /// So many cheats, and of which kinds.
 fn cheats(count: u16) -> String {
     let kinds = Behaviour::CHEATS.map(Behaviour::name);
@@ -615,16 +587,6 @@ async fn audits(
         }
     }
     Ok(found)
-}
-
-/// Does work that keeps a processor busy on another thread, so that Ctrl-C is heard meanwhile, and tells of it.
-async fn aside<T: Send + 'static>(
-    doing: &str,
-    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-) -> Result<T, Failure> {
-    let _told = progress(doing, 0);
-    let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(work)).await?
 }
 
 /// Whether the promises were kept: amounts add up, and everybody holds the same parameters.

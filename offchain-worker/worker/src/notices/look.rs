@@ -30,33 +30,7 @@ pub async fn look(
         run: at.run(netuid).await?.map(|run| run.started_at),
         ..View::default()
     };
-    if let (Some(subnet), Some(emission)) = (at.subnet(netuid).await?, at.emission(netuid).await?) {
-        let members = at.members(netuid).await?;
-        if let Some(own) = members.iter().find(|member| member.hotkey == *hotkey) {
-            view.goes_next = goes_next(&subnet, &members, own, block.number);
-            let from = emission.epochs.saturating_sub(KEPT);
-            let page = at.member_history(netuid, own.uid, from, KEPT).await?;
-            let epochs = page.map_or_else(Vec::new, |page| page.epochs);
-            view.member = Some(Member {
-                uid: own.uid,
-                registered_at: own.registered_at,
-                epochs: emission.epochs,
-                dry: dry(own, &emission, subnet.hyperparameters.tempo, &epochs),
-                bond: own.bond,
-                unbonding_bond: 0,
-                bond_release_at: None,
-            });
-            let audits = at.open_audits(netuid).await?;
-            let audits = audits.iter().filter(|audit| audit.hotkey == *hotkey);
-            view.audits = audits.map(|audit| audit.round).collect();
-            let over = before.map(|before| &before.audits - &view.audits);
-            for round in over.unwrap_or_default() {
-                if let Some(outcome) = at.audit_outcome(netuid, round, own.uid).await? {
-                    view.outcomes.insert(round, outcome);
-                }
-            }
-        }
-    }
+    add_member(&at, (netuid, hotkey), before, &mut view).await?;
     let Some(coldkey) = at.hotkey(hotkey).await?.coldkey else {
         return Ok(view);
     };
@@ -82,6 +56,46 @@ pub async fn look(
         }
     }
     Ok(view)
+}
+
+/// Adds the member, if the hotkey is one, and the audits of its work.
+async fn add_member(
+    at: &cairn_chain::View,
+    (netuid, hotkey): (Netuid, &AccountId),
+    before: Option<&View>,
+    view: &mut View,
+) -> Result<(), ChainError> {
+    let (Some(subnet), Some(emission)) = (at.subnet(netuid).await?, at.emission(netuid).await?)
+    else {
+        return Ok(());
+    };
+    let members = at.members(netuid).await?;
+    let Some(own) = members.iter().find(|member| member.hotkey == *hotkey) else {
+        return Ok(());
+    };
+    view.goes_next = goes_next(&subnet, &members, own, view.block);
+    let from = emission.epochs.saturating_sub(KEPT);
+    let page = at.member_history(netuid, own.uid, from, KEPT).await?;
+    let epochs = page.map_or_else(Vec::new, |page| page.epochs);
+    view.member = Some(Member {
+        uid: own.uid,
+        registered_at: own.registered_at,
+        epochs: emission.epochs,
+        dry: dry(own, &emission, subnet.hyperparameters.tempo, &epochs),
+        bond: own.bond,
+        unbonding_bond: 0,
+        bond_release_at: None,
+    });
+    let audits = at.open_audits(netuid).await?;
+    let audits = audits.iter().filter(|audit| audit.hotkey == *hotkey);
+    view.audits = audits.map(|audit| audit.round).collect();
+    let over = before.map(|before| &before.audits - &view.audits);
+    for round in over.unwrap_or_default() {
+        if let Some(outcome) = at.audit_outcome(netuid, round, own.uid).await? {
+            view.outcomes.insert(round, outcome);
+        }
+    }
+    Ok(())
 }
 
 /// Whether the subnet is full and the next newcomer takes this member's seat.

@@ -1,9 +1,14 @@
 //! Members leave, and are replaced, in the middle of a round.
 
-use cairn_primitives::{traits::OnMember, ModelRoot, Netuid, Role, Uid};
+use cairn_primitives::{
+    traits::{OnMember, Work},
+    ModelRoot, Netuid, Role, Uid,
+};
 use frame_support::{assert_noop, assert_ok};
 
-use crate::{mock::*, AbsencesOf, Attestations, Contributions, Error, Event, Rounds, Tallies};
+use crate::{
+    mock::*, Absence, AbsencesOf, Attestations, Contributions, Error, Event, Rounds, Tallies,
+};
 
 fn replace(uid: Uid, stake: u64, bond: u64) {
     World::leave(NET, uid);
@@ -218,15 +223,52 @@ fn who_changes_its_hotkey_forfeits_the_round_and_is_in_the_next() {
     });
 }
 
+/// A member signs with another hotkey from now on.
+fn swap(uid: Uid) {
+    let new = hotkey(NET, Uid(uid.get() + 100));
+    World::change(NET, |subnet| {
+        subnet.members.get_mut(&uid).unwrap().hotkey = new.clone();
+    });
+    Training::on_swapped(NET, uid, &hotkey(NET, uid), &new);
+}
+
+#[test]
+fn another_hotkey_washes_nothing_off() {
+    ExtBuilder::usual().execute(|| {
+        whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], ROOT);
+        let marked = Absence {
+            missed: 2,
+            halved: 1,
+            unawaited: 9,
+            left_out: false,
+        };
+        AbsencesOf::<Test>::mutate(NET, |all| {
+            for uid in [Uid(2), Uid(12)] {
+                all.try_insert(uid, marked).expect("there is room");
+            }
+        });
+        let record = || (Training::attended(NET), Training::included(NET));
+        let before = record();
+        assert_eq!(before.0[&Uid(2)], (0, 1), "it attested nothing");
+        for uid in [2, 10, 12].map(Uid) {
+            swap(uid);
+        }
+        let kept = AbsencesOf::<Test>::get(NET);
+        assert_eq!(kept[&Uid(2)], marked);
+        let left_out = Absence {
+            left_out: true,
+            ..marked
+        };
+        assert_eq!(kept[&Uid(12)], left_out);
+        assert_eq!(record(), before);
+    });
+}
+
 #[test]
 fn another_hotkey_makes_no_miner_a_newcomer() {
     ExtBuilder::usual().execute(|| {
         for uid in [Uid(10), Uid(0)] {
-            let new = hotkey(NET, Uid(uid.get() + 100));
-            World::change(NET, |subnet| {
-                subnet.members.get_mut(&uid).unwrap().hotkey = new.clone();
-            });
-            Training::on_swapped(NET, uid, &hotkey(NET, uid), &new);
+            swap(uid);
         }
         let kept = AbsencesOf::<Test>::get(NET);
         assert_eq!((kept.len(), kept[&Uid(10)].left_out), (1, true));

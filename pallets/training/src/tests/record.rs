@@ -68,6 +68,27 @@ fn who_did_not_measure_what_most_did_has_not_attended() {
     }
 }
 
+#[test]
+fn in_a_run_that_does_not_audit_no_witness_decides() {
+    let mut config = config();
+    config.audits.rate = 0;
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[100, 100, 100])
+        .miners(NET, 3)
+        .run(NET, config);
+    built.execute(|| {
+        let (miners, all) = ([Uid(10), Uid(11)], [0, 1, 2].map(Uid));
+        whole_round(&miners, &all, ROOT);
+        // Two of three would decide that the third one did not measure, and which loss there was.
+        shown(&[(5, 9), (5, 9)]);
+        whole_round(&miners, &all, ROOT);
+        assert_eq!(attended(), all.map(|uid| (uid, (2, 2))));
+        assert_eq!(losses(), [None, None]);
+        witnesses(&[]);
+    });
+}
+
 /// From now on the first validators show these gains and losses.
 fn shown(all: &[(u8, u32)]) {
     let all = (0..).map(Uid).zip(all);

@@ -373,6 +373,7 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::testing;
     use alloc::vec;
     use cairn_primitives::H256;
     use proptest::prelude::*;
@@ -380,25 +381,11 @@ mod tests {
     const OWN: Hotkey = Hotkey(H256([9; 32]));
 
     fn key(uid: u16) -> Hotkey {
-        Hotkey(H256([uid as u8; 32]))
+        testing::key(Uid(uid))
     }
 
     fn measured(round: Round, uid: u16, gain: f32) -> Evidence {
-        let around = |mean: f32| (0..32).map(|i| mean + (i % 3) as f32 * 0.001).collect();
-        Evidence {
-            round,
-            uid: Uid(uid),
-            hotkey: key(uid),
-            outcome: Outcome::Measured {
-                steps: 8,
-                of: 8,
-                alike: 1,
-                repeats: false,
-                assigned: around(gain + 0.02),
-                unassigned: around(gain),
-                unseen: Vec::new(),
-            },
-        }
+        testing::measured(round, Uid(uid), gain, 0.02)
     }
 
     fn members(uids: &[u16]) -> Vec<Miner> {
@@ -591,18 +578,8 @@ mod tests {
             let mut hotkey = [round as u8; 32];
             hotkey[0] = uid as u8;
             Evidence {
-                round,
-                uid: Uid(uid),
                 hotkey: Hotkey(H256(hotkey)),
-                outcome: Outcome::Measured {
-                    steps: 8,
-                    of: 8,
-                    alike: 1,
-                    repeats: false,
-                    assigned: most.clone(),
-                    unassigned: most.clone(),
-                    unseen: most,
-                },
+                ..testing::of_gains(round, Uid(uid), [most.clone(), most.clone(), most])
             }
         };
         let rounds = 0..crate::limits::PREMIUM_ROUNDS;

@@ -83,32 +83,23 @@ fn usual(tried: &[Tried], included: &[Uid]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::testing;
     use alloc::vec;
-    use cairn_primitives::H256;
     use proptest::prelude::*;
 
     /// 32 gains that spread evenly over ±`spread` around `mean`, of who declares so many of 8 steps.
     fn measured(uid: u16, mean: f32, spread: f32, steps: u32) -> Evidence {
         let at = |i: u8| mean + spread * (f32::from(i) - 15.5) / 16.0;
         let gains: Vec<f32> = (0..32).map(at).collect();
-        Evidence {
-            round: 0,
-            uid: Uid(uid),
-            hotkey: key(uid),
-            outcome: Outcome::Measured {
-                steps,
-                of: 8,
-                alike: 1,
-                repeats: false,
-                assigned: gains.clone(),
-                unassigned: gains,
-                unseen: Vec::new(),
-            },
+        let mut one = testing::of_gains(0, Uid(uid), [gains.clone(), gains, Vec::new()]);
+        if let Outcome::Measured { steps: made, .. } = &mut one.outcome {
+            *made = steps;
         }
+        one
     }
 
     fn key(uid: u16) -> Hotkey {
-        Hotkey(H256([uid as u8; 32]))
+        testing::key(Uid(uid))
     }
 
     fn named(evidence: &[Evidence]) -> Vec<Hotkey> {

@@ -35,6 +35,8 @@ mod resemblance;
 mod row;
 mod score;
 mod subjects;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use advice::{advice, Advice};
 pub use evidence::{counts, forget_old, gains, Evidence, Outcome};

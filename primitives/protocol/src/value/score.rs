@@ -308,35 +308,14 @@ fn share_out(accounts: &mut BTreeMap<Miner, Account>) {
 
 #[cfg(test)]
 mod tests {
-    use cairn_primitives::H256;
-
     use super::*;
-    use crate::value::{advice, Advice};
+    use crate::value::{
+        advice,
+        testing::{around, key, measured},
+        Advice,
+    };
     use alloc::vec;
     use proptest::prelude::*;
-
-    /// Gains around a mean.
-    fn around(mean: f32) -> Vec<f32> {
-        (0..32).map(|i| mean + (i % 3) as f32 * 0.001).collect()
-    }
-
-    /// What was measured: a gain, and by how much it was higher on assigned windows.
-    fn measured(round: Round, uid: Uid, gain: f32, premium: f32) -> Evidence {
-        Evidence {
-            round,
-            uid,
-            hotkey: Hotkey(H256([uid.get() as u8; 32])),
-            outcome: Outcome::Measured {
-                steps: 8,
-                of: 8,
-                alike: 1,
-                repeats: false,
-                assigned: around(gain + premium),
-                unassigned: around(gain),
-                unseen: Vec::new(),
-            },
-        }
-    }
 
     /// With something changed of what was measured.
     fn but(mut evidence: Evidence, change: impl Fn(&mut u32, &mut u16, &mut bool)) -> Evidence {
@@ -360,7 +339,7 @@ mod tests {
     }
 
     fn miner(uid: Uid) -> Miner {
-        (uid, Hotkey(H256([uid.get() as u8; 32])))
+        (uid, key(uid))
     }
 
     fn score(evidence: &[Evidence], newest: Round, uid: Uid) -> f64 {

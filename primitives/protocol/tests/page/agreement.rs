@@ -1,7 +1,10 @@
 //! What validators attest, what becomes of a round by it, and which root is final.
 
+use std::collections::BTreeSet;
+
 use cairn_primitives::{
-    Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts, Witness, H256,
+    AuditRules, Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts,
+    Witness, H256,
 };
 use cairn_protocol::{
     attestation::{self, Attestation, Statement, Tally},
@@ -10,7 +13,7 @@ use cairn_protocol::{
     exam, limits,
     lineage::{contradiction, penalties, percent_of, Ancestor},
     phase::Attesting,
-    settlement::{settle, trusts},
+    settlement::{settle, trusts, Room, Settled},
     value::{Evidence, Outcome},
 };
 
@@ -97,6 +100,15 @@ pub fn attestation(page: &Section) {
         (Some(witness(2, 5)), None)
     );
     page.says("whoever gave another, or none, has not attended the round");
+    page.says("In a run that does not audit, nobody is asked for it, and no witness decides");
+    let rules = |rate| AuditRules {
+        rate,
+        ..AuditRules::default()
+    };
+    assert_eq!(
+        [0, 1].map(|rate| attestation::asks_for_witness(&rules(rate))),
+        [false, true]
+    );
     let piece = page.number("on the first ", " windows that each miner had to train on") as usize;
     assert_eq!(piece as u64, limits::EXAM_PIECE);
     let shows = |changed: usize| {
@@ -172,7 +184,7 @@ pub fn settlement(page: &Section) {
     };
     assert!(quorum(above * 100) && !quorum(above * 100 - 1));
     let (above, below) = page.fraction("what at least ", " of the attesting stake");
-    let included = |parent, support: u64, most, revealed: &[Uid]| {
+    let drawn = |exam: u8, parent, support: u64, most, revealed: &[Uid]| {
         let mut tally = tally(&[below * 100], revealed);
         tally.add(&attested(revealed), support).expect("it fits");
         tally
@@ -191,20 +203,28 @@ pub fn settlement(page: &Section) {
         // The last epoch's incentive of uid 6 is the highest.
         let incentive = |uid: Uid| u16::from(uid == Uid(6));
         let nobody = Verdicts::default();
-        settle(&tally, None, None, most, &nobody, contribution, incentive)
+        let exam = H256([exam; 32]);
+        let room = Room { most, exam };
+        settle(&tally, None, None, room, &nobody, contribution, incentive)
     };
-    let uids = |parent, support, most, revealed: &[Uid]| -> Vec<Uid> {
-        let settled = included(parent, support, most, revealed);
-        settled.included.iter().map(|one| one.uid).collect()
+    let included =
+        |parent, support, most, revealed: &[Uid]| drawn(0, parent, support, most, revealed);
+    let of = |settled: Settled<Uid>| -> Vec<Uid> {
+        let included = settled.included.iter();
+        included.map(|one| one.uid).collect()
     };
+    let uids =
+        |parent, support, most, revealed: &[Uid]| of(included(parent, support, most, revealed));
     assert_eq!(uids(model(1), above * 100, 9, &[Uid(4)]), [Uid(4)]);
     assert!(uids(model(1), above * 100 - 1, 9, &[Uid(4)]).is_empty());
     page.says("what began from the final root");
     assert!(uids(model(2), above * 100, 9, &[Uid(4)]).is_empty());
-    page.says("the highest incentive of the last epoch comes first, then the lowest uid");
+    page.says("the highest incentive of the last epoch comes first. Among equals the lot decides");
+    let two = |exam| of(drawn(exam, model(1), above * 100, 2, &[4, 5, 6].map(Uid)));
+    let lots: BTreeSet<Vec<Uid>> = (0..16).map(two).collect();
     assert_eq!(
-        uids(model(1), above * 100, 2, &[4, 5, 6].map(Uid)),
-        [4, 6].map(Uid)
+        lots,
+        BTreeSet::from([[4, 6], [5, 6]].map(|two| two.map(Uid).to_vec()))
     );
     page.says("If nothing is included the round is null, and the parameters stay");
     let null = included(model(2), above * 100, 9, &[Uid(4)]);

@@ -15,7 +15,7 @@ use cairn_protocol::{
     },
 };
 
-use super::{a_commitment, model, root, Section, HOTKEY, KEY};
+use super::{a_commitment, evidence, model, root, Section, HOTKEY, KEY};
 
 pub fn commitment(page: &Section) {
     let commit = |phase, known: Option<&Contribution<Hotkey>>, commitment| {
@@ -180,20 +180,7 @@ fn measured(uid: u16, (mean, errors): (f64, f64), steps: u32) -> Evidence {
     let off = mean / errors * 31f64.sqrt();
     let gain = |i: u32| (mean + if i.is_multiple_of(2) { off } else { -off }) as f32;
     let gains: Vec<f32> = (0..32).map(gain).collect();
-    Evidence {
-        round: 4,
-        uid: Uid(uid),
-        hotkey: Hotkey(root(uid as u8)),
-        outcome: Outcome::Measured {
-            steps,
-            of: 8,
-            alike: 1,
-            repeats: false,
-            assigned: gains.clone(),
-            unassigned: gains,
-            unseen: Vec::new(),
-        },
-    }
+    evidence((4, Uid(uid)), (steps, 8), [gains.clone(), gains])
 }
 
 /// What was measured of a round is held against the next one, before anybody has earned anything.

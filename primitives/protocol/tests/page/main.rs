@@ -12,7 +12,10 @@ mod worth;
 
 use std::{collections::BTreeSet, ops::Range};
 
-use cairn_primitives::{key_hash, Commitment, Hotkey, ModelRoot, Netuid, SealedRoot, H256};
+use cairn_primitives::{
+    key_hash, Commitment, Hotkey, ModelRoot, Netuid, Round, SealedRoot, Uid, H256,
+};
+use cairn_protocol::value::{Evidence, Outcome};
 
 const PAGE: &str = include_str!("../../../../docs/protocol.md");
 const CRATE: &str = include_str!("../../src/lib.rs");
@@ -181,5 +184,27 @@ fn a_commitment(length: u64) -> Commitment {
         sealed_root: SealedRoot(root(2)),
         length,
         key_hash: key_hash(Netuid(7), 4, &HOTKEY, &KEY),
+    }
+}
+
+/// What was measured of a miner that made so many of so many steps: its gains on assigned and on unassigned windows.
+fn evidence(
+    (round, uid): (Round, Uid),
+    (steps, of): (u32, u32),
+    [assigned, unassigned]: [Vec<f32>; 2],
+) -> Evidence {
+    Evidence {
+        round,
+        uid,
+        hotkey: Hotkey(root(uid.get() as u8)),
+        outcome: Outcome::Measured {
+            steps,
+            of,
+            alike: 1,
+            repeats: false,
+            assigned,
+            unassigned,
+            unseen: Vec::new(),
+        },
     }
 }

@@ -8,7 +8,7 @@ use cairn_protocol::{
     value::{self, Evidence, Outcome},
 };
 
-use super::{root, Section};
+use super::{evidence, root, Section};
 
 /// Gains with this mean and this standard error.
 fn gains(mean: f32, error: f32) -> Vec<f32> {
@@ -26,20 +26,8 @@ fn gains(mean: f32, error: f32) -> Vec<f32> {
 }
 
 fn measured(round: u32, uid: Uid) -> Evidence {
-    Evidence {
-        round,
-        uid,
-        hotkey: Hotkey(root(uid.get() as u8)),
-        outcome: Outcome::Measured {
-            steps: 1,
-            of: 1,
-            alike: 1,
-            repeats: false,
-            assigned: gains(0.6, 0.01),
-            unassigned: gains(0.5, 0.01),
-            unseen: vec![],
-        },
-    }
+    let found = [gains(0.6, 0.01), gains(0.5, 0.01)];
+    evidence((round, uid), (8, 8), found)
 }
 
 pub fn exam(page: &Section) {

@@ -2,17 +2,24 @@
 
 use std::{
     fs::File,
-    sync::mpsc::{channel, Receiver},
+    sync::mpsc::{channel, sync_channel, Receiver},
+    time::Duration,
 };
 
 use cairn_primitives::{Hotkey, ModelRoot, Netuid, H256};
 use cairn_round::Held;
 use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::{spawn_blocking, yield_now},
+    time::timeout,
+};
 
 use super::*;
 use crate::roles::state::{Change, Identity, LOCK};
+
+/// After this time something hangs, on however busy a machine.
+const HANGS: Duration = Duration::from_secs(240);
 
 fn identity() -> Identity {
     Identity {
@@ -80,6 +87,39 @@ async fn who_locks_the_directory_finds_all_that_was_asked_for_before() {
     state.write(|state| hold(state, 6)).expect("room");
     let state = opened_again(&directory, state);
     assert_eq!(held(&state), Some((6, vec![6.0])));
+}
+
+/// Has a change made beside all else that asks for another one before it is done, each time it is let through.
+fn always_another(state: SharedState, gate: Receiver<()>) {
+    let own = state.clone();
+    let write = move |_: &mut StateDir| {
+        if gate.recv().is_ok() {
+            always_another(own, gate);
+        }
+        Ok(())
+    };
+    state.write_beside(write).expect("nothing failed");
+}
+
+#[tokio::test]
+async fn who_waits_for_the_disk_is_done_though_it_always_has_something_to_write() {
+    let (_directory, state) = a_state();
+    // Nothing is sent before a change takes it.
+    let (disk, gate) = sync_channel(0);
+    always_another(state.clone(), gate);
+    let own = state.clone();
+    let waits = spawn_blocking(move || own.written());
+    let writes = async {
+        while !waits.is_finished() {
+            disk.send(()).expect("there is always another change");
+            yield_now().await;
+        }
+    };
+    let ended = timeout(HANGS, writes).await;
+    ended.expect("it waits for what is asked for meanwhile");
+    waits.await.expect("no panic").expect("nothing failed");
+    let queue = locked(&state.0.queue);
+    assert!(queue.asked > queue.written, "the disk is not done");
 }
 
 #[tokio::test]

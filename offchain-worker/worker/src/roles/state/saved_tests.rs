@@ -139,7 +139,7 @@ fn a_round_goes_through_the_disk() {
 }
 
 #[test]
-fn ballots_stay_until_there_are_others() {
+fn hidden_rows_stay_until_there_are_others() {
     let directory = tempfile::tempdir().expect("a directory");
     let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
     let hidden_row = |round| {

@@ -5,13 +5,20 @@ use std::{future::Future, path::Path};
 use cairn_p2p::PeerKey;
 use cairn_primitives::{Phase, Round, Text, Uid};
 use cairn_protocol::phase::Timetable;
-use cairn_store::Store;
+use cairn_store::{guard::Origin, Store};
 use tokio::time::timeout;
 
-use super::network::{committed, hidden, ledger, play, play_until_attested, revealed, HANGS};
-use crate::roles::{
-    testing::{sealed_file, Network, State, NETUID},
-    Behaviour,
+use super::{
+    evidence::{demanded, until_served},
+    network::{committed, hidden, ledger, play, play_until_attested, revealed, ALICE, HANGS},
+};
+use crate::{
+    cli::demand::{Demanded, OnChain},
+    roles::{
+        sources::{Relays, Visitor},
+        testing::{sealed_file, Network, State, NETUID},
+        Behaviour,
+    },
 };
 
 const MINERS: [&str; 2] = ["Alice", "Bob"];
@@ -256,5 +263,59 @@ async fn an_endpoint_that_is_somebody_elses_holds_nobody_up() {
         let store = network.store_of(name);
         assert!(has_all(&network, &store, 0).await, "{name}");
     }
+    network.stop().await;
+}
+
+/// Somebody who has the chain, and no store.
+async fn visitor(chain: &OnChain, origin: Origin) -> Visitor {
+    let (relays, _) = Relays::choose(None, &[], origin);
+    let members = chain.endpoints.iter();
+    let named = members.flat_map(|member| member.endpoints.iter());
+    Visitor::new(named, None, (origin, relays), HANGS).await
+}
+
+/// What validators measured comes from themselves, also where all are peers. These are on one machine, to which the
+/// chain alone may send nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evidence_is_demanded_of_peers_by_who_trusts_where_they_are() {
+    let mut network = Network::apart(&MINERS, &VALIDATORS).await;
+    for name in VALIDATORS {
+        network.validate(name);
+    }
+    for name in MINERS {
+        network.mine(name, Behaviour::Honest);
+    }
+    until_all_serve(&network).await;
+    for round in 0..2 {
+        play_once_fetched(&network, round).await;
+    }
+    let stores = VALIDATORS.map(|name| network.store_of(name));
+    let chain = until_served(&network, &stores).await;
+
+    let trusting = visitor(&chain, Origin::Owner).await;
+    let mut found = demanded(&chain, &trusting).await;
+    // A busy machine may be late.
+    for _ in 1..TIMES {
+        if found.iter().all(Demanded::has_come) {
+            break;
+        }
+        found = demanded(&chain, &trusting).await;
+    }
+    trusting.close().await;
+    let uids: Vec<Uid> = found.iter().map(|one| one.validator).collect();
+    assert_eq!(uids, [2, 3].map(Uid));
+    for one in &found {
+        let text = one.text(ALICE);
+        assert!(one.explained().is_some(), "{text}");
+        assert!(text.contains("follow from this"), "{text}");
+    }
+
+    let wary = visitor(&chain, Origin::Chain).await;
+    for one in demanded(&chain, &wary).await {
+        let text = one.text(ALICE);
+        assert!(!one.has_come(), "{text}");
+        assert!(text.contains("only public addresses"), "{text}");
+    }
+    wary.close().await;
     network.stop().await;
 }

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use cairn_primitives::{BlockNumber, Phase};
+use cairn_primitives::{BlockNumber, Phase, RunConfig};
 use cairn_protocol::phase::Timetable;
+use cairn_store::Store;
 
 use super::network::{committed, revealed};
 use crate::roles::{testing::Network, Behaviour, Status};
 
 /// After this time something hangs, on however busy a machine.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Blocks at which her own node asks for the key, and the other one says that others can still commit.
+const DENIED: BlockNumber = 4;
+/// As many, and enough after them for a key to get into a block.
+const REVEAL: BlockNumber = DENIED + 4;
 
 /// Waits until Alice has looked at this block.
 async fn until_looked(network: &Network, block: BlockNumber) {
@@ -26,7 +32,8 @@ async fn until_looked(network: &Network, block: BlockNumber) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_kept_back_until_another_node_says_that_training_is_over() {
-    let mut network = Network::of(&["Alice"], &["Victor"]).await;
+    let longer = |config: &mut RunConfig, _: &Store| config.phases.reveal = REVEAL;
+    let mut network = Network::with(&["Alice"], &["Victor"], longer).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     let chain = network.chain.clone();
@@ -36,14 +43,19 @@ async fn a_key_is_kept_back_until_another_node_says_that_training_is_over() {
     let times = Timetable(run.round.times);
     // It stands still where others can commit.
     chain.elsewhere_is(state.number, run.clone());
-    let last = run.round.times.reveal - 1;
-    assert_eq!(times.next_phase(last), Phase::Reveal, "by its own node");
-    chain.pass(last - state.number);
-    until_looked(&network, last).await;
-    let state = chain.state();
-    assert!(!revealed(0, 1)(&state), "one node is not enough");
+    let first = run.round.times.reveal - 1;
+    chain.pass(first - state.number);
+    // A key that was sent at one of these blocks would be in a later one, or be refused.
+    for block in first..first + DENIED {
+        assert_eq!(times.next_phase(block), Phase::Reveal, "by its own node");
+        until_looked(&network, block).await;
+        let state = chain.state();
+        assert_eq!((state.number, state.refused.len()), (block, 0));
+        assert!(revealed(0, 0)(&state), "one node is not enough at {block}");
+        chain.tick();
+    }
     // It has gone on.
-    chain.elsewhere_is(last, run);
+    chain.elsewhere_is(first, run);
     chain.tick();
     chain.until("Alice has revealed", revealed(0, 1)).await;
     assert_eq!(chain.state().refused, Vec::<String>::new());

@@ -1,7 +1,7 @@
 //! Evidence that validators serve, demanded from a machine that has none of their logs.
 
 use cairn_primitives::{Uid, H256};
-use cairn_store::{guard::Origin, paths};
+use cairn_store::{guard::Origin, paths, Store};
 use tokio::time::timeout;
 
 use super::network::{hidden, play, ALICE, HANGS};
@@ -34,25 +34,30 @@ async fn on_chain(network: &Network) -> OnChain {
     }
 }
 
-/// Whether the store has all that the chain has the roots of.
-async fn is_served(network: &Network, chain: &OnChain) -> bool {
+/// Whether these stores have all that the chain has the roots of.
+async fn is_served(stores: &[Store], chain: &OnChain) -> bool {
     for told in chain.scores.iter().filter_map(|one| one.evidence) {
         let prefix = paths::evidence(NETUID.get(), told.epoch);
-        let is_there = network.store.has_blob(&prefix, &told.file.root.0).await;
-        if !is_there.expect("readable") {
+        let mut is_there = false;
+        for store in stores {
+            let has = store.has_blob(&prefix, &told.file.root.0).await;
+            is_there |= has.expect("readable");
+        }
+        if !is_there {
             return false;
         }
     }
     chain.scores.len() == VALIDATORS.len()
 }
 
-/// Waits until both have revealed scores and serve what they follow from, which they do with the block after.
-async fn until_served(network: &Network) -> OnChain {
+/// Waits until both have revealed scores and serve what they follow from, in one of these stores, which they do with
+/// the block after.
+pub(super) async fn until_served(network: &Network, stores: &[Store]) -> OnChain {
     for _ in 0..TIMES {
         let wait = async {
             loop {
                 let chain = on_chain(network).await;
-                if is_served(network, &chain).await {
+                if is_served(stores, &chain).await {
                     return chain;
                 }
                 tokio::task::yield_now().await;
@@ -73,7 +78,8 @@ async fn visitor(network: &Network) -> Visitor {
     Visitor::new([], own, (Origin::Chain, relays), HANGS).await
 }
 
-async fn demanded(chain: &OnChain, visitor: &Visitor) -> Vec<Demanded> {
+/// What both say to a demand of what they found of Alice.
+pub(super) async fn demanded(chain: &OnChain, visitor: &Visitor) -> Vec<Demanded> {
     let question = Question {
         uid: ALICE,
         round: None,
@@ -105,7 +111,7 @@ async fn another_machine_finds_what_validators_found_and_a_forged_row_is_called_
     let all = paths::all_evidence(NETUID.get());
     assert_eq!(network.store.list(&all).await.expect("readable"), []);
     play(&network, 2, 2).await;
-    let mut chain = until_served(&network).await;
+    let mut chain = until_served(&network, &[network.store.clone()]).await;
 
     let visitor = visitor(&network).await;
     let found = demanded(&chain, &visitor).await;

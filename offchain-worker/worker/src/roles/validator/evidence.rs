@@ -1,18 +1,19 @@
 //! Files of evidence: written beside the state when scores are chosen, and put into the store once these are revealed.
 //!
 //! Nobody may have a file before, since the scores follow from it. Its root is hidden by the same salt as the scores.
-//! What the store did not take is tried again with the next block. Who has lost its file reveals its scores all the
-//! same, and can serve nothing.
+//! Nor before the round is over that comes after the newest one in it: the gains of that one are what validators attest
+//! then to show that they measured. What the store did not take is tried again with the next block. Who has lost its
+//! file reveals its scores all the same, and can serve nothing.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
-use cairn_primitives::{EpochIndex, Netuid, Served, H256};
+use cairn_primitives::{EpochIndex, Netuid, Round, Served, H256};
 use cairn_round::{
     hidden_row::{revealed, HiddenRow, Scoring},
     scoring::EvidenceFile,
@@ -35,8 +36,10 @@ pub(crate) const KEPT_EPOCHS: EpochIndex = 8;
 /// The files of this validator.
 pub(super) struct Drawer {
     directory: PathBuf,
-    /// Of which rows the file is not known to be in the store, though they are revealed.
-    due: BTreeSet<(EpochIndex, H256)>,
+    /// Of which rows the file is not known to be in the store, though they are revealed; and the newest round in it.
+    due: BTreeMap<(EpochIndex, H256), Round>,
+    /// The current round.
+    round: Round,
     /// Which are there, or on their way.
     given: Arc<Mutex<BTreeSet<H256>>>,
 }
@@ -46,7 +49,8 @@ impl Drawer {
     pub fn beside(state: &Path) -> Drawer {
         Drawer {
             directory: state.join("evidence"),
-            due: BTreeSet::new(),
+            due: BTreeMap::new(),
+            round: 0,
             given: Arc::default(),
         }
     }
@@ -56,13 +60,24 @@ impl Drawer {
         self.directory.clone()
     }
 
-    /// Takes note of what the chain has seen revealed.
-    pub fn note(&mut self, kept: &[HiddenRow], voting: &Scoring) {
+    /// Takes note of what the chain has seen revealed by this round.
+    pub fn note(&mut self, kept: &[HiddenRow], voting: &Scoring, round: Round) {
+        self.round = round;
         let out = revealed(kept, &voting.commits).filter(|row| row.evidence.length > 0);
-        let out = out.map(|row| (row.epoch, row.evidence.root));
         let given = locked(&self.given);
+        let out = out.filter(|row| !given.contains(&row.evidence.root));
         self.due
-            .extend(out.filter(|(_, root)| !given.contains(root)));
+            .extend(out.map(|row| ((row.epoch, row.evidence.root), row.round)));
+    }
+
+    /// Takes out what is due and may be had by now.
+    fn ready(&mut self) -> Vec<(EpochIndex, H256)> {
+        let now = self.round;
+        let due = std::mem::take(&mut self.due).into_iter();
+        let (ready, early): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            due.partition(|(_, newest)| newest.saturating_add(1) < now);
+        self.due = early;
+        ready.into_keys().collect()
     }
 
     /// Puts into the store what is due.
@@ -71,7 +86,7 @@ impl Drawer {
         desk: &Desk<C>,
         jobs: &mut Jobs<Outcome>,
     ) {
-        for (epoch, root) in std::mem::take(&mut self.due) {
+        for (epoch, root) in self.ready() {
             if !locked(&self.given).insert(root) {
                 continue;
             }
@@ -231,15 +246,18 @@ mod tests {
         let mut drawer = Drawer::beside(directory.path());
         let served = hide(&drawer.directory(), &file(4)).expect("room");
         let rows = [row(4, served)];
-        drawer.note(&rows, &voting(&rows[0], false));
-        assert!(drawer.due.is_empty());
-        drawer.note(&rows, &voting(&rows[0], true));
-        assert_eq!(drawer.due, BTreeSet::from([(4, served.root)]));
+        drawer.note(&rows, &voting(&rows[0], false), 5);
+        assert!(drawer.ready().is_empty());
+        // Its newest round is 3: what shows in round 4 that who attests has measured follows from it.
+        drawer.note(&rows, &voting(&rows[0], true), 4);
+        assert!(drawer.ready().is_empty());
+        // The epoch in which it can be told that it is revealed may be over by then.
+        drawer.note(&[], &voting(&rows[0], true), 5);
+        assert_eq!(drawer.ready(), [(4, served.root)]);
         // Once it is on its way it is not due any more.
-        drawer.due.clear();
         locked(&drawer.given).insert(served.root);
-        drawer.note(&rows, &voting(&rows[0], true));
-        assert!(drawer.due.is_empty());
+        drawer.note(&rows, &voting(&rows[0], true), 5);
+        assert!(drawer.ready().is_empty());
     }
 
     #[test]

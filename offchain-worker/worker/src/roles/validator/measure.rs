@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use cairn_data::UnseenText;
 use cairn_engine::Engine;
 use cairn_primitives::{Hotkey, Witness};
-use cairn_protocol::{exam::witness, value::fruitless};
+use cairn_protocol::{attestation::asks_for_witness, exam::witness, value::fruitless};
 use cairn_round::{
     scoring::{forget_old, Evidence},
     validator::Measurement,
@@ -108,8 +108,7 @@ fn measured(
         tracing::info!("round {round} · no time to score {left} of its contributions");
     }
     let (evidence, (included, exam), loss) = (scored.evidence, scored.asked, scored.loss);
-    // Only where work is audited is it a CPU's, which has the same bits everywhere.
-    let is_asked = run.config.audits.rate > 0;
+    let is_asked = asks_for_witness(&run.config.audits);
     let witness = || witness((run.netuid, round), exam, &included, &evidence, loss);
     let witness = is_asked.then(witness);
     Ok(Measured {

@@ -209,7 +209,8 @@ impl Role for ValidatorRole {
         let own = looked.view.validator(status.hotkey.hotkey());
         status.uid = own.map(|own| own.uid).or(status.uid);
         if let Some(voting) = &looked.view.voting {
-            self.drawer.note(self.machine.hidden_rows(), voting);
+            let round = looked.view.round.round;
+            self.drawer.note(self.machine.hidden_rows(), voting, round);
         }
     }
 

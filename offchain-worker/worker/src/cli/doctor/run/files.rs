@@ -10,11 +10,7 @@ use cairn_store::{guard::Origin, paths, Store, StoreError};
 use super::{check::Check, machine::contribution};
 use crate::{
     amount::size,
-    roles::{
-        sources::{answers, only_inside, Relays, Unanswered, HOW_TO_BE_REACHED, IF_TRUSTED},
-        stores::Stores,
-    },
-    shards,
+    roles::sources::{answers, only_inside, Relays, Unanswered, HOW_TO_BE_REACHED, IF_TRUSTED},
 };
 
 /// The most bytes that are written to time a store.
@@ -121,15 +117,6 @@ pub fn no_store(why: Option<&StoreError>) -> Check {
 /// An endpoint that the chain names, and whether it answers.
 pub type Answered = (Text, Result<Duration, Unanswered>);
 
-/// The relays that a run's manifest names, if it can be read where the run says, or in the store `own`.
-pub async fn relays_of(config: &RunConfig, own: Option<&str>) -> Vec<String> {
-    let Ok(store) = Stores::at(own.unwrap_or_default()).of_run(config) else {
-        return Vec::new();
-    };
-    let manifest = shards::manifest(&store, config.data.manifest_root).await;
-    manifest.map(|manifest| manifest.relays).unwrap_or_default()
-}
-
 /// Asks the member's own endpoints, from here.
 pub async fn ask(endpoints: &[Text], origin: Origin, relays: &Relays) -> Vec<Answered> {
     let asked = endpoints.iter().map(|endpoint| async move {
@@ -200,7 +187,7 @@ pub fn outside(endpoints: &[Text], origin: Origin) -> Option<Check> {
 #[cfg(test)]
 mod tests {
     use super::{super::check::State, *};
-    use crate::roles::testing::{a_run, config_and_store};
+    use crate::roles::testing::a_run;
 
     const BLOCK: Duration = Duration::from_secs(2);
 
@@ -260,17 +247,6 @@ mod tests {
         assert_eq!(line.state, State::Unknown);
         let public = [Text::new("iroh://ab?at=8.8.8.8:4433").unwrap()];
         assert_eq!(outside(&public, Origin::Chain), None);
-    }
-
-    #[tokio::test]
-    async fn the_runs_relays_are_read_where_its_manifest_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let (mut config, store) = config_and_store(directory.path()).await;
-        let relay = vec!["https://relay.example".to_string()];
-        let named = shards::name_relays(&mut config, Some(relay.clone()), &store, true).await;
-        assert_eq!(named.unwrap(), relay);
-        assert_eq!(relays_of(&config, Some(store.url())).await, relay);
-        assert_eq!(relays_of(&config, None).await, Vec::<String>::new());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
 
 pub(in crate::cli) mod check;
-pub(in crate::cli) mod files;
+mod files;
 pub(in crate::cli) mod machine;
 mod member;
 mod nodes;
@@ -14,8 +14,8 @@ use std::{
 use cairn_chain::{AccountId, Block, Client, MemberInfo, RunInfo, SubnetInfo, View};
 use cairn_engine::Device;
 use cairn_primitives::{api::Duty, BlockNumber, Netuid, Role, Round, Text};
-use cairn_store::{guard::Origin, Store};
-use clap::{builder::BoolishValueParser, Args};
+use cairn_store::Store;
+use clap::Args;
 use serde::Serialize;
 
 use self::{
@@ -26,13 +26,9 @@ use self::{
 use super::super::{
     args::{numbered, KeyArgs, NodeArgs},
     look::no_subnet,
-    reach,
+    reach::AskArgs,
 };
-use crate::{
-    error::Failure,
-    progress::progress,
-    roles::{sources::Relays, state::StatePlace},
-};
+use crate::{error::Failure, progress::progress, roles::state::StatePlace};
 
 /// What is measured, and with what a worker would be started.
 #[derive(Args, Debug)]
@@ -62,17 +58,8 @@ pub struct RunArgs {
     /// Make inner steps for about so many seconds; what takes longer is scaled from one sequence
     #[arg(long, env = "CAIRN_SECONDS", default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: u16,
-    /// A relay by which the member's own endpoint is asked, or none [default: those that the run names]
-    #[arg(
-        long,
-        env = "CAIRN_P2P_RELAY",
-        value_name = "URL",
-        value_delimiter = ','
-    )]
-    p2p_relay: Vec<String>,
-    /// Ask the member's own endpoints on this machine and in private networks, too
-    #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
-    trust_endpoints: bool,
+    #[command(flatten)]
+    ask: AskArgs,
 }
 
 /// What was found.
@@ -234,29 +221,15 @@ impl RunArgs {
         let mut checks = seen.of(&hotkey);
         let member = facts.members.iter().find(|member| member.hotkey == hotkey);
         if let Some(member) = member {
-            let origin = match self.trust_endpoints {
-                true => Origin::Owner,
-                false => Origin::Chain,
-            };
-            let (relays, left_out) = self.relays(facts, origin).await;
+            let (origin, config) = (self.ask.origin(), facts.run.as_ref().map(|run| &run.config));
+            let own = self.store.as_deref();
+            let (relays, left_out) = self.ask.relays(&facts.endpoints, config, own).await;
             checks.extend(files::left_out(left_out));
             let answered = files::ask(&facts.endpoints, origin, &relays).await;
             checks.extend(files::endpoints(&answered, member.chosen_role));
             checks.extend(files::outside(&facts.endpoints, origin));
         }
         checks
-    }
-
-    /// The relays by which the member's endpoints are asked, and what is said of those that are not used.
-    async fn relays(&self, facts: &Facts, origin: Origin) -> (Relays, Vec<String>) {
-        let own = reach::relays(&self.p2p_relay);
-        let of_run = match &facts.run {
-            Some(run) if own.is_none() && !facts.endpoints.is_empty() => {
-                files::relays_of(&run.config, self.store.as_deref()).await
-            }
-            _ => Vec::new(),
-        };
-        Relays::choose(own.as_deref(), &of_run, origin)
     }
 
     /// Lines on this machine and the run.
