@@ -93,7 +93,7 @@ fn is_as_traced(state: &trace::State, states: &[H256], number: u32) -> Result<()
         true => Ok(()),
         false => Err(EngineError::Foreign(format!(
             "made again, the state with number {number} has another hash than when it was traced: \
-             check this machine's memory"
+             compute it on the device and driver of then, or check this machine's memory"
         ))),
     }
 }
@@ -250,7 +250,7 @@ impl Measure {
     }
 }
 
-/// How far two states lie apart that steps of a run of AdamW's led to from the same one: what was replayed, and what was
+/// How far two states lie apart to which as many steps of AdamW led from the same one: what was replayed, and what was
 /// served. Vectors are as long as the run's.
 pub fn distances(
     (config, layout): (&RunConfig, &Layout),

@@ -36,8 +36,7 @@ pub struct AuditRules {
     pub blocks: BlockNumber,
     /// How far the moments of a miner whose header names a card may be from those that a CPU makes of its work again, in
     /// parts of [`AuditRules::EACH`] of what the gradients of the interval change; its parameters may be twelve times as
-    /// far. None: only a CPU's work is admitted, which is
-    /// replayed to the bit.
+    /// far. None: only a CPU's work is admitted, which is replayed to the bit.
     #[serde(default)]
     pub tolerance: u16,
     /// How many times the subnet's least bond such a miner has to hold; one at least.
