@@ -289,6 +289,44 @@ fn every_cheat_fails_at_the_largest_tolerance_too() {
 }
 
 #[test]
+fn without_gradients_matrices_decay_and_old_moments_go_on() {
+    let (before, after) = (start(), idle());
+    let layout = Layout::of(&config().model);
+    for (tensor, range) in layout.ranges() {
+        let pairs = before[range.clone()].iter().zip(&after.parameters[range]);
+        let decays = tensor.shape.len() == 2;
+        for (before, after) in pairs {
+            assert_eq!(after.abs() < before.abs(), decays && *before != 0.0);
+        }
+    }
+    let still = after.optimizer.unwrap();
+    assert_eq!(still.step, u64::from(INTERVAL));
+    assert!(still.m.iter().chain(&still.v).all(|number| *number == 0.0));
+    // Behind honest steps the first moment moves on, and both shrink by their decay.
+    let (mut state, layout) = (honest(), &layout);
+    let mut optimizer = state.optimizer.take().unwrap();
+    let (m, v) = (optimizer.m.clone(), optimizer.v.clone());
+    let honest = state.parameters.clone();
+    idle_steps(
+        layout,
+        &config().inner,
+        &mut state.parameters,
+        &mut optimizer,
+        1,
+    );
+    assert_ne!(state.parameters, honest);
+    let [beta1, beta2] = [config().inner.beta1, config().inner.beta2].map(|beta| beta.to_f32());
+    assert!(m
+        .iter()
+        .zip(&optimizer.m)
+        .all(|(was, is)| *is == beta1 * was));
+    assert!(v
+        .iter()
+        .zip(&optimizer.v)
+        .all(|(was, is)| *is == beta2 * was));
+}
+
+#[test]
 fn noise_below_the_tolerance_passes() {
     let (still, idle) = (idle().optimizer.unwrap(), idle());
     let small = changed(|w, m, v| {
