@@ -313,7 +313,7 @@ fn audits(config: &RunConfig) -> Result<(), Failure> {
 fn cards(config: &RunConfig) -> Result<(), Failure> {
     let a = &config.audits;
     if a.tolerance > AuditRules::MAX_TOLERANCE {
-        let limit = format!("at most {}, a 32nd", AuditRules::MAX_TOLERANCE);
+        let limit = format!("at most {}, a 16th", AuditRules::MAX_TOLERANCE);
         return refuse("[audits] tolerance", a.tolerance, limit);
     }
     if a.tolerance > 0 && config.inner.matrices != Matrices::AdamW {
@@ -542,8 +542,8 @@ mod tests {
             ),
             (|c| c.audits.blocks = 11, "no longer than a round"),
             (
-                |c| c.audits.tolerance = 2_049,
-                "[audits] tolerance is 2049; it must be at most 2048",
+                |c| c.audits.tolerance = 4_097,
+                "[audits] tolerance is 4097; it must be at most 4096",
             ),
             (
                 |c| {

@@ -14,7 +14,7 @@
 use cairn_primitives::AuditRules;
 
 /// How many times as far as moments the parameters may be.
-pub const OF_PARAMETERS: u32 = 12;
+pub const OF_PARAMETERS: u32 = 6;
 
 /// The vectors of a state that are compared. All three states have them equally long.
 #[derive(Clone, Copy, Debug)]
@@ -211,8 +211,8 @@ mod tests {
     fn each_vector_is_held_against_what_it_gained() {
         type Spoil = fn(&mut State, f32);
         let spoils: [(Spoil, f32); 3] = [
-            // The way of the parameters is √0.5, however far from zero they are; they may be twelve times as far.
-            (|state, by| state.parameters[0] += 12.0 * by, 0.707_106),
+            // The way of the parameters is √0.5, however far from zero they are; they may be six times as far.
+            (|state, by| state.parameters[0] += 6.0 * by, 0.707_106),
             // The first moment gained 1 and 2.
             (|state, by| state.first[1] += by, 2.236_06),
             // The roots of what the second gained are 2 and 1; the second of them grows.

@@ -35,7 +35,7 @@ pub struct AuditRules {
     /// what they found, and as many to reveal it.
     pub blocks: BlockNumber,
     /// How far the moments of a miner whose header names a card may be from those that a CPU makes of its work again, in
-    /// parts of [`AuditRules::EACH`] of what the gradients of the interval change; its parameters may be twelve times as
+    /// parts of [`AuditRules::EACH`] of what the gradients of the interval change; its parameters may be six times as
     /// far. None: only a CPU's work is admitted, which is replayed to the bit.
     #[serde(default)]
     pub tolerance: u16,
@@ -71,10 +71,10 @@ impl AuditRules {
     /// phase, by the default audit window of 7,200 blocks, and leave that phase and the next 1,800.
     pub const MAX_BLOCKS: BlockNumber = 1_800;
 
-    /// The largest tolerance: a 32nd. Beyond it much of a step could be left out.
-    pub const MAX_TOLERANCE: u16 = 2_048;
-    /// The tolerance that was measured to let honest cards pass: a 64th.
-    pub const USUAL_TOLERANCE: u16 = 1_024;
+    /// The largest tolerance: a 16th. Beyond it much of a step could be left out.
+    pub const MAX_TOLERANCE: u16 = 4_096;
+    /// The tolerance that was measured to let honest cards pass: a 32nd.
+    pub const USUAL_TOLERANCE: u16 = 2_048;
 
     /// How many times the least bond stands behind a card's work where a configuration does not say.
     pub const fn usual_card_bond() -> u8 {

@@ -253,11 +253,11 @@ fn cheats() -> Vec<(&'static str, State)> {
         ("a layer frozen", frozen()),
         (
             "noise in the first moment",
-            changed(|_, m, _| noisy(m, &still.m, 0.05)),
+            changed(|_, m, _| noisy(m, &still.m, 0.1)),
         ),
         (
             "noise in the second moment",
-            changed(|_, _, v| noisy(v, &still.v, 0.1)),
+            changed(|_, _, v| noisy(v, &still.v, 0.3)),
         ),
         (
             "noise in the parameters",

@@ -280,7 +280,7 @@ mod tests {
             ..half
         };
         assert!(
-            audits(&usual).ends_with("; a card's work within 1.6 %, behind 2 times the least bond")
+            audits(&usual).ends_with("; a card's work within 3.1 %, behind 2 times the least bond")
         );
     }
 

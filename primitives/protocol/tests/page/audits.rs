@@ -81,12 +81,12 @@ pub fn tolerance(page: &Section) {
     assert!(!rules.admits_cards());
     let each = page.number("The tolerance is so many of ", ": ");
     assert_eq!(each, u64::from(AuditRules::EACH));
-    let usual = page.number("of 65,536: ", ", a 64th, is what was measured");
+    let usual = page.number("of 65,536: ", ", a 32nd, is what was measured");
     assert_eq!(usual, u64::from(AuditRules::USUAL_TOLERANCE));
-    let part = page.number(", a ", "th, is what was measured");
+    let part = page.number(", a ", "nd, is what was measured");
     assert_eq!(each, part * usual);
-    let most = page.number("at most ", ", a 32nd") as u16;
-    let least = page.number("2,048, a ", "nd. 0, which is usual");
+    let most = page.number("at most ", ", a 16th") as u16;
+    let least = page.number("4,096, a ", "th. 0, which is usual");
     assert_eq!(each, least * u64::from(most));
     let with = |tolerance| {
         let rules = AuditRules { tolerance, ..rules };

@@ -81,7 +81,7 @@ struct Row {
     first_moment: f64,
     second_moment: f64,
     parameters: f64,
-    /// The part that a tolerance has to allow for it; the parameters' counts for a twelfth.
+    /// The part that a tolerance has to allow for it; the parameters' counts for a sixth.
     needed: f64,
     /// Whether the second moment is one that steps can lead to.
     is_possible: bool,
