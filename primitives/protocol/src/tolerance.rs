@@ -117,8 +117,11 @@ impl Distances {
         self.is_possible && are_near && self.parameters.is_within(far)
     }
 
-    /// The part of the change that a tolerance has to allow for this; no number counts as more than any.
+    /// The part of the change that a tolerance has to allow for this; infinite where none can.
     pub fn needed(&self) -> f64 {
+        if !self.is_possible {
+            return f64::INFINITY;
+        }
         let parameters = self.parameters.relative() / f64::from(OF_PARAMETERS);
         let moments = [self.first_moment, self.second_moment].map(|one| one.relative());
         let parts = moments.into_iter().chain([parameters]);
