@@ -58,6 +58,8 @@ export CAIRN_CACHE=$OUT/cache
 # Steps that are compared, steps that are timed, seconds after which training is killed, and that the doctor and the
 # self-test have.
 FEW=8 MANY=10 KILL_AFTER=8 DOCTOR=20 SELFTEST=90
+# Steps of the intervals that are replayed on the CPU, those before them, and sequences and tokens of each step.
+AUDITED=(--steps 1,2,5,10 --after 0,40 --sequences 4 --seq 128)
 # How many times its seconds a step has: a CPU is slow, and may have other work. What may take longer there, the doctor
 # and the self-test, gets no more for that.
 TIMES=1
@@ -66,6 +68,7 @@ TEXT=(--prompt-tokens 64 --max-tokens 128)
 if [ "$REHEARSE" != no ]; then
     FEW=1 MANY=1 KILL_AFTER=1 DOCTOR=2 SELFTEST=1 TIMES=10
     TEXT=(--prompt-tokens 3 --max-tokens 2 --repeats 1)
+    AUDITED=(--steps 1 --after 0 --sequences 1 --seq 16)
 fi
 
 BEGUN=$SECONDS
@@ -189,6 +192,8 @@ for model in $MODELS; do
 done
 # Text, with the keys and values of what was read kept on the card.
 step generate 20 "$CAIRN" bench generate --config "$SMALL" --device "$DEVICE" "${TEXT[@]}" --json
+# How far the card's steps lie from the CPU's: what an audit compares, and a run's tolerance has to allow.
+step audit 60 "$CAIRN" bench audit --config "$SMALL" --device "$DEVICE" --threads "$(nproc)" "${AUDITED[@]}" --json
 # A round of mining without a chain: two miners train, select and seal, their files are applied and scored, all that a
 # card does of it on the card. On a CPU in its place it would take too long.
 if [ "$REHEARSE" = no ]; then

@@ -62,6 +62,8 @@ fn where_tokens_count_all_hold_the_same_model_beside_one_that_makes_half_of_the_
             rate: AuditRules::EACH / 4,
             auditors: 3,
             blocks: 12,
+            tolerance: 0,
+            card_bond: AuditRules::usual_card_bond(),
         },
         combine: Combination::Tokens,
     };

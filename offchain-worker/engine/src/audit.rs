@@ -3,13 +3,19 @@
 //! What goes from one to the other is a blob: [`Opened`], and behind it the vectors of the first of two traced
 //! states. Who audits makes the steps between them again. Of the last steps the file was made, so behind those vectors
 //! are what it was made of beside them, and who audits makes the file again, too.
+//!
+//! A CPU's steps are compared to the bit, by their hashes. A card's are not the CPU's, so of a card the vectors of the
+//! second state are served, too, and a CPU compares them with its own by the rule [`cairn_protocol::tolerance`]. The
+//! file is made of the second state that was served, to the bit.
 
 use cairn_gradient::{encode, vector_hash, Checked, Contribution, Header};
-use cairn_primitives::{Finding, Layout, RunConfig, H256};
+use cairn_primitives::{Finding, Layout, Matrices, RunConfig, H256};
 use cairn_protocol::{
     audit::{interval, Interval, Opened, Proof},
+    tolerance::{Distances, Vectors},
     trace,
 };
+use cairn_trainer::idle_steps;
 use codec::{Decode, Encode};
 
 use crate::{host::compressed, AdamState, Engine, EngineError, Sequences, State};
@@ -61,10 +67,9 @@ pub fn open(
     is_as_traced(&opened.begin, traced.states, interval.number)?;
     is_as_traced(&opened.end, traced.states, next)?;
     let mut blob = opened.encode();
-    for (vector, hash) in vectors(begin, &opened) {
-        if !hash.is_zero() {
-            put(&mut blob, vector);
-        }
+    put_state(&mut blob, begin, &opened.begin);
+    if engine.class().is_card() {
+        put_state(&mut blob, &end, &opened.end);
     }
     if interval.is_last(traced.steps) {
         let first = later.as_ref().map(|_| before.parameters.as_slice());
@@ -88,23 +93,27 @@ fn is_as_traced(state: &trace::State, states: &[H256], number: u32) -> Result<()
         true => Ok(()),
         false => Err(EngineError::Foreign(format!(
             "made again, the state with number {number} has another hash than when it was traced: \
-             check this machine's memory"
+             compute it on the device and driver of then, or check this machine's memory"
         ))),
     }
 }
 
-/// The vectors of a blob, each with its hash.
-fn vectors<'a>(begin: &'a State, opened: &Opened) -> [(&'a [f32], H256); 3] {
-    let (m, v) = match &begin.optimizer {
+/// Puts those vectors of a state that have a hash.
+fn put_state(blob: &mut Vec<u8>, state: &State, traced: &trace::State) {
+    let (m, v) = match &state.optimizer {
         Some(optimizer) => (optimizer.m.as_slice(), optimizer.v.as_slice()),
         None => (&[][..], &[][..]),
     };
-    let hashes = &opened.begin;
-    [
-        (begin.parameters.as_slice(), hashes.parameters),
-        (m, hashes.first_moment),
-        (v, hashes.second_moment),
-    ]
+    let vectors = [
+        (state.parameters.as_slice(), traced.parameters),
+        (m, traced.first_moment),
+        (v, traced.second_moment),
+    ];
+    for (vector, hash) in vectors {
+        if !hash.is_zero() {
+            put(blob, vector);
+        }
+    }
 }
 
 /// What is audited: a contribution to a run, and what was drawn of it.
@@ -168,8 +177,8 @@ struct Source {
     feedback: Option<Vec<f32>>,
 }
 
-/// Replays what was served. `None` if this engine does not give the bits of the one that the header names, so that
-/// nothing can be said.
+/// Replays what was served. `None` if this engine does not give the bits of the one that the header names, nor is a CPU
+/// in a run that admits a card's within a tolerance, so that nothing can be said.
 ///
 /// # Errors
 /// Those of [`Engine::replay`] that are this engine's fault; what others served is at worst a failed audit.
@@ -179,9 +188,9 @@ pub fn find(
     blob: &[u8],
     sequences: &mut Sequences<'_, '_>,
 ) -> Result<Option<Finding>, EngineError> {
-    if audited.header.work.engine != engine.class() {
+    let Some(measure) = Measure::of(engine, audited) else {
         return Ok(None);
-    }
+    };
     let Some((interval, served)) = audited
         .interval()
         .and_then(|interval| Some((interval, read(blob, audited, interval)?)))
@@ -191,15 +200,24 @@ pub fn find(
     let Served {
         opened,
         begin,
+        end: shown,
         source,
     } = served;
-    let end = match engine.replay(&begin, interval.begin..interval.end, sequences) {
-        Ok(end) => end,
+    let replayed = match engine.replay(&begin, interval.begin..interval.end, sequences) {
+        Ok(replayed) => replayed,
         // Steps from there lead nowhere: whoever claims to have made them did not.
         Err(error) if error.is_divergence() => return Ok(Some(Finding::Failed)),
         Err(error) => return Err(error),
     };
-    let follows = end.traced() == opened.end;
+    let (follows, end) = match (measure, shown) {
+        (Measure::Bits, _) => (replayed.traced() == opened.end, replayed),
+        (Measure::Within(tolerance), Some(shown)) => {
+            let (run, steps) = ((audited.config, audited.layout), interval.steps());
+            let distances = distances(run, begin, steps, (&replayed, &shown));
+            (distances.are_within(tolerance), shown)
+        }
+        (Measure::Within(_), None) => return Ok(Some(Finding::Failed)),
+    };
     let is_made = |source| audited.is_file_of(source, end.parameters);
     Ok(Some(match follows && source.is_none_or(is_made) {
         true => Finding::Passed,
@@ -207,10 +225,75 @@ pub fn find(
     }))
 }
 
+/// By what a replay is compared with what was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measure {
+    /// The same bits.
+    Bits,
+    /// So many of 65,536 of what changes.
+    Within(u16),
+}
+
+impl Measure {
+    /// Of work that this engine is to replay; `None` if it cannot judge it.
+    fn of(engine: &dyn Engine, audited: &Audited) -> Option<Measure> {
+        let (made, own) = (audited.header.work.engine, engine.class());
+        let rules = &audited.config.audits;
+        let is_adamws = audited.config.inner.matrices == Matrices::AdamW;
+        match made == own {
+            true => Some(Measure::Bits),
+            false if made.is_card() && own.is_exact() && rules.admits_cards() && is_adamws => {
+                Some(Measure::Within(rules.tolerance))
+            }
+            false => None,
+        }
+    }
+}
+
+/// How far two states lie apart to which as many steps of AdamW led from the same one: what was replayed, and what was
+/// served. Vectors are as long as the run's.
+pub fn distances(
+    (config, layout): (&RunConfig, &Layout),
+    begin: State,
+    steps: u32,
+    (replayed, served): (&State, &State),
+) -> Distances {
+    let mut parameters = begin.parameters;
+    let fresh = || AdamState::of(layout, &config.inner);
+    let mut optimizer = begin.optimizer.unwrap_or_else(fresh);
+    idle_steps(
+        layout,
+        &config.inner,
+        &mut parameters,
+        &mut optimizer,
+        steps,
+    );
+    let idle = State {
+        optimizer: Some(optimizer),
+        ..State::new(parameters)
+    };
+    Distances::of(vectors(&idle), vectors(replayed), vectors(served))
+}
+
+/// What the rule compares of a state.
+fn vectors(state: &State) -> Vectors<'_> {
+    let (first_moment, second_moment) = match &state.optimizer {
+        Some(optimizer) => (optimizer.m.as_slice(), optimizer.v.as_slice()),
+        None => (&[][..], &[][..]),
+    };
+    Vectors {
+        parameters: &state.parameters,
+        first_moment,
+        second_moment,
+    }
+}
+
 /// What a blob holds.
 struct Served {
     opened: Opened,
     begin: State,
+    /// Of a card.
+    end: Option<State>,
     /// Of the last interval.
     source: Option<Source>,
 }
@@ -222,25 +305,12 @@ fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
     let opened = Opened::decode(&mut rest).ok()?;
     opened.check(header, inner.trace_every, interval).ok()?;
     let all = audited.layout.parameters();
+    let begin = take_state(&mut rest, &opened.begin, audited)?;
+    let end = match header.work.engine.is_card() {
+        true => Some(take_state(&mut rest, &opened.end, audited)?),
+        false => None,
+    };
     let mut take = |hash: H256, count: usize| take(&mut rest, hash, count);
-    let hashes = opened.begin;
-    if !has_fit_moments(&hashes) {
-        return None;
-    }
-    let parameters = take(hashes.parameters, all)??;
-    let optimizer = AdamState {
-        m: take(hashes.first_moment, all)?.unwrap_or_else(|| vec![0.0; all]),
-        v: {
-            let count = inner.matrices.second_moments(audited.layout);
-            let found = take(hashes.second_moment, count)?;
-            found.unwrap_or_else(|| vec![0.0; count])
-        },
-        step: hashes.steps,
-    };
-    let begin = State {
-        optimizer: Some(optimizer),
-        ..State::new(parameters)
-    };
     let source = match interval.is_last(header.inner_steps) {
         false => None,
         true => Some(Source {
@@ -251,11 +321,32 @@ fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
             feedback: take(header.work.before.feedback, all)?,
         }),
     };
-    // Each vector has its hash, so that the state is the one that was traced.
+    // Each vector has its hash, so that the states are those that were traced.
     rest.is_empty().then_some(Served {
         opened,
         begin,
+        end,
         source,
+    })
+}
+
+/// The vectors of a traced state, if they have its hashes.
+fn take_state(rest: &mut &[u8], traced: &trace::State, audited: &Audited) -> Option<State> {
+    if !has_fit_moments(traced) {
+        return None;
+    }
+    let all = audited.layout.parameters();
+    let seconds = audited.config.inner.matrices.second_moments(audited.layout);
+    let parameters = take(rest, traced.parameters, all)??;
+    let moment = |found: Option<Vec<f32>>, count| found.unwrap_or_else(|| vec![0.0; count]);
+    let optimizer = AdamState {
+        m: moment(take(rest, traced.first_moment, all)?, all),
+        v: moment(take(rest, traced.second_moment, seconds)?, seconds),
+        step: traced.steps,
+    };
+    Some(State {
+        optimizer: Some(optimizer),
+        ..State::new(parameters)
     })
 }
 

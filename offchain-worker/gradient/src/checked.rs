@@ -4,12 +4,12 @@
 //! [`cairn_protocol::verdict`] says, and what takes reading the file.
 
 use cairn_primitives::{
-    Commitment, Compression, ContributionKey, EngineClass, Hotkey, Layout, ModelRoot, Netuid,
-    Round, RunConfig, Standing, Uid,
+    Commitment, Compression, ContributionKey, Hotkey, Layout, ModelRoot, Netuid, Round, RunConfig,
+    Standing, Uid,
 };
 use cairn_protocol::{
     combination::{self, Brought},
-    verdict::{self, check_carried, check_header, check_length, check_norm, Before, Owed},
+    verdict::{self, check_carried, check_header, check_length, check_norm, Before, Engines, Owed},
 };
 use thiserror::Error;
 
@@ -81,7 +81,7 @@ pub fn check(terms: &Terms, claim: &Claim, sealed: &[u8]) -> Result<Checked, Ref
         parent_root: claim.parent_root,
         layout_hash: terms.layout.hash(),
         inner_steps: terms.config.inner.steps,
-        engine: (terms.config.audits.rate > 0).then_some(EngineClass::CPU),
+        engines: Engines::of(&terms.config.audits),
     };
     check_length(&owed, sealed.len() as u64)?;
     let checked = Checked::open(sealed, &claim.key, terms.layout, terms.config)?;

@@ -80,5 +80,5 @@ mod tests;
 
 pub use cpu::{check_cpu, simd};
 pub use init::initial_parameters;
-pub use optimizer::{AdamState, StateError};
+pub use optimizer::{idle_steps, AdamState, StateError};
 pub use trainer::{Settings, Trainer, TrainerError};

@@ -269,6 +269,46 @@ impl Update {
     }
 }
 
+/// Steps of AdamW whose gradients are zero: moments and weights decay, and the first moment goes on moving parameters.
+/// What steps with gradients come to beside that is what these gradients changed.
+///
+/// # Panics
+/// If a vector is not as long as the layout.
+pub fn idle_steps(
+    layout: &Layout,
+    optimizer: &InnerOptimizer,
+    parameters: &mut [f32],
+    state: &mut AdamState,
+    steps: u32,
+) {
+    let none = [0.0; UPDATE_BLOCK];
+    for _ in 0..steps {
+        let all = Update::new(optimizer, state.step, 0.0);
+        for (tensor, range) in layout.ranges() {
+            let update = Update {
+                kept: if tensor.shape.len() == 2 {
+                    all.kept
+                } else {
+                    1.0
+                },
+                ..all
+            };
+            let (m, v) = (&mut state.m[range.clone()], &mut state.v[range.clone()]);
+            (
+                parameters[range].par_chunks_mut(UPDATE_BLOCK),
+                m.par_chunks_mut(UPDATE_BLOCK),
+                v.par_chunks_mut(UPDATE_BLOCK),
+            )
+                .into_par_iter()
+                .for_each(|(parameters, m, v)| {
+                    let gradient = &none[..parameters.len()];
+                    update_block(update, parameters, m, v, gradient);
+                });
+        }
+        state.step = state.step.saturating_add(1);
+    }
+}
+
 wide! {
     fn update_block(u: Update, parameters: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
         let moments = m.iter_mut().zip(v);

@@ -3,7 +3,7 @@
 //! Counted are the vectors of the model's length, which at any size worth asking about are nearly all of it, and what
 //! the layers keep. docs/trainer.md states each figure and what was measured beside it.
 
-use cairn_primitives::{Layout, RunConfig, Tensor};
+use cairn_primitives::{AuditRules, Layout, RunConfig, Tensor};
 use cairn_trainer::{config::Needs, cuda::CROSSING};
 use serde::Serialize;
 
@@ -55,10 +55,14 @@ impl Vectors {
         self.sum(2, 1)
     }
 
-    /// What is served for an audit of a round's last steps, none of which is its first: the state before them, and the
-    /// parameters and the error feedback that the file was made of.
-    pub fn served(self) -> u64 {
-        self.sum(4, 1)
+    /// What is served for an audit of a round's last steps, none of which is its first: the state before them, where the
+    /// run admits cards the one after them, and the parameters and the error feedback that the file was made of.
+    pub fn served(self, rules: &AuditRules) -> u64 {
+        let before = self.sum(4, 1);
+        match rules.admits_cards() {
+            false => before,
+            true => before.saturating_add(self.steps()),
+        }
     }
 }
 
@@ -87,10 +91,11 @@ pub fn mining(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
     held
 }
 
-/// What a miner holds at most while it makes again what an audit drew, the last of its steps.
-pub fn serving(config: &RunConfig) -> Vec<Held> {
+/// What a miner holds at most while it makes again what an audit drew, the last of its steps. `elsewhere`: on cards,
+/// which have gradient and activations.
+pub fn serving(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
     let vectors = Vectors::of(config);
-    vec![
+    let mut held = vec![
         Held {
             what: "state, and moments and error feedback of what was sent",
             bytes: vectors.state().saturating_add(vectors.steps()),
@@ -105,14 +110,17 @@ pub fn serving(config: &RunConfig) -> Vec<Held> {
         },
         Held {
             what: "what is served",
-            bytes: vectors.served(),
+            bytes: vectors.served(&config.audits),
         },
-        Held {
+    ];
+    if !elsewhere {
+        held.push(Held {
             what: "gradient",
             bytes: vectors.parameters,
-        },
-        layers(config),
-    ]
+        });
+        held.push(layers(config));
+    }
+    held
 }
 
 /// What a validator holds at most while it measures contributions, or applies a round.
@@ -140,7 +148,7 @@ pub fn auditing(config: &RunConfig) -> Vec<Held> {
         },
         Held {
             what: "what is served, and the same as numbers",
-            bytes: vectors.served().saturating_mul(2),
+            bytes: vectors.served(&config.audits).saturating_mul(2),
         },
         Held {
             what: "parameters and moments of its steps, and after them",
@@ -346,7 +354,8 @@ mod tests {
         }
     }
 
-    /// Bytes per parameter, where nothing but vectors counts: 36 and 92 of a miner, 12 and 76 of a validator.
+    /// Bytes per parameter, where nothing but vectors counts: 36 and 92 of a miner, 12 and 76 of a validator; 104 and 100
+    /// where cards are admitted.
     #[test]
     fn each_role_holds_so_many_vectors() {
         let mut config = small();
@@ -355,9 +364,13 @@ mod tests {
         let layers = layers(&config).bytes;
         assert_eq!(total(&mining(&config, false)) - layers, 36 * parameters);
         assert_eq!(total(&mining(&config, true)), 32 * parameters);
-        assert_eq!(total(&serving(&config)) - layers, 92 * parameters);
+        assert_eq!(total(&serving(&config, false)) - layers, 92 * parameters);
+        assert_eq!(total(&serving(&config, true)), 88 * parameters);
         assert_eq!(total(&measuring(&config)), 12 * parameters);
         assert_eq!(total(&auditing(&config)) - layers, 76 * parameters);
+        (config.audits.rate, config.audits.tolerance) = (1, 1);
+        assert_eq!(total(&serving(&config, false)) - layers, 104 * parameters);
+        assert_eq!(total(&auditing(&config)) - layers, 100 * parameters);
     }
 
     /// Bytes per parameter: 18 on a card alone, 10 + 8/N on each of N. From each of the others come 16 MiB.

@@ -306,6 +306,23 @@ fn audits(config: &RunConfig) -> Result<(), Failure> {
         );
         return refuse("[audits] blocks", a.blocks, limit);
     }
+    cards(config)
+}
+
+/// What admits the work of cards.
+fn cards(config: &RunConfig) -> Result<(), Failure> {
+    let a = &config.audits;
+    if a.tolerance > AuditRules::MAX_TOLERANCE {
+        let limit = format!("at most {}, a 16th", AuditRules::MAX_TOLERANCE);
+        return refuse("[audits] tolerance", a.tolerance, limit);
+    }
+    if a.tolerance > 0 && config.inner.matrices != Matrices::AdamW {
+        let limit = "0 in a run of Muon's: no card steps that";
+        return refuse("[audits] tolerance", a.tolerance, limit);
+    }
+    if a.card_bond == 0 {
+        return refuse("[audits] card_bond", a.card_bond, "at least 1");
+    }
     Ok(())
 }
 
@@ -524,6 +541,21 @@ mod tests {
                 "[audits] blocks is 3; it must be from 4 to 10",
             ),
             (|c| c.audits.blocks = 11, "no longer than a round"),
+            (
+                |c| c.audits.tolerance = 4_097,
+                "[audits] tolerance is 4097; it must be at most 4096",
+            ),
+            (
+                |c| {
+                    c.audits.tolerance = 1;
+                    c.inner.matrices = Matrices::Muon(Default::default());
+                },
+                "[audits] tolerance is 1; it must be 0 in a run of Muon's",
+            ),
+            (
+                |c| c.audits.card_bond = 0,
+                "[audits] card_bond is 0; it must be at least 1",
+            ),
             (|c| c.data.windows = 137, "137 windows of data are too few"),
         ];
         for (change, words) in cases {

@@ -56,6 +56,7 @@ fn every_step_is_written_down_and_one_that_does_not_end_well_stops_no_other() {
         "after-kill",
         "recovers",
         "generate",
+        "audit",
         "train-tiny",
     ] {
         assert_eq!(outcomes.get(step), Some(&"done"), "{step}: {said}");
@@ -89,6 +90,11 @@ fn every_step_is_written_down_and_one_that_does_not_end_well_stops_no_other() {
     assert_eq!(generated["tokens"].as_array().map(Vec::len), Some(2));
     assert_ne!(generated["device"], "cpu");
     assert!(read("train-tiny.json")["tokens_per_s"].as_f64() > Some(0.0));
+    let audited = read("audit.json");
+    assert_eq!(audited["rows"].as_array().map(Vec::len), Some(1));
+    assert_eq!(audited["rows"][0]["is_possible"], true);
+    let apart = audited["rows"][0]["first_moment"].as_f64();
+    assert!(apart.is_some_and(|apart| apart < 0.05), "{audited}");
 }
 
 #[test]

@@ -81,6 +81,7 @@ impl<T: Config> Round<T> {
                 rate: AuditRules::EACH,
                 auditors: MAX_AUDITORS as u8,
                 blocks: 10,
+                ..AuditRules::default()
             },
             max_contributors: MAX_MEMBERS as u16,
             parameters: 1_000_000,

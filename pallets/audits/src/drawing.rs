@@ -172,7 +172,7 @@ impl<T: Config> Pallet<T> {
             },
             drawn,
             is_new,
-            longest: audit::longest(settled.parameters),
+            longest: audit::longest(settled.parameters, &rules),
             is_held: false,
             served: None,
             auditors: BoundedVec::truncate_from(auditors.collect()),

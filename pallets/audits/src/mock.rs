@@ -185,6 +185,8 @@ pub const RULES: AuditRules = AuditRules {
     rate: AuditRules::EACH,
     auditors: 3,
     blocks: BLOCKS,
+    tolerance: 0,
+    card_bond: 2,
 };
 
 /// What a miner serves.

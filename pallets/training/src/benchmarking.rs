@@ -120,6 +120,7 @@ pub fn run_config() -> RunConfig {
             rate: AuditRules::EACH,
             auditors: 15,
             blocks: 10,
+            ..AuditRules::default()
         },
         overlap: 0,
         checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,

@@ -447,8 +447,9 @@ pub mod pallet {
         PhasesTooShort,
         /// No contributors, or more than a subnet can have members.
         ImpossibleContributors,
-        /// The audit rate is above 65,536, auditors are not odd or more than 15, or a stage is shorter than 4 blocks or
-        /// longer than a round or than 1,800.
+        /// The audit rate is above 65,536, auditors are not odd or more than 15, a stage is shorter than 4 blocks or
+        /// longer than a round or than 1,800, or the tolerance is above 4,096 or of a run of Muon's, or no bond stands
+        /// behind a card's work.
         ImpossibleAudits,
         /// Fewer windows than one miner and the exam need for one round.
         TooLittleData,

@@ -74,6 +74,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Its inner steps.
+    pub fn steps(&self) -> u32 {
+        self.end.saturating_sub(self.begin)
+    }
+
     /// Whether nothing was done after it, of so many steps: where it leads to is what the file was made of.
     pub fn is_last(&self, steps: u32) -> bool {
         self.end == steps
@@ -93,6 +98,7 @@ pub fn interval(drawn: u32, steps: u32, every: u16) -> Option<Interval> {
 
 /// What the blob that a miner serves begins with, in SCALE. Behind it are vectors, as little-endian `f32`; one whose
 /// hash is zero has no bytes. First come those of the interval's first state: parameters, first and second moment.
+/// Where the header names a card those of its second state follow, which nobody else can make to the bit.
 /// Where the interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which
 /// the round began, unless they were first, and the error feedback of before.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -129,8 +135,8 @@ impl Opened {
     /// Whether it opens this interval of the contribution with this header, of a run that traces a state after `every`
     /// steps each.
     ///
-    /// What is left to find out is whether the vectors behind it are those of its first state, and whether the second
-    /// follows from it.
+    /// What is left to find out is whether the vectors behind it are those of its states, and whether the second follows
+    /// from the first.
     ///
     /// # Errors
     /// [`Misfit`].
@@ -166,10 +172,15 @@ impl Opened {
 /// Bytes that [`Opened`] takes at most.
 pub const LONGEST_OPENED: u64 = 2_048;
 
-/// The longest blob that a miner of a model with so many parameters can serve, in bytes: five vectors, and what stands
-/// before them. Nobody has to fetch more.
-pub fn longest(parameters: u64) -> u64 {
-    parameters.saturating_mul(20).saturating_add(LONGEST_OPENED)
+/// The longest blob that a miner of a model with so many parameters can serve, in bytes: five vectors, or eight in a
+/// run that admits the work of cards, and what stands before them. Nobody has to fetch more.
+pub fn longest(parameters: u64, rules: &AuditRules) -> u64 {
+    let vectors = match rules.admits_cards() {
+        false => 5,
+        true => 8,
+    };
+    let bytes = parameters.saturating_mul(4).saturating_mul(vectors);
+    bytes.saturating_add(LONGEST_OPENED)
 }
 
 /// When an audit is.
@@ -250,7 +261,7 @@ pub enum Refusal {
     ZeroHash,
     /// The blob has no bytes.
     Empty,
-    /// The blob has more bytes than five vectors and their proofs.
+    /// The blob has more bytes than its vectors and their proofs can take.
     TooLong,
     /// The auditor has committed already.
     AlreadyCommitted,
@@ -568,7 +579,17 @@ mod tests {
         assert!(most.encode().len() as u64 <= LONGEST_OPENED);
         let states = alloc::vec![hash(1); 65_536];
         assert_eq!(trace::proof(&states, 1).expect("it is there").len(), 16);
-        assert_eq!(longest(10), 2_248);
+        let exact = AuditRules {
+            rate: 1,
+            ..AuditRules::default()
+        };
+        let tolerant = AuditRules {
+            tolerance: 1,
+            ..exact
+        };
+        assert_eq!(longest(10, &exact), 2_248);
+        assert_eq!(longest(10, &tolerant), 2_368);
+        assert_eq!(longest(u64::MAX, &tolerant), u64::MAX);
     }
 
     proptest! {

@@ -24,6 +24,7 @@
 //! | [`checkpoint`] | where a worker's parameters come from |
 //! | [`exam`] | what a contribution is measured on, and when that is enough |
 //! | [`audit`] | which work is replayed, by whom, and what follows |
+//! | [`tolerance`] | how far a card's work may be from what a CPU makes of it again |
 //! | [`value`] | what a contribution was worth |
 //! | [`unseen`] | what a text that miners do not have says of a gain |
 //! | [`emission`] | what a subnet is paid for, and when |
@@ -66,6 +67,7 @@ pub mod overlap;
 pub mod phase;
 pub mod registration;
 pub mod settlement;
+pub mod tolerance;
 pub mod trace;
 pub mod turnout;
 pub mod unseen;

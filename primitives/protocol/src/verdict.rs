@@ -9,7 +9,8 @@ use alloc::collections::BTreeMap;
 use core::fmt;
 
 use cairn_primitives::{
-    Carried, Commitment, EngineClass, Header, Hotkey, ModelRoot, Netuid, Round, H256,
+    AuditRules, Balance, Carried, Commitment, EngineClass, Header, Hotkey, ModelRoot, Netuid,
+    Round, H256,
 };
 use codec::{Decode, Encode};
 
@@ -30,8 +31,48 @@ pub struct Owed {
     pub layout_hash: H256,
     /// The inner steps of a round.
     pub inner_steps: u16,
-    /// In a run that audits, whose bits can be replayed.
-    pub engine: Option<EngineClass>,
+    /// On what it may have been computed.
+    pub engines: Engines,
+}
+
+/// What a run's contributions may be computed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engines {
+    /// Anything: nothing is audited.
+    Any,
+    /// A CPU, which is replayed to the bit.
+    Cpu,
+    /// A CPU, or NVIDIA cards, which are replayed within the run's tolerance.
+    CpuAndCards,
+}
+
+impl Engines {
+    /// Of a run that audits so.
+    pub fn of(rules: &AuditRules) -> Engines {
+        match (rules.rate > 0, rules.admits_cards()) {
+            (false, _) => Engines::Any,
+            (true, false) => Engines::Cpu,
+            (true, true) => Engines::CpuAndCards,
+        }
+    }
+
+    /// Whether this class is among them.
+    pub fn admit(self, class: EngineClass) -> bool {
+        match self {
+            Engines::Any => true,
+            Engines::Cpu => class == EngineClass::CPU,
+            Engines::CpuAndCards => class == EngineClass::CPU || class.is_card(),
+        }
+    }
+}
+
+/// The bond, in pebble, that has to stand behind a card's work in a run that audits so, in a subnet that asks for at
+/// least `least` of each miner. An auditor grants a card a tolerance, so its maker stands for more.
+pub fn card_bond(rules: &AuditRules, least: Balance) -> Balance {
+    match rules.admits_cards() {
+        true => least.saturating_mul(Balance::from(rules.card_bond)),
+        false => least,
+    }
 }
 
 /// Which part of the last settled round's norm a contribution's is at least: one in so many.
@@ -142,8 +183,15 @@ pub enum Refusal {
         /// What a round has.
         most: u16,
     },
-    /// Nobody can replay the bits of what computed it, in a run that audits.
+    /// Nobody can replay the work of what computed it, in a run that audits.
     Engine,
+    /// A card computed it, and too small a bond stands behind that.
+    CardBond {
+        /// The bond of its maker, in pebble.
+        found: Balance,
+        /// What it has to be.
+        least: Balance,
+    },
     /// Its norm is below the part of the last round's that a contribution must have.
     Small,
     /// It begins from other moments or error feedback than its maker had.
@@ -174,7 +222,12 @@ impl fmt::Display for Refusal {
                 write!(out, "it claims {found} inner steps, a round has {most}")
             }
             Refusal::Engine => out.write_str(
-                "its steps cannot be replayed: in a run that audits they have to be a CPU's",
+                "its steps cannot be replayed: in a run that audits they have to be a CPU's, or a card's if the run \
+                 has a tolerance",
+            ),
+            Refusal::CardBond { found, least } => write!(
+                out,
+                "a card made it, for which this run asks for a bond of {least} pebble, and its maker's is {found}"
             ),
             Refusal::Small => write!(
                 out,
@@ -218,13 +271,31 @@ pub fn check_header(owed: &Owed, header: &Header) -> Result<(), Refusal> {
     if let Some((_, field)) = fields.into_iter().find(|(same, _)| !same) {
         return Err(Refusal::Other(field));
     }
-    if owed.engine.is_some_and(|class| class != header.work.engine) {
+    if !owed.engines.admit(header.work.engine) {
         return Err(Refusal::Engine);
     }
     let (found, most) = (header.inner_steps, owed.inner_steps);
     match found <= u32::from(most) {
         true => Ok(()),
         false => Err(Refusal::InnerSteps { found, most }),
+    }
+}
+
+/// Whether the bond of a contribution's maker, in pebble, is enough for what computed it, in a subnet that asks for at
+/// least `least` of each miner. The bond is that of the round's first block.
+///
+/// # Errors
+/// [`Refusal::CardBond`].
+pub fn check_card_bond(
+    header: &Header,
+    rules: &AuditRules,
+    found: Balance,
+    least: Balance,
+) -> Result<(), Refusal> {
+    let least = card_bond(rules, least);
+    match !header.work.engine.is_card() || found >= least {
+        true => Ok(()),
+        false => Err(Refusal::CardBond { found, least }),
     }
 }
 
@@ -279,7 +350,7 @@ mod tests {
             parent_root: ModelRoot(H256([8; 32])),
             layout_hash: H256([9; 32]),
             inner_steps: 30,
-            engine: None,
+            engines: Engines::Any,
         }
     }
 
@@ -364,13 +435,60 @@ mod tests {
             },
             ..header()
         };
-        let audited = Owed {
-            engine: Some(EngineClass::CPU),
-            ..owed()
+        let program = Header {
+            work: Work {
+                engine: EngineClass::process("torch"),
+                ..Work::default()
+            },
+            ..header()
         };
-        assert_eq!(check_header(&owed(), &card), Ok(()));
-        assert_eq!(check_header(&audited, &card), Err(Refusal::Engine));
-        assert_eq!(check_header(&audited, &header()), Ok(()));
+        let by = |rate, tolerance| {
+            let rules = AuditRules {
+                rate,
+                tolerance,
+                ..AuditRules::default()
+            };
+            let owed = Owed {
+                engines: Engines::of(&rules),
+                ..owed()
+            };
+            [&header(), &card, &program].map(|header| check_header(&owed, header))
+        };
+        let no = Err(Refusal::Engine);
+        for tolerance in [0, 1] {
+            assert_eq!(by(0, tolerance), [Ok(()); 3]);
+        }
+        assert_eq!(by(1, 0), [Ok(()), no, no]);
+        assert_eq!(by(1, 1), [Ok(()), Ok(()), no]);
+    }
+
+    #[test]
+    fn a_multiple_of_the_least_bond_stands_behind_a_cards_work() {
+        let of = |engine| Header {
+            work: Work {
+                engine,
+                ..Work::default()
+            },
+            ..header()
+        };
+        let (cpu, card) = (of(EngineClass::CPU), of(EngineClass::cuda("a card")));
+        let rules = AuditRules {
+            rate: 1,
+            tolerance: 1,
+            card_bond: 3,
+            ..AuditRules::default()
+        };
+        assert_eq!(check_card_bond(&cpu, &rules, 10, 10), Ok(()));
+        assert_eq!(check_card_bond(&card, &rules, 30, 10), Ok(()));
+        let refusal = Refusal::CardBond {
+            found: 29,
+            least: 30,
+        };
+        assert_eq!(check_card_bond(&card, &rules, 29, 10), Err(refusal));
+        // Where nothing is audited a card is a miner as others are.
+        let none = AuditRules { rate: 0, ..rules };
+        assert_eq!(check_card_bond(&card, &none, 10, 10), Ok(()));
+        assert_eq!(card_bond(&rules, Balance::MAX), Balance::MAX);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use cairn_protocol::{
     },
     audit,
     exam::{exam, own_exam, seeds},
+    tolerance::{Distance, Distances, Vectors},
     trace::State,
     unseen,
     value::{alike, factor, proportions, round_gain, scores, Evidence, Outcome},
@@ -349,4 +350,33 @@ fn five_hundred_gains_and_two_hundred_rows_are_pinned() {
     let rows: Vec<Vec<(Uid, u16)>> = (0..200).map(row).collect();
     let digest = "0x3f3549ead5be0f30723f14f55c24b2fd8dbcdfcd8986a25a50a83f10119031a9";
     assert_eq!(hex(blake2_256(&rows.encode())), digest);
+}
+
+#[test]
+fn how_far_a_cards_work_is_off_is_pinned_to_the_bit() {
+    let mut numbers = Numbers(63);
+    let mut some = |scale: f32| -> Vec<f32> {
+        let one = |_| (numbers.next() % 2_001) as f32 * scale;
+        (0..1_000).map(one).collect()
+    };
+    let add = |to: &[f32], by: Vec<f32>| -> Vec<f32> {
+        to.iter().zip(by).map(|(one, other)| one + other).collect()
+    };
+    let idle = some(1.0);
+    let replayed = add(&idle, some(0.125));
+    let served = add(&replayed, some(0.001));
+    let [idle, replayed, served] = [&idle, &replayed, &served].map(|all| Vectors {
+        parameters: all,
+        first_moment: all,
+        second_moment: all,
+    });
+    let found = Distances::of(idle, replayed, served);
+    let bits = |one: Distance| [one.apart.to_bits(), one.change.to_bits()];
+    let linear = [0x4095_4972_edaf_8724, 0x4173_f063_9b80_0000];
+    assert_eq!(bits(found.first_moment), linear);
+    assert_eq!(bits(found.parameters), linear);
+    let roots = [0x401a_77e4_8c3b_945e, 0x40fe_9864_0000_0000];
+    assert_eq!(bits(found.second_moment), roots);
+    // 0.807 % of a change.
+    assert!(found.are_within(530) && !found.are_within(529));
 }

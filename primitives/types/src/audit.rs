@@ -34,6 +34,14 @@ pub struct AuditRules {
     /// Blocks that the miner has to serve what is audited; as many again for auditors to replay it and to commit to
     /// what they found, and as many to reveal it.
     pub blocks: BlockNumber,
+    /// How far the moments of a miner whose header names a card may be from those that a CPU makes of its work again, in
+    /// parts of [`AuditRules::EACH`] of what the gradients of the interval change; its parameters may be six times as
+    /// far. None: only a CPU's work is admitted, which is replayed to the bit.
+    #[serde(default)]
+    pub tolerance: u16,
+    /// How many times the subnet's least bond such a miner has to hold; one at least.
+    #[serde(default = "AuditRules::usual_card_bond")]
+    pub card_bond: u8,
 }
 
 /// So many audit a contribution if a configuration says nothing of it.
@@ -48,6 +56,8 @@ impl Default for AuditRules {
             rate: 0,
             auditors: three(),
             blocks: AuditRules::MIN_BLOCKS,
+            tolerance: 0,
+            card_bond: AuditRules::usual_card_bond(),
         }
     }
 }
@@ -60,6 +70,21 @@ impl AuditRules {
     /// The most blocks of a stage: three of them are over before a bond comes back that was asked for in the reveal
     /// phase, by the default audit window of 7,200 blocks, and leave that phase and the next 1,800.
     pub const MAX_BLOCKS: BlockNumber = 1_800;
+
+    /// The largest tolerance: a 16th. Beyond it much of a step could be left out.
+    pub const MAX_TOLERANCE: u16 = 4_096;
+    /// The tolerance that was measured to let honest cards pass: a 32nd.
+    pub const USUAL_TOLERANCE: u16 = 2_048;
+
+    /// How many times the least bond stands behind a card's work where a configuration does not say.
+    pub const fn usual_card_bond() -> u8 {
+        2
+    }
+
+    /// Whether work is audited, and that of cards is admitted.
+    pub fn admits_cards(&self) -> bool {
+        self.rate > 0 && self.tolerance > 0
+    }
 
     /// Audits of so many rounds are open at most: of a round that ends while they are, nothing would be audited.
     pub const OPEN_ROUNDS: u32 = 8;
@@ -83,7 +108,9 @@ impl AuditRules {
         let fits = self.rate <= Self::EACH
             && is_odd
             && auditors <= MAX_AUDITORS
-            && blocks.contains(&self.blocks);
+            && blocks.contains(&self.blocks)
+            && self.tolerance <= Self::MAX_TOLERANCE
+            && self.card_bond > 0;
         match fits {
             true => Ok(()),
             false => Err(RunConfigError::ImpossibleAudits),
@@ -194,6 +221,7 @@ mod tests {
             rate: 16_384,
             auditors: 3,
             blocks: 8,
+            ..AuditRules::default()
         };
         let check = |change: fn(&mut AuditRules)| {
             let mut rules = usual;
@@ -210,6 +238,9 @@ mod tests {
             check(|rules| rules.auditors = 15),
             check(|rules| rules.blocks = 4),
             check(|rules| rules.blocks = 20),
+            check(|rules| rules.tolerance = AuditRules::MAX_TOLERANCE),
+            check(|rules| rules.card_bond = 1),
+            check(|rules| rules.card_bond = u8::MAX),
         ] {
             assert_eq!(fine, Ok(()));
         }
@@ -220,6 +251,8 @@ mod tests {
             check(|rules| rules.auditors = 17),
             check(|rules| rules.blocks = 3),
             check(|rules| rules.blocks = 21),
+            check(|rules| rules.tolerance = AuditRules::MAX_TOLERANCE + 1),
+            check(|rules| rules.card_bond = 0),
         ] {
             assert_eq!(wrong, refused);
         }

@@ -149,6 +149,11 @@ impl EngineClass {
         core::str::from_utf8(text).unwrap_or_default()
     }
 
+    /// Whether it is that of an NVIDIA card, or of several.
+    pub fn is_card(&self) -> bool {
+        self.0.starts_with(Self::CUDA)
+    }
+
     /// Whether a replay has to give the same bits on every machine.
     pub fn is_exact(&self) -> bool {
         *self == Self::CPU
@@ -184,7 +189,9 @@ mod tests {
         let card = EngineClass::cuda("NVIDIA H200");
         assert_eq!(card.text(), "cuda NVIDIA H200");
         assert!(EngineClass::CPU.is_exact() && !card.is_exact());
+        assert!(card.is_card() && !EngineClass::CPU.is_card());
         let program = EngineClass::process("torch 2.15.0 2x cpu");
+        assert!(!program.is_card() && !EngineClass::process("cuda card").is_card());
         assert_eq!(program.text(), "process torch 2.15.0 2x cpu");
         assert!(!program.is_exact());
         for class in [EngineClass::CPU, card, program, EngineClass::cuda("µ\n")] {

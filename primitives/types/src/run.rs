@@ -482,8 +482,9 @@ pub enum RunConfigError {
     TooLittleData,
     /// A name or the address of the store is not printable text.
     UnprintableText,
-    /// An audit rate above 65,536, auditors that are not odd or more than 15, or stages shorter than 4 blocks, longer
-    /// than a round, or longer than 1,800.
+    /// An audit rate above 65,536, auditors that are not odd or more than 15, stages shorter than 4 blocks, longer
+    /// than a round, or longer than 1,800, a tolerance above a 16th or in a run of Muon's, which no card steps, or no
+    /// bond behind a card's work.
     ImpossibleAudits,
     /// A model with a dimension, or with more parameters, than any worker has room for; or a round with more work, or
     /// more blocks, than any has time for.
@@ -581,6 +582,9 @@ impl RunConfig {
             ImpossibleContributors,
         )?;
         self.audits.check(&p)?;
+        let has_cards = self.audits.tolerance > 0;
+        let is_a_cards = i.matrices == Matrices::AdamW;
+        ensure(!has_cards || is_a_cards, ImpossibleAudits)?;
         ensure(self.overlap <= Self::MAX_OVERLAP, ImpossibleOverlap)?;
         ensure(self.has_checkpoints(), ImpossibleCheckpoints)?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)?;

@@ -63,6 +63,7 @@ fn on_an_audit(test: impl FnOnce()) {
                 rate: AuditRules::EACH,
                 auditors: 3,
                 blocks: BLOCKS,
+                ..AuditRules::default()
             },
             max_contributors: 4,
             parameters: 1_000,

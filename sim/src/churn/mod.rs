@@ -97,6 +97,8 @@ pub const TERMS: Terms = Terms {
         rate: AuditRules::EACH / 4,
         auditors: 3,
         blocks: 24,
+        tolerance: 0,
+        card_bond: AuditRules::usual_card_bond(),
     },
     combine: Combination::Trust,
 };

@@ -228,6 +228,7 @@ fn run_of(
             rate: AuditRules::EACH / AUDITED_ONE_IN,
             auditors: 3,
             blocks: 12,
+            ..AuditRules::default()
         },
         overlap: 0,
         checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,

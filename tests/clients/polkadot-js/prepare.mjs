@@ -28,7 +28,7 @@ const config = {
   outer: { learningRate: 1_000_000_000, rho: 500_000_000 },
   phases: { train: 1_000, reveal: 10, attest: 10, floor: 25 },
   maxContributors: 8,
-  audits: { rate: 0, auditors: 3, blocks: 8 },
+  audits: { rate: 0, auditors: 3, blocks: 8, tolerance: 0, cardBond: 2 },
   overlap: 0,
   checkpointEvery: 5,
 };

@@ -11,4 +11,5 @@ mod muon;
 mod play;
 mod replay;
 mod rounds;
+mod tolerance;
 mod verbs;

@@ -92,6 +92,15 @@ pub fn header(uid: Uid, round: u32, root: H256, trained: &Trained) -> Header {
     }
 }
 
+/// Steps that nobody made.
+pub fn untrained() -> Trained {
+    Trained {
+        losses: vec![1.0],
+        tokens: 1,
+        trace: Vec::new(),
+    }
+}
+
 /// Makes a round's contribution, which is pending then.
 pub fn contribute(engine: &mut dyn Engine, uid: Uid, round: u32) -> Vec<u8> {
     let trained = train(engine, uid, round);

@@ -1,6 +1,7 @@
 //! `cairn bench`.
 
 mod args;
+mod audit;
 mod codec;
 mod generate;
 mod memory;
@@ -47,6 +48,11 @@ pub enum Bench {
         after_help = "Examples:\n  cairn bench memory --config tiny\n  cairn bench memory --config 100m --json"
     )]
     Memory(memory::Memory),
+    /// Measure how far a GPU's steps lie from a CPU's, as an audit does
+    #[command(
+        after_help = "Examples:\n  cairn bench audit --device cuda:0\n  cairn bench audit --config 10m --steps 1,2,5,10 --after 0,40 --json"
+    )]
+    Audit(audit::Audit),
     /// Time reading a prompt and choosing tokens
     #[command(
         after_help = "Examples:\n  cairn bench generate --config 100m --threads 2\n  cairn bench generate --config 1b --device cuda:0\n  cairn bench generate --model model --prompt-tokens 32 --max-tokens 64 --json"
@@ -62,6 +68,7 @@ impl Bench {
             Bench::Codec(codec) => codec.run(),
             Bench::Score(score) => score.run(),
             Bench::Memory(memory) => memory.run(),
+            Bench::Audit(audit) => audit.run(),
             Bench::Generate(generate) => generate.run(),
         }
     }

@@ -233,6 +233,18 @@ fn audits(rules: &AuditRules) -> String {
             percent(rate.into(), AuditRules::EACH.into()),
             rules.auditors,
             rules.blocks
+        ) + &cards(rules),
+    }
+}
+
+/// What is admitted beside a CPU's work, in words.
+fn cards(rules: &AuditRules) -> String {
+    match rules.admits_cards() {
+        false => "; to the bit, so on a CPU alone".into(),
+        true => format!(
+            "; a card's work within {:.1} %, behind {} times the least bond",
+            f64::from(rules.tolerance) * 100.0 / f64::from(AuditRules::EACH),
+            rules.card_bond
         ),
     }
 }
@@ -259,8 +271,17 @@ mod tests {
             rate: 32_768,
             auditors: 3,
             blocks: 20,
+            ..AuditRules::default()
         };
         assert!(audits(&half).starts_with("50 % of all contributions, each by up to 3"));
+        assert!(audits(&half).ends_with("so on a CPU alone"));
+        let usual = AuditRules {
+            tolerance: AuditRules::USUAL_TOLERANCE,
+            ..half
+        };
+        assert!(
+            audits(&usual).ends_with("; a card's work within 3.1 %, behind 2 times the least bond")
+        );
     }
 
     #[test]

@@ -289,7 +289,7 @@ fn missing(what: &str, there: Balance, least: Balance) -> String {
 }
 
 /// An amount as the command line takes it.
-fn plain(amount: Balance) -> String {
+pub(super) fn plain(amount: Balance) -> String {
     crn(amount, 9).replace(',', "")
 }
 

@@ -1,9 +1,13 @@
 //! Fetching a contribution, and checking it against what the chain has of it.
 
 use bytes::Bytes;
-use cairn_gradient::checked::{self, Checked, Refusal, Terms};
-use cairn_primitives::{Commitment, Hotkey, Round};
-use cairn_protocol::verdict::Before;
+use cairn_chain::AccountId;
+use cairn_gradient::{
+    checked::{self, Checked, Refusal, Terms},
+    Header,
+};
+use cairn_primitives::{Balance, Commitment, Hotkey, Round};
+use cairn_protocol::verdict::{self, check_card_bond, Before};
 use cairn_round::{ahead::Sealed, validator::Claim};
 use cairn_store::{paths, StoreError};
 
@@ -49,6 +53,37 @@ fn wanted(run: &Run, round: Round, maker: Hotkey, commitment: &Commitment) -> Wa
         round,
         holders: Vec::new(),
     }
+}
+
+/// Whether enough stood behind a contribution at its round's first block, for what computed it. Of blocks that the node
+/// keeps no more, and of one that does not answer, nothing is known, and nothing objected.
+///
+/// # Errors
+/// [`verdict::Refusal::CardBond`].
+pub(super) async fn check_bond<C: Chain>(
+    desk: &Desk<C>,
+    header: &Header,
+) -> Result<(), verdict::Refusal> {
+    let rules = &desk.run.config.audits;
+    if !header.work.engine.is_card() || !rules.admits_cards() {
+        return Ok(());
+    }
+    match bond_at_start(desk, header).await {
+        Some((bond, least)) => check_card_bond(header, rules, bond, least),
+        None => Ok(()),
+    }
+}
+
+/// The bond of a contribution's maker at its round's first block, and the least that the subnet asked for then.
+async fn bond_at_start<C: Chain>(desk: &Desk<C>, header: &Header) -> Option<(Balance, Balance)> {
+    let (chain, netuid) = (&desk.chain, desk.run.netuid);
+    let best = desk.heads.best.hash;
+    let round = chain.round(best, netuid, header.round).await.ok()??;
+    let start = chain.block_hash(round.times.start).await.ok()??;
+    let maker = AccountId::from(header.hotkey.0 .0);
+    let member = chain.member(start, netuid, maker).await.ok()??;
+    let subnet = chain.subnet(start, netuid).await.ok()??;
+    Some((member.bond, subnet.hyperparameters.min_miner_bond))
 }
 
 /// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes, given what is

@@ -23,6 +23,7 @@
 mod ahead;
 mod apply;
 pub mod chain;
+mod computing;
 mod driver;
 mod error;
 pub mod heads;
@@ -49,10 +50,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use computing::device;
 pub use error::RoleError;
 pub use miner::Behaviour;
 pub(crate) use retention::AUDITED_ROUNDS;
-pub(crate) use setup::device;
 pub use setup::WorkerOptions;
 pub use status::Status;
 pub(crate) use validator::KEPT_EPOCHS;

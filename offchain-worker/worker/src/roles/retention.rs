@@ -4,7 +4,7 @@
 //! Nobody can ask for them: whoever joins begins at a checkpoint of a round that the chain keeps, and applies the
 //! rounds since. So a store holds the files of at most [`HISTORY_ROUNDS`] rounds, and of those that went by since the
 //! last look. The newest checkpoint stays, whatever its round. What is served for an audit is as large as five vectors
-//! of the parameters, and is of no use once the audit is over.
+//! of the parameters, or eight of a card's, and is of no use once the audit is over.
 
 use std::sync::Mutex;
 

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use super::{
     chain::Chain,
+    computing,
     driver::{Desk, Driver, Role},
     heads::{HeadFollower, Heads},
     ledger::{Ledger, Line},
@@ -197,7 +198,8 @@ async fn begin<C: Chain, R: Role>(
     };
     let identity = identity(&chain, &run).await?;
     let (state, directory) = open_state(options, &run, identity)?;
-    let mut engine = engine_of(options, &run)?;
+    let at = heads.best.hash;
+    let mut engine = engine_of(&chain, at, options, (run.as_ref(), R::MEASURES)).await?;
     let on_disk = load(&state, &run, engine.as_mut())?;
     let held = on_disk.held;
     if let Some(line) = &on_disk.last {
@@ -265,27 +267,20 @@ fn load(state: &StateDir, run: &Run, engine: &mut dyn Engine) -> Result<OnDisk, 
     resume(engine, saved)
 }
 
-/// What to compute on, by what was asked for and whether work is audited: nobody can replay the bits of a card yet, nor
-/// show by them that it measured a round.
-pub(crate) fn device(asked: Device, is_audited: bool) -> Result<Device, RoleError> {
-    match asked {
-        Device::Cuda(_) | Device::Cards { .. } if is_audited => Err(RoleError::Run(
-            "this run audits work, and a card's cannot be compared to the bit yet: start with \
-             --device cpu, or take part in a run without audits"
-                .into(),
-        )),
-        Device::Auto if is_audited => Ok(Device::Cpu),
-        device => Ok(device),
+/// What computes: the program that was named, or an engine of cairn's own. `measures`: for who measures contributions.
+async fn engine_of<C: Chain>(
+    chain: &C,
+    at: H256,
+    options: &WorkerOptions,
+    (run, measures): (&Run, bool),
+) -> Result<Box<dyn Engine>, RoleError> {
+    let rules = &run.config.audits;
+    if let Some(program) = &options.engine {
+        return open_program(program, rules.rate > 0, options.threads, run);
     }
-}
-
-/// What computes: the program that was named, or an engine of cairn's own.
-fn engine_of(options: &WorkerOptions, run: &Run) -> Result<Box<dyn Engine>, RoleError> {
-    let is_audited = run.config.audits.rate > 0;
-    match &options.engine {
-        Some(program) => open_program(program, is_audited, options.threads, run),
-        None => open_engine(device(options.device, is_audited)?, options.threads, run),
-    }
+    let device = computing::device(options.device, rules, measures)?;
+    let device = computing::backed(chain, at, run, device).await?;
+    open_engine(device, options.threads, run)
 }
 
 /// Opens the engine for the run's model, and says which it is.
@@ -307,8 +302,8 @@ fn open_program(
 ) -> Result<Box<dyn Engine>, RoleError> {
     if is_audited {
         return Err(RoleError::Run(
-            "this run audits work, and another engine's cannot be replayed to the bit: start without --engine, on \
-             --device cpu, or take part in a run without audits"
+            "this run audits work, and another engine's cannot be replayed: start without --engine, on --device cpu, \
+             or on a card if the run has a tolerance, or take part in a run without audits"
                 .into(),
         ));
     }
@@ -439,23 +434,4 @@ async fn look_for_run<C: Chain>(
         options.reporter().say(&Progress::Waiting { block, reason });
     }
     Ok(None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn work_that_may_be_audited_is_computed_on_the_cpu() {
-        for asked in [Device::Auto, Device::Cpu, Device::Cuda(0)] {
-            assert_eq!(device(asked, false).expect("anything"), asked);
-        }
-        assert_eq!(device(Device::Auto, true).expect("a choice"), Device::Cpu);
-        assert_eq!(device(Device::Cpu, true).expect("it is"), Device::Cpu);
-        let several = Device::Cards { first: 0, count: 2 };
-        for card in [Device::Cuda(0), several] {
-            let refused = device(card, true).expect_err("a card");
-            assert!(refused.to_string().contains("--device cpu"), "{refused}");
-        }
-    }
 }

@@ -40,6 +40,19 @@ fn what_is_drawn_is_open_with_three_auditors() {
 }
 
 #[test]
+fn where_cards_are_admitted_more_can_be_served() {
+    ExtBuilder.execute(|| {
+        let rules = AuditRules {
+            tolerance: 1,
+            ..RULES
+        };
+        settle_in(NET, ROUND, rules, &[MINER], &[Uid(0), Uid(1), Uid(2)]);
+        let audit = audit().expect("it is drawn");
+        assert_eq!(audit.longest, 32 * 100 + 2_048);
+    });
+}
+
+#[test]
 fn what_a_draw_costs_is_in_the_blocks_weight() {
     ExtBuilder.execute(|| {
         let used = || {

@@ -107,6 +107,14 @@ fn rules_for_audits_have_bounds() {
                 blocks: 11,
                 ..config().audits
             },
+            AuditRules {
+                tolerance: AuditRules::MAX_TOLERANCE + 1,
+                ..config().audits
+            },
+            AuditRules {
+                card_bond: 0,
+                ..config().audits
+            },
         ] {
             let mut config = config();
             config.audits = audits;

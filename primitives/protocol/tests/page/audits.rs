@@ -7,6 +7,7 @@ use cairn_protocol::{
     audit::{self as rule, Refusal, Said, Stage, Times},
     emission::Attendance,
     exam,
+    tolerance::{Distances, Vectors, OF_PARAMETERS},
 };
 
 use super::{root, Section, HOTKEY, KEY};
@@ -26,6 +27,7 @@ pub fn audit(page: &Section) {
         rate: all,
         auditors: 1,
         blocks: 4,
+        ..AuditRules::default()
     };
     let is_one = |rules: AuditRules| rules.check(&audited_phases(1_992, 100)).is_ok();
     let above = AuditRules {
@@ -68,6 +70,51 @@ pub fn audit(page: &Section) {
     assert_eq!(attended.attended(), (0, 1));
 }
 
+pub fn tolerance(page: &Section) {
+    let rules = AuditRules {
+        rate: 1,
+        auditors: 1,
+        blocks: 4,
+        ..AuditRules::default()
+    };
+    page.says("0, which is usual, admits no card");
+    assert!(!rules.admits_cards());
+    let each = page.number("The tolerance is so many of ", ": ");
+    assert_eq!(each, u64::from(AuditRules::EACH));
+    let usual = page.number("of 65,536: ", ", a 32nd, is what was measured");
+    assert_eq!(usual, u64::from(AuditRules::USUAL_TOLERANCE));
+    let part = page.number(", a ", "nd, is what was measured");
+    assert_eq!(each, part * usual);
+    let most = page.number("at most ", ", a 16th") as u16;
+    let least = page.number("4,096, a ", "th. 0, which is usual");
+    assert_eq!(each, least * u64::from(most));
+    let with = |tolerance| {
+        let rules = AuditRules { tolerance, ..rules };
+        rules.check(&audited_phases(1_992, 100)).is_ok()
+    };
+    assert!(with(most) && !with(most + 1));
+    page.says("Where nothing changed nothing may lie between");
+    page.says("The second moment that was served is nowhere below the idle one");
+    let one = [1.0f32];
+    let state = |parameters, second_moment| Vectors {
+        parameters,
+        first_moment: &one,
+        second_moment,
+    };
+    let idle = state(&one, &one);
+    let found =
+        |replayed, served, tolerance| Distances::of(idle, replayed, served).are_within(tolerance);
+    assert!(found(idle, idle, 0) && !found(idle, state(&[1.000_001], &one), most));
+    assert!(!found(state(&one, &[2.0]), state(&one, &[0.999_999]), most));
+    let times = page.number("that of the parameters within ", " times the tolerance");
+    assert_eq!(times, u64::from(OF_PARAMETERS));
+    let part = page.number("of which a card serves ", " of 16, ") as f32;
+    let passes = page.number("of 16, passes at a tolerance of ", " of 65,536") as u16;
+    let (made, shown) = ([17.0f32], [1.0 + part]);
+    let at = |tolerance| found(state(&made, &one), state(&shown, &one), tolerance);
+    assert!(at(passes) && !at(passes - 1));
+}
+
 /// Phases of a round of `train` and eight blocks, of which so many percent pass in any case.
 fn audited_phases(train: u32, floor: u8) -> Phases {
     Phases {
@@ -93,7 +140,15 @@ fn stages(page: &Section, rules: AuditRules) {
     assert!(fits(longest, quick) && !fits(longest + 1, quick));
     let each = page.number("It has at most ", " bytes for each parameter");
     let more = page.number("each parameter and ", " more");
-    assert_eq!(rule::longest(1_000), 1_000 * each + more);
+    assert_eq!(rule::longest(1_000, &rules), 1_000 * each + more);
+    let of_cards = page.number("in a run that admits cards ", " in place");
+    let replaced = page.number("in place of ", ".");
+    let tolerant = AuditRules {
+        tolerance: 1,
+        ..rules
+    };
+    assert_eq!(rule::longest(1_000, &tolerant), 1_000 * of_cards + more);
+    assert_eq!(replaced, each);
     let times = Times {
         start: 100,
         blocks: 5,

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Phase, SealedRoot, Uid, Work, H256,
+    AuditRules, Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Phase, SealedRoot, Uid,
+    Work, H256,
 };
 use cairn_protocol::{
     commitment::{self, Contribution},
     trace,
     value::{fruitless, Evidence, Outcome},
-    verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
+    verdict::{
+        check_card_bond, check_carried, check_header, check_length, check_norm, Engines, Last, Owed,
+    },
 };
 
 use super::{a_commitment, evidence, model, root, Section, HOTKEY, KEY};
@@ -74,7 +77,7 @@ pub fn verdict(page: &Section) {
         parent_root: model(1),
         layout_hash: root(8),
         inner_steps: 30,
-        engine: None,
+        engines: Engines::Any,
     };
     let header = Header {
         netuid: Netuid(7),
@@ -115,7 +118,7 @@ pub fn verdict(page: &Section) {
     assert!(check_header(&owed(model(1)), &more).is_err());
     page.says("In a run that audits it must name a CPU as what computed it");
     let audited = Owed {
-        engine: Some(EngineClass::CPU),
+        engines: Engines::Cpu,
         ..owed(model(1))
     };
     let card = Header {
@@ -127,6 +130,22 @@ pub fn verdict(page: &Section) {
     };
     assert!(check_header(&owed(model(1)), &card).is_ok());
     assert!(check_header(&audited, &card).is_err() && check_header(&audited, &header).is_ok());
+    page.says("or, if the run has a tolerance, NVIDIA cards");
+    let rules = AuditRules {
+        rate: 1,
+        tolerance: 1,
+        card_bond: 5,
+        ..AuditRules::default()
+    };
+    let tolerant = Owed {
+        engines: Engines::of(&rules),
+        ..owed(model(1))
+    };
+    assert!(check_header(&tolerant, &card).is_ok() && check_header(&tolerant, &header).is_ok());
+    page.says("`card_bond` times the subnet's least bond");
+    let bonds = [(&card, 49), (&card, 50), (&header, 10)];
+    let good = bonds.map(|(header, bond)| check_card_bond(header, &rules, bond, 10).is_ok());
+    assert_eq!(good, [false, true, true]);
     let parts = page.number("at least 1/", " of the median norm");
     let norm = 3.0;
     assert!(check_norm(norm / parts as f64, Some(norm)).is_ok());

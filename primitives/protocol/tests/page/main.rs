@@ -56,6 +56,7 @@ rules![
     kept::checkpoint,
     worth::exam,
     audits::audit,
+    audits::tolerance,
     worth::value,
     worth::unseen,
     pay::emission,

@@ -215,6 +215,9 @@ pub(super) fn open_claimed(
     };
     let mut blob = opened.encode();
     blob.extend(only.vectors(interval.begin));
+    if engine.class().is_card() {
+        blob.extend(only.vectors(interval.end));
+    }
     if interval.begin > 0 && interval.is_last(traced.steps) {
         // What the file was made of. There is no error feedback.
         let parameters = only.before.parameters.iter();

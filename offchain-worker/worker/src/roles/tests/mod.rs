@@ -2,6 +2,7 @@
 
 #[cfg(feature = "p2p")]
 mod apart;
+mod cards;
 mod cheats;
 mod elsewhere;
 mod engine;

@@ -161,6 +161,7 @@ async fn audits_begin_from_what_the_contribution_was_made_from() {
             rate: AuditRules::EACH,
             auditors: 1,
             blocks: 8,
+            ..AuditRules::default()
         };
     };
     let mut network = Network::with(&["Alice"], &["Victor"], audited).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cairn_gradient::Checked;
+use cairn_gradient::{checked::Refusal, Checked};
 use cairn_primitives::{Commitment, Hotkey, Round, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::{Claim, Id};
@@ -58,7 +58,7 @@ impl ValidatorRole {
         let (round, uid) = (claim.round, claim.uid);
         let id = (uid, claim.commitment.sealed_root);
         let sealed = self.sealed.remove(&id);
-        let (run, reporter) = (desk.run.clone(), desk.reporter.clone());
+        let (desk, run, reporter) = (desk.clone(), desk.run.clone(), desk.reporter.clone());
         let before = Before {
             norm: *locked(&run.norm),
             last: locked(&run.ends).last(&claim.hotkey),
@@ -71,6 +71,13 @@ impl ValidatorRole {
             let opened =
                 tokio::task::spawn_blocking(move || inspect::check(&run, &claim, before, &sealed))
                     .await?;
+            let opened = match opened {
+                Ok(contribution) => inspect::check_bond(&desk, contribution.header())
+                    .await
+                    .map(|()| contribution)
+                    .map_err(Refusal::from),
+                refused => refused,
+            };
             let good = match opened {
                 Ok(contribution) => Some(Arc::new(contribution)),
                 Err(refusal) => {

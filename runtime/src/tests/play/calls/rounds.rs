@@ -78,6 +78,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             rate: AuditRules::EACH,
             auditors: 3,
             blocks: 4,
+            ..AuditRules::default()
         },
         overlap: 0,
         checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,

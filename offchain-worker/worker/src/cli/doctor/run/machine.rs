@@ -46,7 +46,7 @@ pub fn memory_needed(config: &RunConfig, duty: Duty, device: Device) -> u64 {
     let mut held = match (duty, config.audits.rate > 0) {
         (Duty::Validator, true) => needs::auditing(config),
         (Duty::Validator, false) => needs::measuring(config),
-        (Duty::Miner | Duty::Idle, true) => needs::serving(config),
+        (Duty::Miner | Duty::Idle, true) => needs::serving(config, false),
         (Duty::Miner | Duty::Idle, false) => needs::mining(config, false),
     };
     let layers = needs::layers(config);
@@ -261,7 +261,7 @@ pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
     let parameters = config.model.parameters().unwrap_or(u64::MAX);
     let served = match config.audits.rate {
         0 => 0,
-        _ => outboard(audit::longest(parameters)),
+        _ => outboard(audit::longest(parameters, &config.audits)),
     };
     // A miner serves its own, and a validator may be drawn for all.
     let (checkpoint, audits, epochs) = match duty {
@@ -442,6 +442,12 @@ mod tests {
         let served = of(1) - of(0);
         let rounds = u64::from(AUDITED_ROUNDS);
         assert!((5 * vectors * rounds..6 * vectors * (rounds + 1)).contains(&served));
+        let of_cards = {
+            let mut config = config.clone();
+            (config.audits.rate, config.audits.tolerance) = (1, 1);
+            store_bound(&config, Duty::Miner) - of(0)
+        };
+        assert!((8 * vectors * rounds..9 * vectors * (rounds + 1)).contains(&of_cards));
         let state = [Duty::Miner, Duty::Validator].map(|duty| state_bound(&config, duty));
         assert!(state[0] > config.model.parameters().unwrap() * 4 * 15);
         assert_eq!(state[1] - state[0], 5 * EVIDENCE_BYTES);

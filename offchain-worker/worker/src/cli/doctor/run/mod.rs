@@ -277,8 +277,9 @@ impl RunArgs {
             let needed = machine::memory_needed(&config, duty, device);
             machine::memory(needed, machine::memory_free())
         };
-        let is_audited = config.audits.rate > 0;
-        let device = match crate::roles::device(self.asked_device(duty), is_audited) {
+        let measures = duty == Duty::Validator;
+        let asked = self.asked_device(duty);
+        let device = match crate::roles::device(asked, &config.audits, measures) {
             Ok(device) => device,
             Err(error) => {
                 let refused = Check::fix("steps", error.to_string(), "choose another --device");

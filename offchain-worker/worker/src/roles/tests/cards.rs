@@ -1,0 +1,91 @@
+//! Cards in a run that audits: CPUs judge them within the run's tolerance.
+
+use cairn_engine::Device;
+use cairn_primitives::{AuditRules, Finding, Phase, RunConfig, Uid};
+use cairn_store::Store;
+use cairn_trainer::cuda::{compile::SOURCES, libraries::Library};
+
+use super::network::play;
+use crate::roles::{
+    testing::{Network, State},
+    Behaviour,
+};
+
+/// Whose card is honest, and whose trains on other text.
+const ALICE: Uid = Uid(0);
+const MALLORY: Uid = Uid(1);
+
+/// A run that audits everything, and admits cards behind so many times the least bond.
+fn admitting(card_bond: u8) -> impl FnOnce(&mut RunConfig, &Store) {
+    move |config, _| {
+        config.audits = AuditRules {
+            rate: AuditRules::EACH,
+            auditors: 1,
+            blocks: 8,
+            tolerance: AuditRules::USUAL_TOLERANCE,
+            card_bond,
+        };
+    }
+}
+
+/// The driver that runs kernels on the CPU.
+fn driver() {
+    cuda_on_cpu::driver(SOURCES.iter().map(|source| (source.name, source.kernels)));
+    Library::Nvrtc
+        .require()
+        .expect("NVRTC is needed to test the CUDA backend: run `make cuda-tools`");
+}
+
+/// Of round 0's audits, those of which the auditor said so much.
+fn audits(state: &State, is_so: impl Fn(Option<Finding>, bool) -> bool) -> Vec<Uid> {
+    let audits = state.audits.iter().filter(|audit| audit.round == 0);
+    let told = audits.filter(|audit| {
+        let mut auditors = audit.auditors.iter();
+        auditors.all(|one| is_so(one.found, one.committed.is_some()))
+    });
+    told.map(|audit| audit.uid).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_passes_the_audit_of_a_cpu_and_a_cheat_on_one_does_not() {
+    driver();
+    let mut network = Network::with(&["Alice", "Mallory"], &["Victor"], admitting(1)).await;
+    network.validate("Victor");
+    network.mine_on(Device::Cuda(0), "Alice", Behaviour::Honest);
+    network.mine_on(Device::Cuda(0), "Mallory", Behaviour::Stranger);
+    let chain = network.chain.clone();
+    play(&network, 2, 1).await;
+    let served = |state: &State| {
+        let audits = state.audits.iter().filter(|audit| audit.round == 0);
+        audits.filter(|audit| audit.served.is_some()).count() == 2
+    };
+    // Blocks come here when a test says so: none is to pass while they make what they owe.
+    chain.until("their work is served", served).await;
+    chain.go_to(Phase::Attest);
+    let replayed = |state: &State| audits(state, |_, committed| committed).len() == 2;
+    chain.until("both are replayed", replayed).await;
+    chain.go_to(Phase::Settle);
+    let found = |state: &State| audits(state, |found, _| found.is_some()).len() == 2;
+    chain.until("what was found is known", found).await;
+    let state = chain.state();
+    let of = |finding| audits(&state, |found, _| found == Some(finding));
+    assert_eq!(of(Finding::Passed), [ALICE]);
+    assert_eq!(of(Finding::Failed), [MALLORY]);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_without_the_bond_for_it_is_told_what_is_missing_before_it_trains() {
+    let mut network = Network::with(&["Alice"], &["Victor"], admitting(2)).await;
+    network.validate("Victor");
+    network.mine_on(Device::Cuda(0), "Alice", Behaviour::Honest);
+    let error = network.end("Alice").await.expect_err("half of the bond");
+    let error = error.to_string();
+    assert!(error.contains("a bond of 20.00 CRN"), "{error}");
+    assert!(error.contains("cairn stake bond"), "{error}");
+    // Who leaves the choice open works on the CPU.
+    network.mine_on(Device::Auto, "Alice", Behaviour::Honest);
+    play(&network, 1, 1).await;
+    assert_eq!(network.chain.state().settled[&0].included, [ALICE]);
+    network.stop().await;
+}
