@@ -7,7 +7,7 @@ use cairn_engine::{Engine, Version};
 use cairn_gradient::{resemblance, Checked, Contribution};
 use cairn_primitives::{Layout, MicroNats, RunConfig, SealedRoot, Uid, H256};
 use cairn_round::{
-    measure::{Ask, File, Measuring},
+    measure::{Ask, File, Measuring, On},
     scoring::{self, Evidence},
     validator::{Found, Measurement},
 };
@@ -71,9 +71,15 @@ impl Scoring<'_> {
         let mut measuring = Measuring::new(measurement, unseen, file);
         let (mut computed, mut left) = (0u64, 0);
         while let Some(ask) = measuring.next() {
-            let contribution = ask.contribution.and_then(|root| self.files.get(&root));
             let sequences = self.sequences(&ask);
-            let losses = engine.measure(contribution.map(Arc::as_ref), &sequences, go_on)?;
+            let losses = match ask.on {
+                On::Before => engine.measure(None, &sequences, go_on)?,
+                On::Settled => engine.measure_settled(&sequences, go_on)?,
+                On::Alone(root) => {
+                    let contribution = self.files.get(&root).map(Arc::as_ref);
+                    engine.measure(contribution, &sequences, go_on)?
+                }
+            };
             let Some(losses) = losses else {
                 left = measuring.left();
                 break;

@@ -9,7 +9,7 @@ use cairn_primitives::{Hotkey, Round, Uid};
 use serde::Serialize;
 
 use super::{
-    counts, difference, evidence::is_within, factor, gain::is_enough, premium, round_gain,
+    counts, evidence::is_within, factor, gain::is_enough, premium, premium_of, round_gain,
     Estimate, Evidence, Outcome,
 };
 use crate::{
@@ -110,10 +110,11 @@ impl Part {
                 repeats,
                 assigned,
                 unassigned,
+                settled,
                 unseen,
             } => {
                 let enough = is_enough(assigned, unassigned);
-                let own = difference(assigned, unassigned).filter(|_| enough);
+                let own = premium_of(assigned, unassigned, settled).filter(|_| enough);
                 Part {
                     found: Found::Measured,
                     gain: round_gain(assigned, unassigned),
@@ -333,6 +334,7 @@ mod tests {
                 repeats: false,
                 assigned: around(gain + premium),
                 unassigned: around(gain),
+                settled: Vec::new(),
                 unseen: Vec::new(),
             },
         }

@@ -97,8 +97,10 @@ pub fn attestation(page: &Section) {
         (Some(witness(2, 5)), None)
     );
     page.says("whoever gave another, or none, has not attended the round");
-    let piece = page.number("on the first ", " windows that each miner had to train on") as usize;
+    let piece = page.number("on the first ", " windows that its miner had to train on") as usize;
     assert_eq!(piece as u64, limits::EXAM_PIECE);
+    let stated = page.number("began on ", " windows that nobody had to train on");
+    assert_eq!(stated, limits::EXAM_LOSS);
     let shows = |changed: usize| {
         let mut assigned = vec![0.5; 2 * piece];
         assigned[changed] = 0.25;
@@ -113,6 +115,7 @@ pub fn attestation(page: &Section) {
                 repeats: false,
                 assigned,
                 unassigned: vec![0.5; piece],
+                settled: vec![],
                 unseen: vec![],
             },
         };

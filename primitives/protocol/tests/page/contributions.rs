@@ -172,6 +172,7 @@ fn measured(uid: u16, (mean, errors): (f64, f64), steps: u32) -> Evidence {
             repeats: false,
             assigned: gains.clone(),
             unassigned: gains,
+            settled: Vec::new(),
             unseen: Vec::new(),
         },
     }
