@@ -38,6 +38,8 @@ pub struct File {
     pub alike: u16,
     /// Whether it resembles what the round before changed.
     pub repeats: bool,
+    /// Whether the rounds before say beyond doubt that its maker trains on its own data.
+    pub is_proven: bool,
 }
 
 /// Parameters on which losses are computed.
@@ -124,6 +126,7 @@ impl Trial {
             unassigned: &self.unassigned,
             settled: settled.get(..self.unassigned.len()).unwrap_or_default(),
             part: self.part,
+            is_proven: self.file.is_proven,
             most,
         };
         is_over || so_far.is_decided()

@@ -98,14 +98,16 @@ pub struct Trial<'a> {
     pub settled: &'a [f32],
     /// Its part in them, from 0 to 1. As much of its premium is theirs, too.
     pub part: f64,
+    /// Whether the rounds before say beyond doubt that its maker trains on its own data.
+    pub is_proven: bool,
     /// The most windows of each kind that it is measured on.
     pub most: u64,
 }
 
 impl Trial<'_> {
     /// Whether it decides what the contribution was worth, so that no further piece need be measured: it did harm; or
-    /// it is clear by how much it helped, and either on which kind it did better, or as well how much better it did as
-    /// `most` windows would say by themselves.
+    /// it is clear by how much it helped, and its maker's premium is beyond doubt, or it is clear on which kind it did
+    /// better, or as well known how much better it did as `most` windows would say by themselves.
     pub fn is_decided(&self) -> bool {
         let piece = usize::try_from(EXAM_PIECE).unwrap_or(usize::MAX);
         if self.assigned.len().min(self.unassigned.len()) < piece {
@@ -123,7 +125,7 @@ impl Trial<'_> {
         let alone = 2.0 * gain.squared_error * self.unassigned.len() as f64 / self.most as f64;
         let own = (1.0 - self.part).clamp(0.0, 1.0);
         let is_as_good = !self.settled.is_empty() && premium.squared_error <= own * own * alone;
-        does_harm || (is_precise && (is_told_apart || is_as_good))
+        does_harm || (is_precise && (self.is_proven || is_told_apart || is_as_good))
     }
 }
 
@@ -256,6 +258,7 @@ mod tests {
             unassigned,
             settled,
             part: 0.25,
+            is_proven: false,
             most: 80,
         }
         .is_decided()
@@ -307,6 +310,7 @@ mod tests {
                 unassigned,
                 settled,
                 part,
+                is_proven: false,
                 most,
             };
             trial.is_decided()

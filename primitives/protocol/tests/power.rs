@@ -8,7 +8,7 @@ use cairn_primitives::{Hotkey, Round, Uid, H256};
 use cairn_protocol::{
     exam::{piece, Trial},
     limits::EXAM_LOSS,
-    value::{accounts, Account, Evidence, Outcome},
+    value::{accounts, proven, Account, Evidence, Outcome},
 };
 
 /// Gains of honest miners on unassigned windows, by round, in nats per token; the last one stays.
@@ -79,6 +79,10 @@ fn at(table: &[f64; 7], round: Round) -> f64 {
     table[(round as usize).min(6)]
 }
 
+fn miner(uid: u16) -> (Uid, Hotkey) {
+    (Uid(uid), Hotkey(H256([uid as u8; 32])))
+}
+
 fn uids() -> std::ops::RangeInclusive<u16> {
     0..=TURNED
 }
@@ -102,19 +106,21 @@ impl Network {
 
     /// Measures a round.
     fn measure(&mut self, round: Round) {
+        let sure = proven(&self.log, round);
         let free: Vec<Vec<f64>> = (0..WINDOWS).map(|_| self.gained(round, None)).collect();
         let mut most = 0;
         for uid in uids() {
             let own: Vec<Vec<f64>> = (0..WINDOWS)
                 .map(|_| self.gained(round, Some(uid)))
                 .collect();
-            let (assigned, unassigned, settled) = self.of(uid, &own, &free);
+            let (assigned, unassigned, settled) =
+                self.of(uid, sure.contains(&miner(uid)), &own, &free);
             most = most.max(unassigned.len());
             self.computed += 2 * assigned.len() + unassigned.len();
             self.log.push(Evidence {
                 round,
                 uid: Uid(uid),
-                hotkey: Hotkey(H256([uid as u8; 32])),
+                hotkey: miner(uid).1,
                 outcome: Outcome::Measured {
                     steps: 20,
                     of: 20,
@@ -135,7 +141,13 @@ impl Network {
     }
 
     /// What is found of one of them.
-    fn of(&self, uid: u16, own: &[Vec<f64>], free: &[Vec<f64>]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    fn of(
+        &self,
+        uid: u16,
+        is_proven: bool,
+        own: &[Vec<f64>],
+        free: &[Vec<f64>],
+    ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let place = usize::from(uid);
         let alone = |windows: &[Vec<f64>]| windows.iter().map(|all| all[place] as f32).collect();
         let Way::Beside { worse } = self.way else {
@@ -157,6 +169,7 @@ impl Network {
                 unassigned: &found.1,
                 settled: &found.2,
                 part: 1.0 / f64::from(TURNED + 1),
+                is_proven,
                 most: WINDOWS as u64,
             };
             if trial.is_decided() || found.0.len() == WINDOWS {
@@ -183,7 +196,7 @@ fn after(way: Way, rounds: Round) -> ([f64; 4], f64) {
         computed += network.computed;
         let found = accounts(&network.log, rounds - 1);
         draw = network.draw;
-        let of = |uid: Uid| -> &Account { &found[&(uid, Hotkey(H256([uid.get() as u8; 32])))] };
+        let of = |uid: Uid| -> &Account { &found[&miner(uid.get())] };
         let honest: Vec<&Account> = (0..HONEST).map(Uid).map(of).collect();
         let mean = |value: fn(&Account) -> f64| {
             honest.iter().map(|one| value(one)).sum::<f64>() / f64::from(HONEST)

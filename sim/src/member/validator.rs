@@ -11,7 +11,7 @@ use cairn_round::{
     machine::Machine as _,
     measure::{File, Measuring, On},
     pledge::{self, Pledge},
-    scoring::{alike, forget_old, repeats, EvidenceFile},
+    scoring::{alike, forget_old, proven, repeats, Evidence, EvidenceFile},
     validator::{Claim, Done, Found, Measurement, Task, Weighed},
     Event, Held,
 };
@@ -260,7 +260,12 @@ impl World {
         let (Some((_, theta)), Some((_, settled))) = (before, held) else {
             return self.done_validating(who, Done::Measured(round, None, Vec::new()));
         };
-        let files = files_of(&member.process, &self.workshop, &what);
+        let files = files_of(
+            &member.process,
+            &self.workshop,
+            &what,
+            &member.disk.content().evidence,
+        );
         let trials = Trials {
             round,
             theta,
@@ -400,7 +405,12 @@ fn files_of(
     process: &Process,
     workshop: &Workshop,
     what: &Measurement,
+    evidence: &[Evidence],
 ) -> BTreeMap<SealedRoot, File> {
+    let sure = proven(evidence, what.round);
+    let of_sure = what.subjects.iter();
+    let of_sure = of_sure.filter(|one| sure.contains(&(one.uid, one.hotkey)));
+    let of_sure: Vec<Found> = of_sure.map(|one| one.found).collect();
     let good = what
         .subjects
         .iter()
@@ -423,6 +433,7 @@ fn files_of(
             inner_steps: opened.inner_steps(),
             alike: alike.get(number).copied().unwrap_or(1),
             repeats: repeats.get(number).copied().unwrap_or(false),
+            is_proven: of_sure.contains(&Found::Good(root)),
         };
         (root, file)
     };

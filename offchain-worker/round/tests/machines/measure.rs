@@ -80,6 +80,7 @@ fn measuring_with(plan: Plan, subjects: &[(Uid, bool)], unseen: u64, salt: H256)
             inner_steps: 4,
             alike: 1,
             repeats: false,
+            is_proven: sealed_root == root(107),
         })
     };
     Measuring::new(measurement, unseen, file)
@@ -279,6 +280,22 @@ fn who_is_decided_has_no_second_piece() {
     let all = measuring.finish();
     assert_eq!(found(&all[0]).0.len(), FIRST);
     assert_eq!(found(&all[1]).0.len(), 64);
+}
+
+#[test]
+fn whose_premium_is_beyond_doubt_has_no_second_piece() {
+    let mut measuring = measuring(plan(64, 4_000), &[(Uid(7), true), (Uid(5), true)]);
+    let loss = |on, at: usize| match on {
+        On::Alone(_) => 1.0 + (at % 2) as f32 * 0.1,
+        On::Before => 2.0,
+        On::Settled => 1.5,
+    };
+    measure(&mut measuring, loss);
+    let all = measuring.finish();
+    assert_eq!(
+        (found(&all[0]).0.len(), found(&all[1]).0.len()),
+        (FIRST, 64)
+    );
 }
 
 /// Where windows differ much, and contributions little on the same window.

@@ -9,7 +9,7 @@ use cairn_primitives::{Hotkey, Round, Uid};
 use serde::Serialize;
 
 use super::{
-    counts, evidence::is_within, factor, gain::is_enough, premium, premium_of, round_gain,
+    counts, evidence::is_within, factor, gain::is_enough, is_sure, premium, premium_of, round_gain,
     Estimate, Evidence, Outcome,
 };
 use crate::{
@@ -172,6 +172,17 @@ fn ascending(number: f64) -> u64 {
     } else {
         !bits
     }
+}
+
+/// Those of whom the rounds before this one say beyond doubt that they train on their own data.
+pub fn proven(evidence: &[Evidence], round: Round) -> BTreeSet<Miner> {
+    let Some(newest) = round.checked_sub(1) else {
+        return BTreeSet::new();
+    };
+    let accounts = accounts(evidence, newest).into_iter();
+    accounts
+        .filter_map(|(miner, account)| is_sure(account.premium).then_some(miner))
+        .collect()
 }
 
 /// How the scores of all miners in the evidence came about, as of round `newest`, by uid and hotkey.

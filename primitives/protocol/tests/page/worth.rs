@@ -70,6 +70,7 @@ pub fn exam(page: &Section) {
             unassigned: &free,
             settled: &[],
             part: 0.0,
+            is_proven: false,
             most,
         }
         .is_decided()
@@ -82,6 +83,8 @@ pub fn exam(page: &Section) {
     let part = page.number("at most a ", "th of it") as f32;
     assert!(decided(9.0, 0.01 * part * 1.01, 0.01));
     assert!(!decided(9.0, 0.01 * part * 0.99, 0.01));
+    let sure = page.number("of the rounds before was at least ", ",") as f64;
+    assert!(value::is_sure(sure) && !value::is_sure(sure - 0.01));
     as_good(page, most);
 }
 
@@ -109,6 +112,7 @@ fn as_good(page: &Section, most: u64) {
             unassigned: &free,
             settled: &settled,
             part,
+            is_proven: false,
             most,
         }
         .is_decided()

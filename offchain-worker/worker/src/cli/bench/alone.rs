@@ -48,6 +48,7 @@ pub fn measure(network: &mut Network, measurement: &Measurement) -> Result<usize
                 unassigned: &unassigned,
                 settled: &[],
                 part: 0.0,
+                is_proven: false,
                 most,
             };
             if trial.is_decided() {

@@ -118,9 +118,9 @@ impl Score {
             threads: self.threads.threads,
         };
         let mut network = Network::new(&play)?;
-        let rounds = 0..self.rounds.max(1);
+        let (rounds, mut evidence) = (0..self.rounds.max(1), Vec::new());
         let rows: Vec<Row> = rounds
-            .map(|round| self.round(&mut network, round))
+            .map(|round| self.round(&mut network, round, &mut evidence))
             .collect::<Result<_, Failure>>()?;
         let mean = |of: fn(&Row) -> f64| rows.iter().map(of).sum::<f64>() / rows.len() as f64;
         let (beside, alone) = (
@@ -143,8 +143,13 @@ impl Score {
         })
     }
 
-    /// Plays a round, and times how it is scored.
-    fn round(&self, network: &mut Network, round: Round) -> Result<Row, Failure> {
+    /// Plays a round, and times how it is scored after what was found before, to which is added what is found.
+    fn round(
+        &self,
+        network: &mut Network,
+        round: Round,
+        evidence: &mut Vec<Evidence>,
+    ) -> Result<Row, Failure> {
         let measurement = network.round(round)?;
         let scoring = Scoring {
             layout: &network.layout,
@@ -152,6 +157,7 @@ impl Score {
             data: &network.data,
             unseen: None,
             files: &network.files,
+            evidence: evidence.as_slice(),
         };
         let began = Instant::now();
         let scored = scoring.score(network.engine.as_mut(), measurement.clone(), &mut || true)?;
@@ -162,6 +168,7 @@ impl Score {
         network.end()?;
         let count = f64::from(self.contributions.max(1));
         let (gain, premium) = found(&scored.evidence);
+        evidence.extend(scored.evidence);
         Ok(Row {
             round,
             seconds,
@@ -218,7 +225,13 @@ impl Report {
             card => card.into(),
         };
         let head = [
-            "round", "seconds", "losses", "by itself", "losses", "gain", "premium",
+            "round",
+            "seconds",
+            "losses",
+            "by itself",
+            "losses",
+            "gain",
+            "premium",
         ];
         format!(
             "{}: {} contributions of sequences of {} tokens, {on}\n{}\nseconds and losses are for one contribution; the premium is in its errors\n{:.3} s for a contribution, {:.3} contributions per second, {:.2} times as many as by itself",
