@@ -125,7 +125,8 @@ fn a_contribution_is_measured_on_the_bits_of_the_cpus_outer_step() {
     }
     // And as a round makes them of it, whichever was measured before.
     let mut card = loaded();
-    card.settle(&including(&[(Uid(4), 1, file.clone())])).unwrap();
+    card.settle(&including(&[(Uid(4), 1, file.clone())]))
+        .unwrap();
     card.keep().unwrap();
     for _ in 0..2 {
         let settled = card.measure_settled(&sequences, &mut || true).unwrap();

@@ -150,7 +150,7 @@ pub fn attestation(page: &Section) {
 
 /// What validators say of the loss, and what the chain keeps of it.
 fn loss(page: &Section) {
-    page.says("and the mean loss on these windows of the parameters with which that round began");
+    page.says("and the mean loss of the parameters with which that round began");
     page.says("each window's is rounded, then their mean, halves up");
     assert_eq!(exam::mean_loss([0.000_001, 0.000_002]), Some(2));
     let micros = page.number("in units of one ", "th of a nat");
