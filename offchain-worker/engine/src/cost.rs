@@ -243,6 +243,26 @@ impl Engine for Cost {
             None => None,
         };
         let parameters = moved.as_deref().unwrap_or(&base.parameters);
+        self.losses(parameters, sequences, go_on)
+    }
+
+    fn measure_settled(
+        &mut self,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        let settled = self.host.settled()?;
+        self.losses(&settled.parameters, sequences, go_on)
+    }
+}
+
+impl Cost {
+    fn losses(
+        &self,
+        parameters: &[f32],
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
         pieces(sequences, go_on, |piece| {
             self.meter.add(self.costs.sequence, piece.len());
             let loss = |sequence: &&[u32]| loss(parameters, &self.point, sequence);

@@ -173,4 +173,16 @@ impl Engine for Cpu {
             Ok(trainer.losses(parameters, piece)?)
         })
     }
+
+    fn measure_settled(
+        &mut self,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        let Cpu { trainer, host } = self;
+        let settled = host.settled()?;
+        pieces(sequences, go_on, |piece| {
+            Ok(trainer.losses(&settled.parameters, piece)?)
+        })
+    }
 }

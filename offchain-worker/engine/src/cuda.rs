@@ -182,7 +182,29 @@ impl Engine for Cuda {
         if let Some(contribution) = contribution {
             self.host.check_base(&base, contribution)?;
         }
-        self.put_base(&base)?;
+        self.losses(&base, contribution, sequences, go_on)
+    }
+
+    fn measure_settled(
+        &mut self,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        let settled = self.host.settled()?;
+        self.losses(&settled, None, sequences, go_on)
+    }
+}
+
+impl Cuda {
+    /// Losses at a model, or after an outer step from it with one contribution alone.
+    fn losses(
+        &mut self,
+        model: &Model,
+        contribution: Option<&Checked>,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        self.put(model)?;
         let Cuda { card, host, .. } = self;
         let gone = || EngineError::DeviceLost("the GPU lost what was to be measured".into());
         let mut trial = card.trial_under_way().ok_or_else(gone)?;
@@ -211,16 +233,14 @@ impl Engine for Cuda {
         trial.step(host.config.compression.kept_per_block, shares, rule)?;
         pieces(sequences, go_on, |piece| Ok(trial.losses(piece)?))
     }
-}
 
-impl Cuda {
-    /// Copies the base to the card, unless it is there.
-    fn put_base(&mut self, base: &Model) -> Result<(), EngineError> {
-        let is_there = self.measured == Some(base.root) && self.card.trial_under_way().is_some();
+    /// Copies a model to the card, unless it is there.
+    fn put(&mut self, model: &Model) -> Result<(), EngineError> {
+        let is_there = self.measured == Some(model.root) && self.card.trial_under_way().is_some();
         if !is_there {
             self.measured = None;
-            self.card.trial(&base.parameters)?;
-            self.measured = Some(base.root);
+            self.card.trial(&model.parameters)?;
+            self.measured = Some(model.root);
         }
         Ok(())
     }

@@ -332,6 +332,14 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
         self.cpu.measure(contribution, sequences, go_on)
     }
 
+    fn measure_settled(
+        &mut self,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        self.cpu.measure_settled(sequences, go_on)
+    }
+
     fn replay(
         &mut self,
         before: &State,

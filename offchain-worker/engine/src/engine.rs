@@ -184,6 +184,17 @@ pub trait Engine: Send {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<f32>>, EngineError>;
 
+    /// The same at the held parameters: those that the round made of all contributions, while its base is there.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is no base, or steps are pending.
+    fn measure_settled(
+        &mut self,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError>;
+
     /// Makes the inner steps with these numbers again, from the state before them, and gives parameters and moments
     /// after them: of [`State::traced`] a miner must have traced the hash, to the bit if it was the same
     /// [`class`](Engine::class). `before` has parameters and moments; its other parts are not looked at. What is

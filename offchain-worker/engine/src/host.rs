@@ -403,6 +403,12 @@ impl<Steps> Host<Steps> {
         base.ok_or(EngineError::OutOfTurn { verb, why })
     }
 
+    /// The parameters that followed the base.
+    pub fn settled(&self) -> Result<Model, EngineError> {
+        self.base()?;
+        Ok(self.held("measure")?.model.clone())
+    }
+
     /// Makes sure that a contribution is measured on the parameters that it was made from. Where rounds overlap it is
     /// measured on those that it is applied to, which are newer.
     pub fn check_base(&self, base: &Model, contribution: &Checked) -> Result<(), EngineError> {

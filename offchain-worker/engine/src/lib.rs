@@ -11,6 +11,7 @@
 //! | [`settle`](Engine::settle) | the outer step of a settled round; gives the new model root | pending |
 //! | [`keep`](Engine::keep), [`discard`](Engine::discard) | what is pending becomes the state, or is forgotten | held |
 //! | [`measure`](Engine::measure) | losses at the base, or after an outer step with one contribution | as before |
+//! | [`measure_settled`](Engine::measure_settled) | losses at the held parameters, beside those | as before |
 //! | [`snapshot`](Engine::snapshot) | the state, piece by piece | as before |
 //! | [`shared`](Engine::shared) | a vector of the state, which stays while the engine goes on | as before |
 //! | [`replay`](Engine::replay) | others' inner steps once more, from their state | as before |

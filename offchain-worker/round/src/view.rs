@@ -174,6 +174,12 @@ impl Settlement {
     pub fn uids(&self) -> Vec<Uid> {
         self.included.iter().map(|one| one.seen.uid).collect()
     }
+
+    /// The trust of each of them, in the same order.
+    pub fn trusts(&self) -> Vec<u16> {
+        let included = self.included.iter();
+        included.map(|one| one.standing.trust).collect()
+    }
 }
 
 /// When the current round of a run is, read at the best block.

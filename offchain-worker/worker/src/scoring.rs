@@ -7,7 +7,7 @@ use cairn_engine::{Engine, Version};
 use cairn_gradient::{resemblance, Checked, Contribution};
 use cairn_primitives::{Layout, MicroNats, RunConfig, SealedRoot, Uid, H256};
 use cairn_round::{
-    measure::{Ask, File, Measuring},
+    measure::{Ask, File, Measuring, On},
     scoring::{self, Evidence},
     validator::{Found, Measurement},
 };
@@ -30,6 +30,8 @@ pub struct Scoring<'a> {
     pub unseen: Option<&'a UnseenText>,
     /// Contributions of the round and of the one before.
     pub files: &'a Files,
+    /// What was measured of the rounds before.
+    pub evidence: &'a [Evidence],
 }
 
 /// What came of it.
@@ -71,9 +73,15 @@ impl Scoring<'_> {
         let mut measuring = Measuring::new(measurement, unseen, file);
         let (mut computed, mut left) = (0u64, 0);
         while let Some(ask) = measuring.next() {
-            let contribution = ask.contribution.and_then(|root| self.files.get(&root));
             let sequences = self.sequences(&ask);
-            let losses = engine.measure(contribution.map(Arc::as_ref), &sequences, go_on)?;
+            let losses = match ask.on {
+                On::Before => engine.measure(None, &sequences, go_on)?,
+                On::Settled => engine.measure_settled(&sequences, go_on)?,
+                On::Alone(root) => {
+                    let contribution = self.files.get(&root).map(Arc::as_ref);
+                    engine.measure(contribution, &sequences, go_on)?
+                }
+            };
             let Some(losses) = losses else {
                 left = measuring.left();
                 break;
@@ -101,13 +109,14 @@ impl Scoring<'_> {
 
     /// What is known of the contributions that are to be measured, by sealed root.
     fn files_of(&self, measurement: &Measurement) -> Result<BTreeMap<SealedRoot, File>, RoleError> {
-        let good = measurement
-            .subjects
-            .iter()
-            .filter_map(|subject| match subject.found {
-                Found::Good(root) => Some(root),
-                _ => None,
-            });
+        let sure = scoring::proven(self.evidence, measurement.round);
+        let subjects = || measurement.subjects.iter();
+        let of_sure = subjects().filter(|one| sure.contains(&(one.uid, one.hotkey)));
+        let of_sure: Vec<Found> = of_sure.map(|one| one.found).collect();
+        let good = subjects().filter_map(|subject| match subject.found {
+            Found::Good(root) => Some(root),
+            _ => None,
+        });
         let (roots, contributions) = self.decoded(good)?;
         // If not all of what the round before included is here, nobody can be said to repeat it.
         let (known, mut before) = self.decoded(measurement.before.iter().copied())?;
@@ -126,6 +135,7 @@ impl Scoring<'_> {
                 inner_steps: contribution.header.inner_steps,
                 alike: alike.get(number).copied().unwrap_or(1),
                 repeats: repeats.get(number).copied().unwrap_or(false),
+                is_proven: of_sure.contains(&Found::Good(root)),
             };
             (root, file)
         };

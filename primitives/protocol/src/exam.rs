@@ -5,11 +5,13 @@
 //! follow from a salt that each validator keeps to itself, so that who draws the exam does not know all of it.
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::ops::Range;
+
 use cairn_primitives::{blake2_256, MicroNats, Netuid, Round, Uid, Witness, H256};
 use codec::Encode;
 
-use crate::limits::{EXAM_PIECE, EXAM_SHARE, VALUE_WINDOWS};
-use crate::value::{difference, mean, Evidence, Outcome};
+use crate::limits::{EXAM_FLOOR, EXAM_PIECE, EXAM_SHARE, EXAM_STEP, VALUE_WINDOWS};
+use crate::value::{mean, premium_of, Evidence, Outcome};
 
 /// Standard errors from zero at which a question is decided.
 pub const DECISIVE: f64 = 4.0;
@@ -61,10 +63,21 @@ pub(crate) fn in_turn(seeds: &Seeds, count: u64, draw: impl Fn(H256) -> Vec<u64>
 }
 
 /// The most windows of each kind that a contribution is measured on, of a run in which a miner trains on `per_miner`
-/// in a round: so many that measuring costs at most a part of what training did, but two pieces at least.
+/// in a round: so many that measuring costs at most a part of what training did, but [`EXAM_FLOOR`] at least.
 pub fn most_windows(per_miner: u64) -> u64 {
     let share = per_miner.checked_div(EXAM_SHARE).unwrap_or(0);
-    share.clamp(EXAM_PIECE.saturating_mul(2), VALUE_WINDOWS)
+    share.clamp(EXAM_FLOOR, VALUE_WINDOWS)
+}
+
+/// The places of the windows of a piece: the first is long enough to prove something, later ones are shorter.
+pub fn piece(number: usize) -> Range<usize> {
+    let size = |windows: u64| usize::try_from(windows).unwrap_or(usize::MAX);
+    let (first, step) = (size(EXAM_PIECE), size(EXAM_STEP));
+    let begin = |later: usize| first.saturating_add(later.saturating_mul(step));
+    match number.checked_sub(1) {
+        None => 0..first,
+        Some(later) => begin(later)..begin(later.saturating_add(1)),
+    }
 }
 
 /// The fewest windows that a round of such a run leaves to nobody: twice as many as a contribution is measured on. So
@@ -73,21 +86,47 @@ pub fn least_free(per_miner: u64) -> u64 {
     most_windows(per_miner).saturating_mul(2)
 }
 
-/// Whether gains on assigned and unassigned windows decide what a contribution was worth, so that no further piece need
-/// be measured: it did harm; or it is clear on which kind it did better, and by how much it helped.
-pub fn is_decided(assigned: &[f32], unassigned: &[f32]) -> bool {
-    let piece = usize::try_from(EXAM_PIECE).unwrap_or(usize::MAX);
-    if assigned.len().min(unassigned.len()) < piece {
-        return false;
+/// What was measured of a contribution so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial<'a> {
+    /// By how much it is better than the settled parameters on assigned windows; than those with which the round began,
+    /// if `settled` is empty.
+    pub assigned: &'a [f32],
+    /// What it gained on unassigned ones.
+    pub unassigned: &'a [f32],
+    /// What the settled parameters gained on those.
+    pub settled: &'a [f32],
+    /// Its part in them, from 0 to 1. As much of its premium is theirs, too.
+    pub part: f64,
+    /// Whether the rounds before say beyond doubt that its maker trains on its own data.
+    pub is_proven: bool,
+    /// The most windows of each kind that it is measured on.
+    pub most: u64,
+}
+
+impl Trial<'_> {
+    /// Whether it decides what the contribution was worth, so that no further piece need be measured: it did harm; or
+    /// it is clear by how much it helped, and its maker's premium is beyond doubt, or it is clear on which kind it did
+    /// better, or as well known how much better it did as `most` windows would say by themselves.
+    pub fn is_decided(&self) -> bool {
+        let piece = usize::try_from(EXAM_PIECE).unwrap_or(usize::MAX);
+        if self.assigned.len().min(self.unassigned.len()) < piece {
+            return false;
+        }
+        let premium = premium_of(self.assigned, self.unassigned, self.settled);
+        let (Some(gain), Some(premium)) = (mean(self.unassigned), premium) else {
+            // What is not a number will not become one.
+            return true;
+        };
+        let does_harm = gain.mean < -DECISIVE * gain.error();
+        let is_told_apart = libm::fabs(premium.mean) >= DECISIVE * premium.error();
+        let is_precise = gain.error() <= PRECISION * gain.mean;
+        // Of gains by themselves, of which both kinds differ about as much from window to window.
+        let alone = 2.0 * gain.squared_error * self.unassigned.len() as f64 / self.most as f64;
+        let own = (1.0 - self.part).clamp(0.0, 1.0);
+        let is_as_good = !self.settled.is_empty() && premium.squared_error <= own * own * alone;
+        does_harm || (is_precise && (self.is_proven || is_told_apart || is_as_good))
     }
-    let (Some(gain), Some(premium)) = (mean(unassigned), difference(assigned, unassigned)) else {
-        // What is not a number will not become one.
-        return true;
-    };
-    let does_harm = gain.mean < -DECISIVE * gain.error();
-    let is_told_apart = libm::fabs(premium.mean) >= DECISIVE * premium.error();
-    let is_precise = gain.error() <= PRECISION * gain.mean;
-    does_harm || (is_told_apart && is_precise)
 }
 
 /// Micro-nats in a nat.
@@ -115,9 +154,9 @@ pub fn mean_loss(losses: impl IntoIterator<Item = f32>) -> Option<MicroNats> {
     MicroNats::try_from(mean).ok().filter(|mean| *mean > 0)
 }
 
-/// What shows that a validator measured a round: the hash of the gains on the first piece of assigned windows of each
-/// contribution that it `included`, and the mean [`loss`](mean_loss) on the same windows of the parameters with which
-/// the round began. These windows follow from the exam alone, and a CPU computes the same bits everywhere, so all who
+/// What shows that a validator measured a round: the hash of by how much each contribution that it `included` was better
+/// on the first piece of assigned windows, and the mean [`loss`](mean_loss) of the parameters with which the round began
+/// on unassigned windows. All these follow from the exam alone, and a CPU computes the same bits everywhere, so all who
 /// measured have the same. `None` if one of them was not measured, or there is nothing to measure any on.
 pub fn witness(
     (netuid, round): (Netuid, Round),
@@ -151,7 +190,7 @@ pub fn witness(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::testing::of_gains;
+    use crate::value::{beyond, testing::of_gains};
     use proptest::prelude::*;
 
     /// So many gains, evenly within ±`spread` of `mean`.
@@ -205,6 +244,7 @@ mod tests {
                     repeats: false,
                     assigned,
                     unassigned: vec![0.5; 32],
+                    settled: Vec::new(),
                     unseen: Vec::new(),
                 },
             };
@@ -232,26 +272,97 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_helps_most_where_it_trained_is_decided_by_one_piece() {
-        assert!(is_decided(&gains(0.3, 0.1, 32), &gains(0.2, 0.1, 32)));
-        assert!(!is_decided(&gains(0.3, 0.1, 31), &gains(0.2, 0.1, 32)));
+    /// Whether these decide, of one that has a quarter of the settled parameters.
+    fn is_decided(assigned: &[f32], unassigned: &[f32], settled: &[f32]) -> bool {
+        Trial {
+            assigned,
+            unassigned,
+            settled,
+            part: 0.25,
+            is_proven: false,
+            most: 80,
+        }
+        .is_decided()
     }
 
     #[test]
-    fn what_helps_the_same_everywhere_takes_all_pieces() {
-        assert!(!is_decided(&gains(0.2, 0.1, 128), &gains(0.2, 0.1, 128)));
+    fn what_helps_most_where_it_trained_is_decided_by_one_piece() {
+        let (own, free) = (gains(0.5, 0.1, 8), gains(0.3, 0.1, 8));
+        assert!(is_decided(&own, &free, &[]));
+        assert!(!is_decided(&own[1..], &free, &[]));
+    }
+
+    #[test]
+    fn what_helps_the_same_everywhere_takes_all_pieces_if_there_is_nothing_to_hold_it_against() {
+        assert!(!is_decided(
+            &gains(0.2, 0.1, 128),
+            &gains(0.2, 0.1, 128),
+            &[]
+        ));
+    }
+
+    /// As good as 80 windows say by themselves is what differs about a quarter as much on 8 windows, or half as much on
+    /// 32; of its part in the settled parameters a contribution does not differ from them.
+    #[test]
+    fn what_is_known_as_well_as_most_windows_would_say_is_decided() {
+        let decided = |share: f32, count: usize| {
+            // Evenly spread, in another order.
+            let settled = gains(0.3, 0.1, count);
+            let apart: Vec<f32> = (0..count)
+                .map(|i| gains(0.0, 0.1 * share, count)[i * 3 % count])
+                .collect();
+            let free: Vec<f32> = settled.iter().zip(&apart).map(|(a, b)| a + b).collect();
+            is_decided(&apart, &free, &settled)
+        };
+        assert_eq!(
+            [0.2, 0.24, 0.4, 0.5].map(|share| decided(share, 8)),
+            [true, true, false, false]
+        );
+        assert_eq!(
+            [0.4, 0.45, 0.8].map(|share| decided(share, 32)),
+            [true, true, false]
+        );
+        let (settled, apart) = (gains(0.3, 0.1, 8), gains(0.0, 0.02, 8));
+        let free: Vec<f32> = settled.iter().zip(&apart).map(|(a, b)| a + b).collect();
+        let of = |part| {
+            let (assigned, unassigned, settled, most) = (&apart[..], &free[..], &settled[..], 80);
+            let trial = Trial {
+                assigned,
+                unassigned,
+                settled,
+                part,
+                is_proven: false,
+                most,
+            };
+            trial.is_decided()
+        };
+        assert_eq!(
+            [0.0, 0.3, 0.6, 1.0, 9.0].map(of),
+            [true, true, false, false, false]
+        );
+    }
+
+    #[test]
+    fn pieces_follow_one_another_and_the_first_is_the_longest() {
+        assert_eq!([0, 1, 2, 9].map(piece), [0..8, 8..12, 12..16, 40..44]);
+        assert!(piece(usize::MAX).is_empty());
     }
 
     #[test]
     fn harm_is_decided_at_once_and_so_is_ruin() {
-        assert!(is_decided(&gains(-0.2, 0.1, 32), &gains(-0.2, 0.1, 32)));
-        assert!(is_decided(&[f32::NAN; 32], &[0.1; 32]));
+        assert!(is_decided(
+            &gains(-0.2, 0.1, 16),
+            &gains(-0.2, 0.1, 16),
+            &[]
+        ));
+        assert!(is_decided(&[f32::NAN; 16], &[0.1; 16], &[0.1; 16]));
     }
 
     #[test]
     fn an_imprecise_gain_is_not_decided() {
-        assert!(!is_decided(&gains(3.0, 0.1, 32), &gains(0.2, 1.0, 32)));
+        let settled = gains(0.2, 1.0, 32);
+        assert!(!is_decided(&gains(3.0, 0.1, 32), &settled, &[]));
+        assert!(!is_decided(&gains(0.0, 0.1, 32), &settled, &settled));
     }
 
     #[test]
@@ -286,9 +397,13 @@ mod tests {
         #[test]
         fn stopping_favours_neither_kind(off in -0.2f32..0.2, spread in 0.01f32..0.5) {
             let free = gains(0.2, spread, 64);
-            let own = gains(0.2 + off, spread, 64);
-            let mirrored = gains(0.2 - off, spread, 64);
-            prop_assert_eq!(is_decided(&own, &free), is_decided(&mirrored, &free));
+            let settled = gains(0.2, spread / 2.0, 64);
+            for (off, settled) in [(off, &[][..]), (off / 9.0, &settled)] {
+                let beside = mean(&beyond(&free, settled)).map_or(0.0, |one| one.mean as f32);
+                let own = gains(beside + off, spread, 64);
+                let mirrored = gains(beside - off, spread, 64);
+                prop_assert_eq!(is_decided(&own, &free, settled), is_decided(&mirrored, &free, settled));
+            }
         }
     }
 }

@@ -32,10 +32,16 @@ pub const PREMIUM_ROUNDS: Round = 16;
 pub const GRACE_ROUNDS: Round = 4;
 /// The most windows of each kind, assigned and unassigned, that a contribution is measured on.
 pub const VALUE_WINDOWS: u64 = 128;
-/// Windows of each kind that are measured at a time.
-pub const EXAM_PIECE: u64 = 32;
+/// Windows of each kind that are measured at least, and at first.
+pub const EXAM_PIECE: u64 = 8;
+/// Windows of each kind that are measured at a time after those.
+pub const EXAM_STEP: u64 = 4;
+/// Where little is trained on, a contribution is measured on at most so many windows of each kind all the same.
+pub const EXAM_FLOOR: u64 = 64;
+/// Unassigned windows that all have in common, on which the loss is stated with which a round began.
+pub const EXAM_LOSS: u64 = 32;
 /// The fewest windows of each kind that prove anything.
-pub const EXAM_LEAST: u64 = 16;
+pub const EXAM_LEAST: u64 = 8;
 /// The fewest windows of a text that miners do not have: a validator takes at most an eighth of it in a round.
 pub const UNSEEN_LEAST: u64 = 8 * VALUE_WINDOWS;
 /// A contribution is measured on at most one window for so many that a miner trains on.
@@ -44,9 +50,9 @@ pub const EXAM_SHARE: u64 = 4;
 /// What a validator's file of evidence tells at most: of each member in each round that a score looks at.
 pub const EVIDENCE_ITEMS: u32 = MAX_MEMBERS * PREMIUM_ROUNDS;
 /// The most bytes of such a file: a head and the lengths of two lists, then for each of what it tells a miner, and what
-/// was measured of it on three kinds of windows.
+/// was measured of it: on three kinds of windows, and of the settled parameters on one.
 pub const EVIDENCE_BYTES: u64 =
-    47 + EVIDENCE_ITEMS as u64 * (35 + 18 + 3 * (2 + 4 * VALUE_WINDOWS));
+    47 + EVIDENCE_ITEMS as u64 * (35 + 18 + 4 * (2 + 4 * VALUE_WINDOWS));
 
 /// The most blocks kept free between the end of training and the commit deadline.
 pub const COMMIT_MARGIN: BlockNumber = 3;
@@ -104,8 +110,8 @@ const _: () = assert!(EVIDENCE_ITEMS <= u16::MAX as u32);
 /// A grace ends within what a score looks at.
 const _: () = assert!(GRACE_ROUNDS <= VALUE_ROUNDS);
 /// A piece proves something, and there is room for one.
-const _: () =
-    assert!(EXAM_LEAST >= 2 && EXAM_LEAST <= EXAM_PIECE && EXAM_PIECE <= VALUE_WINDOWS / 2);
+const _: () = assert!(EXAM_LEAST >= 2 && EXAM_LEAST <= EXAM_PIECE && EXAM_PIECE <= EXAM_FLOOR);
+const _: () = assert!(EXAM_STEP > 0 && EXAM_FLOOR <= VALUE_WINDOWS && EXAM_LOSS <= EXAM_FLOOR);
 /// However short a train phase is, it has a block to train in.
 const _: () = assert!(COMMIT_MARGIN_SHARE >= 2);
 /// Whoever misses nothing for as long as a deadlock takes to resolve is still expected when it does.

@@ -272,6 +272,7 @@ fn log() -> Vec<Evidence> {
                         repeats: numbers.next().is_multiple_of(9),
                         assigned: numbers.gains(mean * 1.1 + 0.01 * f32::from(uid)),
                         unassigned: numbers.gains(mean),
+                        settled: vec![],
                         unseen: vec![],
                     }
                 }

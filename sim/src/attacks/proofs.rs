@@ -90,6 +90,7 @@ mod tests {
                 repeats: false,
                 assigned: spread(mean).collect(),
                 unassigned: spread(0.0).collect(),
+                settled: Vec::new(),
                 unseen: Vec::new(),
             },
         }

@@ -271,6 +271,7 @@ mod tests {
                 found: Found::Good(contribution),
             }],
             included: included.to_vec(),
+            trusts: vec![1; included.len()],
             before: Vec::new(),
         }
     }

@@ -158,6 +158,8 @@ pub struct Training {
 pub struct Trials {
     pub(crate) round: Round,
     pub(crate) theta: Rc<Theta>,
+    /// The parameters with which the round ended.
+    pub(crate) settled: Rc<Theta>,
     pub(crate) measuring: Measuring,
 }
 

@@ -9,9 +9,9 @@ use cairn_protocol::{exam::witness, value::fruitless, verdict::Before};
 use cairn_round::{
     hidden_row::{self, HiddenRow},
     machine::Machine as _,
-    measure::{File, Measuring},
+    measure::{File, Measuring, On},
     pledge::{self, Pledge},
-    scoring::{alike, forget_old, repeats, EvidenceFile},
+    scoring::{alike, forget_old, proven, repeats, Evidence, EvidenceFile},
     validator::{Claim, Done, Found, Measurement, Task, Weighed},
     Event, Held,
 };
@@ -256,13 +256,20 @@ impl World {
         let before = before.filter(|(held, _)| {
             (held.round, held.root) == (round, what.root) && member.behaviour.measures()
         });
-        let Some((_, theta)) = before else {
+        let held = member.process.held.clone();
+        let (Some((_, theta)), Some((_, settled))) = (before, held) else {
             return self.done_validating(who, Done::Measured(round, None, Vec::new()));
         };
-        let files = files_of(&member.process, &self.workshop, &what);
+        let files = files_of(
+            &member.process,
+            &self.workshop,
+            &what,
+            &member.disk.content().evidence,
+        );
         let trials = Trials {
             round,
             theta,
+            settled,
             measuring: Measuring::new(what, 0, |root| files.get(&root).copied()),
         };
         self.go_on_measuring(who, trials);
@@ -289,10 +296,15 @@ impl World {
         };
         if let Some(ask) = trials.measuring.next() {
             let good = &self.members[who].process.good;
-            let alone = ask
-                .contribution
-                .and_then(|root| Some((root, good.get(&root)?.clone())));
-            let losses = self.workshop.losses(&trials.theta, alone, &ask.sequences);
+            let (theta, alone) = match ask.on {
+                On::Before => (&trials.theta, None),
+                On::Settled => (&trials.settled, None),
+                On::Alone(root) => {
+                    let opened = good.get(&root).cloned();
+                    (&trials.theta, opened.map(|opened| (root, opened)))
+                }
+            };
+            let losses = self.workshop.losses(theta, alone, &ask.sequences);
             trials.measuring.take(losses);
         }
         self.go_on_measuring(who, trials);
@@ -397,7 +409,12 @@ fn files_of(
     process: &Process,
     workshop: &Workshop,
     what: &Measurement,
+    evidence: &[Evidence],
 ) -> BTreeMap<SealedRoot, File> {
+    let sure = proven(evidence, what.round);
+    let of_sure = what.subjects.iter();
+    let of_sure = of_sure.filter(|one| sure.contains(&(one.uid, one.hotkey)));
+    let of_sure: Vec<Found> = of_sure.map(|one| one.found).collect();
     let good = what
         .subjects
         .iter()
@@ -420,6 +437,7 @@ fn files_of(
             inner_steps: opened.inner_steps(),
             alike: alike.get(number).copied().unwrap_or(1),
             repeats: repeats.get(number).copied().unwrap_or(false),
+            is_proven: of_sure.contains(&Found::Good(root)),
         };
         (root, file)
     };

@@ -166,6 +166,9 @@ fn what_is_measured_are_the_losses_before_and_after_an_outer_step_alone() {
         assert_eq!(losses.as_ref(), Some(&before));
         let losses = engine.measure(Some(&contribution), &sequences, &mut || true);
         assert_eq!(losses.unwrap().as_ref(), Some(&after));
+        // What the round made of it alone is the same.
+        let losses = engine.measure_settled(&sequences, &mut || true);
+        assert_eq!(losses.unwrap().as_ref(), Some(&after));
     }
     // Measuring moves nothing.
     pair.assert_same();

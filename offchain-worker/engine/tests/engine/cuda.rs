@@ -123,6 +123,17 @@ fn a_contribution_is_measured_on_the_bits_of_the_cpus_outer_step() {
         let again = card.measure(None, &sequences, &mut || true).unwrap();
         assert_eq!(again, base);
     }
+    // And as a round makes them of it, whichever was measured before.
+    let mut card = loaded();
+    card.settle(&including(&[(Uid(4), 1, file.clone())]))
+        .unwrap();
+    card.keep().unwrap();
+    for _ in 0..2 {
+        let settled = card.measure_settled(&sequences, &mut || true).unwrap();
+        assert_eq!(settled, want);
+        let before = card.measure(None, &sequences, &mut || true).unwrap();
+        assert_eq!(before, base);
+    }
     let losses = reference.measure(None, &sequences, &mut || true).unwrap();
     for (got, want) in base.unwrap().iter().zip(losses.unwrap()) {
         assert!((got - want).abs() < 0.01, "{got} {want}");

@@ -30,6 +30,7 @@ fn before_a_state_is_loaded_only_load_works() {
         assert!(is_out_of_turn(engine.settle(&including(&[]))));
         assert!(is_out_of_turn(engine.keep()));
         assert!(is_out_of_turn(engine.measure(None, &[], &mut || true)));
+        assert!(is_out_of_turn(engine.measure_settled(&[], &mut || true)));
         engine.discard();
         engine.forget_base();
         let root = engine.load(State::new(start())).unwrap();
@@ -312,6 +313,8 @@ fn verbs_out_of_turn_are_refused_and_change_nothing() {
         let sequences = sequences(1, 0, 0);
         let measured = engine.measure(None, &slices(&sequences), &mut || true);
         assert!(is_out_of_turn(measured));
+        let measured = engine.measure_settled(&slices(&sequences), &mut || true);
+        assert!(is_out_of_turn(measured));
         let mut wrong = [good.clone(), good.clone(), good.clone()];
         wrong[0].round = 1;
         wrong[1].inner_steps += 1;
@@ -345,6 +348,8 @@ fn measuring_breaks_off_between_pieces() {
         assert_eq!(losses.unwrap(), None);
         // 20 sequences in pieces of 8: asked a third time, and no more.
         assert_eq!(left, -1);
+        let losses = engine.measure_settled(&sequences, &mut || false);
+        assert_eq!(losses.unwrap(), None);
         let all = engine.measure(None, &sequences, &mut || true).unwrap();
         assert_eq!(all.unwrap().len(), 20);
     }

@@ -553,6 +553,7 @@ impl Validator {
             salt: pledge.own_draw(),
             subjects: found.into_iter().filter_map(subject).collect(),
             included: settlement.uids(),
+            trusts: settlement.trusts(),
             before: before
                 .next()
                 .map_or_else(Vec::new, |(_, roots)| roots.clone()),

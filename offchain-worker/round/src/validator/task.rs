@@ -67,6 +67,8 @@ pub struct Measurement {
     pub subjects: Vec<Subject>,
     /// Whose contributions it included, ascending.
     pub included: Vec<Uid>,
+    /// What each of them counted by its maker's trust, in the same order.
+    pub trusts: Vec<u16>,
     /// The sealed roots of what the round before included, if that was followed.
     pub before: Vec<SealedRoot>,
 }

@@ -1,6 +1,7 @@
 //! The validator's machine, scene by scene: what is measured of a round, and when.
 
 use cairn_primitives::{Hotkey, Round, Uid, Verdicts, Witness};
+use cairn_protocol::limits::MOST_TRUST;
 use cairn_round::{
     machine::{Gone, Lack},
     validator::{Done, Found, Measurement, Subject, Task, Validator},
@@ -75,6 +76,7 @@ fn after(round: Round, found: [What; 3], included: &[Uid], before: &[u64]) -> Ac
         salt: pledge(held_at(round), &[]).own_draw(),
         subjects: (0..).zip(MINERS).zip(found).map(subject).collect(),
         included: included.to_vec(),
+        trusts: vec![MOST_TRUST; included.len()],
         before: before.iter().map(|content| sealed(*content)).collect(),
     }))
 }

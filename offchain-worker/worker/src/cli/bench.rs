@@ -1,5 +1,6 @@
 //! `cairn bench`.
 
+mod alone;
 mod args;
 mod audit;
 mod codec;

@@ -243,6 +243,7 @@ mod tests {
                 repeats: false,
                 assigned: gains(0.22),
                 unassigned: gains(0.2),
+                settled: Vec::new(),
                 unseen: Vec::new(),
             },
         }

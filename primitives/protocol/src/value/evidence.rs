@@ -43,10 +43,18 @@ pub enum Outcome {
         alike: u16,
         /// Whether it resembles what the round before changed more than honest ones do.
         repeats: bool,
-        /// Loss before minus loss after, in nats per token, of windows that the miner had to train on.
+        /// By how much its loss is lower than that of the parameters with which the round ended, in nats per token, of
+        /// windows that the miner had to train on; than that of those with which it began, if `settled` is empty.
         assigned: Vec<f32>,
-        /// The same of windows that nobody had to train on.
+        /// Loss before minus loss after, of windows that nobody had to train on.
         unassigned: Vec<f32>,
+        /// What the parameters with which the round ended gained on those; empty where a round made less than two
+        /// contributions one.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default, skip_serializing_if = "Vec::is_empty")
+        )]
+        settled: Vec<f32>,
         /// The same of windows of the text that miners do not have; none in a run without one.
         #[cfg_attr(
             feature = "serde",
@@ -67,6 +75,16 @@ pub fn gains(before: &[f32], after: &[f32]) -> Vec<f32> {
         }
     };
     before.iter().zip(after).map(gain).collect()
+}
+
+/// By how much one contribution gained more than the settled parameters on each of the same windows: what it gained, if
+/// those are not known.
+pub fn beyond(unassigned: &[f32], settled: &[f32]) -> Vec<f32> {
+    if settled.is_empty() {
+        return unassigned.to_vec();
+    }
+    let pairs = unassigned.iter().zip(settled);
+    pairs.map(|(alone, settled)| alone - settled).collect()
 }
 
 /// Whether a score as of round `newest` looks at evidence of `round`.
@@ -125,11 +143,13 @@ mod tests {
                     repeats: false,
                     assigned: vec![0.125, -0.1],
                     unassigned: vec![f32::MIN_POSITIVE],
+                    settled: unseen.clone(),
                     unseen: unseen.clone(),
                 },
             };
             let line = serde_json::to_string(&evidence).expect("evidence is plain data");
             assert_eq!(line.contains("unseen"), !unseen.is_empty());
+            assert_eq!(line.contains("settled"), !unseen.is_empty());
             assert_eq!(
                 serde_json::from_str::<Evidence>(&line).expect("just written"),
                 evidence

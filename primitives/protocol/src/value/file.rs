@@ -12,13 +12,13 @@ use super::{counts, row::row, score::is_less, scores, Evidence, Miner, Outcome};
 use crate::limits::{EVIDENCE_BYTES, EVIDENCE_ITEMS, VALUE_WINDOWS};
 
 /// The version of the encoding, its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The most windows of each kind.
 const WINDOWS: u32 = VALUE_WINDOWS as u32;
 
 /// What a validator knew of all miners when it chose the scores of an epoch.
 ///
-/// In bytes it is SCALE of: a version (1), netuid, epoch, the validator's hotkey, the newest round; a list of miners,
+/// In bytes it is SCALE of: a version (2), netuid, epoch, the validator's hotkey, the newest round; a list of miners,
 /// each with uid, hotkey and whether it was a member no more; a list of what is known, each with round, the miner's
 /// place in the first list, and the outcome. Gains are the bits of an `f32` each. Both lists ascend, and one content
 /// has one encoding.
@@ -245,9 +245,14 @@ fn is_possible(one: &Evidence, newest: Round) -> bool {
             Outcome::Measured {
                 assigned,
                 unassigned,
+                settled,
                 unseen,
                 ..
-            } => [assigned, unassigned, unseen].into_iter().all(is_one),
+            } => {
+                let is_paired = settled.is_empty() || settled.len() == unassigned.len();
+                let all = [assigned, unassigned, settled, unseen];
+                is_paired && all.into_iter().all(is_one)
+            }
         }
 }
 
@@ -293,6 +298,7 @@ struct Figures {
     repeats: bool,
     assigned: Bits,
     unassigned: Bits,
+    settled: Bits,
     unseen: Bits,
 }
 
@@ -316,6 +322,7 @@ impl Known {
                 repeats,
                 assigned,
                 unassigned,
+                settled,
                 unseen,
             } => Known::Measured(Figures {
                 steps: *steps,
@@ -324,6 +331,7 @@ impl Known {
                 repeats: *repeats,
                 assigned: bits(assigned),
                 unassigned: bits(unassigned),
+                settled: bits(settled),
                 unseen: bits(unseen),
             }),
         }
@@ -340,6 +348,7 @@ impl Known {
                 repeats: figures.repeats,
                 assigned: gains(&figures.assigned),
                 unassigned: gains(&figures.unassigned),
+                settled: gains(&figures.settled),
                 unseen: gains(&figures.unseen),
             },
         }
@@ -493,7 +502,12 @@ mod tests {
             }
             one
         };
+        let mut unpaired = measured(4, 1, 0.2);
+        if let Outcome::Measured { settled, .. } = &mut unpaired.outcome {
+            settled.push(0.2);
+        }
         let odd = [
+            unpaired,
             with(|gains| gains[0] = f32::NAN),
             with(|gains| gains.resize(129, 0.1)),
         ];
@@ -525,7 +539,7 @@ mod tests {
         bytes.push(0);
         let read = EvidenceFile::from_bytes(&bytes);
         assert_eq!(read, Err(Malformed::NotDecoded));
-        bytes[0] = 2;
+        bytes[0] = 1;
         let read = EvidenceFile::from_bytes(&bytes);
         assert_eq!(read, Err(Malformed::UnknownVersion));
     }
@@ -541,6 +555,7 @@ mod tests {
                 repeats: false,
                 assigned: vec![0.5],
                 unassigned: vec![0.25, -1.0],
+                settled: vec![0.5, 0.0],
                 unseen: Vec::new(),
             },
             ..measured(4, 1, 0.0)
@@ -550,7 +565,7 @@ mod tests {
             ..measured(3, 2, 0.0)
         };
         let expected = [
-            &[1, 7, 0, 3, 0, 0, 0][..],
+            &[2, 7, 0, 3, 0, 0, 0][..],
             &[9; 32],
             &[4, 0, 0, 0],
             // Two miners, of whom the second was a member no more.
@@ -565,6 +580,7 @@ mod tests {
             &[8, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0],
             &[4, 0, 0, 0, 0x3f],
             &[8, 0, 0, 0x80, 0x3e, 0, 0, 0x80, 0xbf],
+            &[8, 0, 0, 0, 0x3f, 0, 0, 0, 0],
             &[0],
         ];
         assert_eq!(file(&[one, other], &[1]).to_bytes(), expected.concat());
@@ -573,13 +589,17 @@ mod tests {
     #[test]
     fn the_longest_file_has_as_many_bytes_as_are_said() {
         let full = |round: Round, uid: u16| {
-            let most = vec![0.5; VALUE_WINDOWS as usize];
+            let all = || vec![0.5; VALUE_WINDOWS as usize];
+            let mut most = testing::of_gains(round, Uid(uid), [all(), all(), all()]);
+            if let Outcome::Measured { settled, .. } = &mut most.outcome {
+                *settled = all();
+            }
             // Each round has other miners.
             let mut hotkey = [round as u8; 32];
             hotkey[0] = uid as u8;
             Evidence {
                 hotkey: Hotkey(H256(hotkey)),
-                ..testing::of_gains(round, Uid(uid), [most.clone(), most.clone(), most])
+                ..most
             }
         };
         let rounds = 0..crate::limits::PREMIUM_ROUNDS;
@@ -608,6 +628,10 @@ mod tests {
                     alike: u16::from(kind / 4 + 1),
                     repeats: kind == 3,
                     assigned,
+                    settled: match kind {
+                        2 => Vec::new(),
+                        _ => unassigned.iter().map(|gain| gain / 2.0).collect(),
+                    },
                     unassigned,
                     unseen,
                 },

@@ -158,8 +158,8 @@ mod tests {
             }
             named(&[&work[..], &[harm]].concat())
         };
-        assert_eq!([with(0, 32), with(4, 16)], [[key(5)], [key(5)]]);
-        assert_eq!(with(4, 15), [], "too little was measured");
+        assert_eq!([with(0, 32), with(4, 8)], [[key(5)], [key(5)]]);
+        assert_eq!(with(4, 7), [], "too little was measured");
     }
 
     #[test]

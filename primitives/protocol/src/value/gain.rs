@@ -1,5 +1,6 @@
 //! What one contribution gained in its round.
 
+use super::beyond;
 use crate::limits::EXAM_LEAST;
 
 /// Standard errors by which a gain has to be above zero before it counts.
@@ -46,6 +47,12 @@ pub fn difference(assigned: &[f32], unassigned: &[f32]) -> Option<Estimate> {
         mean: own.mean - free.mean,
         squared_error: own.squared_error + free.squared_error,
     })
+}
+
+/// The premium of a round: by how much more a contribution was better than the settled parameters on windows that its
+/// maker had to train on. Without those it is better than the parameters with which the round began.
+pub fn premium_of(assigned: &[f32], unassigned: &[f32], settled: &[f32]) -> Option<Estimate> {
+    difference(assigned, &beyond(unassigned, settled))
 }
 
 /// Whether there are enough windows of both kinds to prove anything.
@@ -95,11 +102,11 @@ mod tests {
 
     #[test]
     fn too_few_windows_of_either_kind_show_nothing() {
-        let (few, enough) = (spread(0.5, 0.01, 15), spread(0.5, 0.01, 16));
+        let (few, enough) = (spread(0.5, 0.01, 7), spread(0.5, 0.01, 8));
         assert_eq!(round_gain(&few, &enough), 0.0);
         assert_eq!(round_gain(&enough, &few), 0.0);
         assert_eq!(round_gain(&enough, &[]), 0.0);
-        assert_eq!(round_gain(&enough, &[f32::NAN; 16]), 0.0);
+        assert_eq!(round_gain(&enough, &[f32::NAN; 8]), 0.0);
         assert!(round_gain(&enough, &enough) > 0.49);
     }
 
@@ -111,6 +118,21 @@ mod tests {
         let errors = [mean(&own), mean(&free)].map(|one| one.expect("numbers").squared_error);
         assert_eq!(found.squared_error, errors[0] + errors[1]);
         assert_eq!(difference(&own, &[0.1]), None);
+    }
+
+    #[test]
+    fn a_premium_is_held_against_what_the_settled_parameters_gained() {
+        // What can be gained differs much from window to window, and what one gains beyond the others little.
+        let (hard, little) = (spread(0.5, 0.4, 32), spread(0.0, 0.02, 32));
+        let sum =
+            |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
+        let free = sum(&hard, &little);
+        let own = spread(0.05, 0.02, 32);
+        let found = premium_of(&own, &free, &hard).expect("numbers");
+        assert!((found.mean - 0.05).abs() < 1e-6 && found.error() < 0.01);
+        // Alone it drowns in what differs between windows.
+        let alone = premium_of(&sum(&own, &hard), &free, &[]).expect("numbers");
+        assert!((alone.mean - 0.05).abs() < 1e-6 && alone.error() > 0.05);
     }
 
     proptest! {

@@ -4,11 +4,12 @@
 //! parameters that the round began with, applies one contribution alone, and measures the loss of the same windows
 //! before and after. The difference, window by window, is the contribution's *gain*: paired differences, so that a
 //! hard text counts no more than an easy one. Some of the windows are ones that the miner had to train on, some are
-//! ones that nobody had.
+//! ones that nobody had. How much there is to be gained on a window is about the same for all: so what is asked of both
+//! kinds is by how much a contribution gained more than the parameters that the round made of all of them.
 //!
 //! - Only gain on **unassigned** windows earns ([`round_gain`]): a contribution must make the model better at text that
 //!   its maker did not see.
-//! - How much more it gained on **assigned** windows is its *premium* ([`premium`]). Who trained on its own data has one,
+//! - How much more it gained on **assigned** windows is its *premium* ([`premium_of`]). Who trained on its own data has one,
 //!   and proves it over rounds; who trained on something else, or sends what others made, has none. What is not proven is
 //!   not paid ([`factor`]).
 //! - Where a run has text that miners do not have, a gain counts as far as it holds there ([`crate::unseen`]).
@@ -39,12 +40,12 @@ mod subjects;
 pub(crate) mod testing;
 
 pub use advice::{advice, Advice};
-pub use evidence::{counts, forget_old, gains, Evidence, Outcome};
+pub use evidence::{beyond, counts, forget_old, gains, Evidence, Outcome};
 pub use file::{Difference, EvidenceFile, Malformed};
 pub use fruitless::{fruitless, GAIN_PARTS, UNCLEAR_PARTS};
-pub use gain::{difference, mean, round_gain, Estimate};
-pub use premium::{factor, premium};
+pub use gain::{difference, mean, premium_of, round_gain, Estimate};
+pub use premium::{factor, is_sure, premium};
 pub use resemblance::{alike, bound, repeats, CEILING, FLOOR};
 pub use row::{proportions, row};
-pub use score::{accounts, scores, Account, Found, Miner, Part};
+pub use score::{accounts, proven, scores, Account, Found, Miner, Part};
 pub use subjects::{subjects, Subject};

@@ -6,6 +6,8 @@ use super::Estimate;
 const NOTHING: f64 = 1.0;
 /// From here on it proves all.
 const PROVEN: f64 = 3.0;
+/// From here on a premium is beyond doubt: it takes more than a few rounds without one to lose what it proves.
+const SURE: f64 = 6.0;
 /// What counts of a newcomer, which had no time to prove anything.
 const GRACE: f64 = 0.5;
 
@@ -40,6 +42,11 @@ pub fn factor(own: f64, best: f64, is_new: bool) -> f64 {
     }
 }
 
+/// Whether a premium is so far above what proves all that one round more need not be known as well.
+pub fn is_sure(premium: f64) -> bool {
+    premium >= SURE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +64,10 @@ mod tests {
         assert!((premium([round(0.02, 0.02)]) - 1.0).abs() < 1e-9);
         assert!((premium([round(0.02, 0.02); 16]) - 4.0).abs() < 1e-9);
         assert_eq!(premium([]), 0.0);
+        assert_eq!(
+            [PROVEN, 5.9, 6.0, f64::NAN].map(is_sure),
+            [false, false, true, false]
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use cairn_primitives::{Hotkey, Round, Uid};
 use serde::Serialize;
 
 use super::{
-    counts, difference, evidence::is_within, factor, gain::is_enough, premium, round_gain,
+    counts, evidence::is_within, factor, gain::is_enough, is_sure, premium, premium_of, round_gain,
     Estimate, Evidence, Outcome,
 };
 use crate::{
@@ -110,10 +110,11 @@ impl Part {
                 repeats,
                 assigned,
                 unassigned,
+                settled,
                 unseen,
             } => {
                 let enough = is_enough(assigned, unassigned);
-                let own = difference(assigned, unassigned).filter(|_| enough);
+                let own = premium_of(assigned, unassigned, settled).filter(|_| enough);
                 Part {
                     found: Found::Measured,
                     gain: round_gain(assigned, unassigned),
@@ -171,6 +172,17 @@ fn ascending(number: f64) -> u64 {
     } else {
         !bits
     }
+}
+
+/// Those of whom the rounds before this one say beyond doubt that they train on their own data.
+pub fn proven(evidence: &[Evidence], round: Round) -> BTreeSet<Miner> {
+    let Some(newest) = round.checked_sub(1) else {
+        return BTreeSet::new();
+    };
+    let accounts = accounts(evidence, newest).into_iter();
+    accounts
+        .filter_map(|(miner, account)| is_sure(account.premium).then_some(miner))
+        .collect()
 }
 
 /// How the scores of all miners in the evidence came about, as of round `newest`, by uid and hotkey.

@@ -32,6 +32,7 @@ pub(crate) fn of_gains(
             repeats: false,
             assigned,
             unassigned,
+            settled: Vec::new(),
             unseen,
         },
     }

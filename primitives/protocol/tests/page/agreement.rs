@@ -109,8 +109,10 @@ pub fn attestation(page: &Section) {
         [0, 1].map(|rate| attestation::asks_for_witness(&rules(rate))),
         [false, true]
     );
-    let piece = page.number("on the first ", " windows that each miner had to train on") as usize;
+    let piece = page.number("on the first ", " windows that its miner had to train on") as usize;
     assert_eq!(piece as u64, limits::EXAM_PIECE);
+    let stated = page.number("began on ", " windows that nobody had to train on");
+    assert_eq!(stated, limits::EXAM_LOSS);
     let shows = |changed: usize| {
         let mut assigned = vec![0.5; 2 * piece];
         assigned[changed] = 0.25;
@@ -125,6 +127,7 @@ pub fn attestation(page: &Section) {
                 repeats: false,
                 assigned,
                 unassigned: vec![0.5; piece],
+                settled: vec![],
                 unseen: vec![],
             },
         };
@@ -159,7 +162,7 @@ pub fn attestation(page: &Section) {
 
 /// What validators say of the loss, and what the chain keeps of it.
 fn loss(page: &Section) {
-    page.says("and the mean loss on these windows of the parameters with which that round began");
+    page.says("and the mean loss of the parameters with which that round began");
     page.says("each window's is rounded, then their mean, halves up");
     assert_eq!(exam::mean_loss([0.000_001, 0.000_002]), Some(2));
     let micros = page.number("in units of one ", "th of a nat");

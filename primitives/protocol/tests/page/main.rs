@@ -204,6 +204,7 @@ fn evidence(
             repeats: false,
             assigned,
             unassigned,
+            settled: Vec::new(),
             unseen: Vec::new(),
         },
     }

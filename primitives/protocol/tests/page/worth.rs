@@ -32,18 +32,36 @@ fn measured(round: u32, uid: Uid) -> Evidence {
 
 pub fn exam(page: &Section) {
     page.says("draws a round's exam in the block that settles it");
-    let piece = page.number("in pieces of ", " of each kind");
+    let piece = page.number("First come ", " of each kind");
     assert_eq!(limits::EXAM_PIECE, piece);
+    let step = page.number("of each kind, then ", " at a time");
+    assert_eq!(exam::piece(0), 0..piece as usize);
+    assert_eq!(
+        exam::piece(2),
+        (piece + step) as usize..(piece + 2 * step) as usize
+    );
     let most = page.number("at most ", " of each kind");
     assert_eq!(limits::VALUE_WINDOWS, most);
     let share = page.number("at most one for each ", " that a miner trains on");
     assert_eq!(exam::most_windows(share * (most - 1)), most - 1);
     assert_eq!(exam::most_windows(share * (most + 9)), most);
-    page.says("but two pieces at least");
-    assert_eq!(exam::most_windows(0), 2 * piece);
+    assert_eq!(
+        exam::most_windows(0),
+        page.number("but up to ", " in any case")
+    );
     let errors = page.number("more than ", " standard errors below zero") as f32;
-    let decided =
-        |own: f32, free: f32, error: f32| exam::is_decided(&gains(own, error), &gains(free, error));
+    let decided = |own: f32, free: f32, error: f32| {
+        let (own, free) = (gains(own, error), gains(free, error));
+        exam::Trial {
+            assigned: &own,
+            unassigned: &free,
+            settled: &[],
+            part: 0.0,
+            is_proven: false,
+            most,
+        }
+        .is_decided()
+    };
     assert!(decided(0.0, -errors * 0.01 * 1.01, 0.01));
     assert!(!decided(-errors * 0.01 * 0.99, -errors * 0.01 * 0.99, 0.01));
     let apart = page.number("differ by at least ", " standard errors") as f32;
@@ -52,6 +70,43 @@ pub fn exam(page: &Section) {
     let part = page.number("at most a ", "th of it") as f32;
     assert!(decided(9.0, 0.01 * part * 1.01, 0.01));
     assert!(!decided(9.0, 0.01 * part * 0.99, 0.01));
+    let sure = page.number("of the rounds before was at least ", ",") as f64;
+    assert!(value::is_sure(sure) && !value::is_sure(sure - 0.01));
+    as_good(page, most);
+}
+
+/// When a premium is known as well as the most windows would say.
+fn as_good(page: &Section, most: u64) {
+    let times = page.number("the squared error is at most ", " times the variance") as f64;
+    // 32 windows of which the settled parameters gained the same, but for what is apart.
+    let decided = |share: f64, part: f64| {
+        let error = 0.01f32;
+        let variance = f64::from(error) * f64::from(error) * 32.0;
+        // Of both kinds, and with the variance of what is apart at right angles to the gains.
+        let squared = share * times * variance / most as f64;
+        let apart: Vec<f32> = gains(0.0, (squared / 2.0).sqrt() as f32);
+        let half = |number: usize| if number % 4 < 2 { 1.0 } else { -1.0 };
+        let free: Vec<f32> = (0..32)
+            .map(|number| 0.5 + half(number) * error * 31f32.sqrt())
+            .collect();
+        let settled: Vec<f32> = free
+            .iter()
+            .zip(&apart)
+            .map(|(free, apart)| free - apart)
+            .collect();
+        exam::Trial {
+            assigned: &apart,
+            unassigned: &free,
+            settled: &settled,
+            part,
+            is_proven: false,
+            most,
+        }
+        .is_decided()
+    };
+    page.says("times the square of the part, by trust, that others have");
+    assert!(decided(0.98, 0.0) && !decided(1.02, 0.0));
+    assert!(decided(0.98 * 0.25, 0.5) && !decided(1.02 * 0.25, 0.5));
 }
 
 pub fn value(page: &Section) {

@@ -218,6 +218,7 @@ fn score(network: &mut Network, made: &Made) -> Result<(), Failure> {
         data: &network.data,
         unseen: None,
         files: &network.files,
+        evidence: &[],
     };
     let plan = measurement.plan.clone();
     scoring.score(network.engine.as_mut(), measurement, &mut || false)?;

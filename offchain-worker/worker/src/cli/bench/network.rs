@@ -170,6 +170,7 @@ impl Network {
             exam: exam::exam(NETUID, round, blake2_256(b"bench")),
             salt: H256::repeat_byte(8),
             included: subjects.iter().map(|subject| subject.uid).collect(),
+            trusts: vec![1; subjects.len()],
             subjects,
             before: self.before.clone(),
         })

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use cairn_engine::{Device, CPU};
 use cairn_primitives::Round;
-use cairn_round::scoring::{difference, mean, Evidence, Outcome};
+use cairn_round::scoring::{mean, premium_of, Evidence, Outcome};
 use cairn_trainer::simd;
 use clap::Args;
 use serde::Serialize;
 
 use super::{
+    alone,
     args::{NameArg, PoolArg, SequencesArg},
     network::{Network, Play},
 };
@@ -72,6 +73,10 @@ struct Report {
     /// Over all rounds.
     seconds_per_contribution: f64,
     contributions_per_s: f64,
+    /// The same where each contribution is measured by itself, on windows that are taken 32 at a time.
+    contributions_per_s_by_itself: f64,
+    /// How many times as many contributions are measured beside the settled parameters.
+    times_as_many: f64,
 }
 
 /// What scoring a round took.
@@ -82,6 +87,9 @@ struct Row {
     seconds_per_contribution: f64,
     /// Losses of sequences, for each contribution.
     losses_per_contribution: f64,
+    /// Both where each is measured by itself.
+    seconds_by_itself: f64,
+    losses_by_itself: f64,
     /// What was found: gain on unassigned windows, and its premium in its errors, mean of the contributions.
     gain: f64,
     premium: f64,
@@ -110,12 +118,15 @@ impl Score {
             threads: self.threads.threads,
         };
         let mut network = Network::new(&play)?;
-        let rounds = 0..self.rounds.max(1);
+        let (rounds, mut evidence) = (0..self.rounds.max(1), Vec::new());
         let rows: Vec<Row> = rounds
-            .map(|round| self.round(&mut network, round))
+            .map(|round| self.round(&mut network, round, &mut evidence))
             .collect::<Result<_, Failure>>()?;
-        let each = rows.iter().map(|row| row.seconds_per_contribution);
-        let mean = each.sum::<f64>() / rows.len() as f64;
+        let mean = |of: fn(&Row) -> f64| rows.iter().map(of).sum::<f64>() / rows.len() as f64;
+        let (beside, alone) = (
+            mean(|row| row.seconds_per_contribution),
+            mean(|row| row.seconds_by_itself),
+        );
         Ok(Report {
             config: play.model,
             parameters: network.layout.parameters(),
@@ -125,13 +136,20 @@ impl Score {
             threads: self.threads.threads,
             simd: simd(),
             rounds: rows,
-            seconds_per_contribution: mean,
-            contributions_per_s: 1.0 / mean,
+            seconds_per_contribution: beside,
+            contributions_per_s: 1.0 / beside,
+            contributions_per_s_by_itself: 1.0 / alone,
+            times_as_many: alone / beside,
         })
     }
 
-    /// Plays a round, and times how it is scored.
-    fn round(&self, network: &mut Network, round: Round) -> Result<Row, Failure> {
+    /// Plays a round, and times how it is scored after what was found before, to which is added what is found.
+    fn round(
+        &self,
+        network: &mut Network,
+        round: Round,
+        evidence: &mut Vec<Evidence>,
+    ) -> Result<Row, Failure> {
         let measurement = network.round(round)?;
         let scoring = Scoring {
             layout: &network.layout,
@@ -139,18 +157,25 @@ impl Score {
             data: &network.data,
             unseen: None,
             files: &network.files,
+            evidence: evidence.as_slice(),
         };
         let began = Instant::now();
-        let scored = scoring.score(network.engine.as_mut(), measurement, &mut || true)?;
+        let scored = scoring.score(network.engine.as_mut(), measurement.clone(), &mut || true)?;
         let seconds = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let by_itself = alone::measure(network, &measurement)?;
+        let seconds_by_itself = began.elapsed().as_secs_f64();
         network.end()?;
         let count = f64::from(self.contributions.max(1));
         let (gain, premium) = found(&scored.evidence);
+        evidence.extend(scored.evidence);
         Ok(Row {
             round,
             seconds,
             seconds_per_contribution: seconds / count,
             losses_per_contribution: scored.sequences as f64 / count,
+            seconds_by_itself: seconds_by_itself / count,
+            losses_by_itself: by_itself as f64 / count,
             gain,
             premium,
         })
@@ -164,12 +189,13 @@ fn found(evidence: &[Evidence]) -> (f64, f64) {
         let Outcome::Measured {
             assigned,
             unassigned,
+            settled,
             ..
         } = &one.outcome
         else {
             continue;
         };
-        let premium = difference(assigned, unassigned);
+        let premium = premium_of(assigned, unassigned, settled);
         gains += mean(unassigned).map_or(0.0, |gain| gain.mean);
         premiums += premium.map_or(0.0, |own| own.mean / own.error());
     }
@@ -187,6 +213,8 @@ impl Report {
                     row.round.to_string(),
                     format!("{:.2}", row.seconds_per_contribution),
                     format!("{:.0}", row.losses_per_contribution),
+                    format!("{:.2}", row.seconds_by_itself),
+                    format!("{:.0}", row.losses_by_itself),
                     format!("{:.3}", row.gain),
                     format!("{:.1}", row.premium),
                 ]
@@ -196,15 +224,24 @@ impl Report {
             CPU => format!("{} threads ({})", self.threads, self.simd),
             card => card.into(),
         };
-        let head = ["round", "seconds", "losses", "gain", "premium"];
+        let head = [
+            "round",
+            "seconds",
+            "losses",
+            "by itself",
+            "losses",
+            "gain",
+            "premium",
+        ];
         format!(
-            "{}: {} contributions of sequences of {} tokens, {on}\n{}\nseconds and losses are for one contribution; the premium is in its errors\n{:.3} s for a contribution, {:.3} contributions per second",
+            "{}: {} contributions of sequences of {} tokens, {on}\n{}\nseconds and losses are for one contribution; the premium is in its errors\n{:.3} s for a contribution, {:.3} contributions per second, {:.2} times as many as by itself",
             self.config,
             self.contributions,
             self.sequence_length,
             table(&head, &rows),
             self.seconds_per_contribution,
             self.contributions_per_s,
+            self.times_as_many,
         )
     }
 }
@@ -231,9 +268,12 @@ mod tests {
         let report = parsed(line).measure().unwrap();
         assert_eq!(report.rounds.len(), 2);
         for row in &report.rounds {
-            // 8 that a miner trained on and a piece of 32 others, before and after; the 32 before serve both miners.
-            assert_eq!(row.losses_per_contribution, 8.0 + 16.0 + 40.0);
+            // 8 that a miner trained on, with the settled parameters and after, and 8 others after; for both miners
+            // together those 8 before and with the settled parameters, and up to 28 on which the loss is stated.
+            assert!((32.0..=46.0).contains(&row.losses_per_contribution));
             assert!(row.seconds_per_contribution > 0.0 && row.gain.is_finite());
+            // By itself 8 and a piece of 32 others before and after; the 32 before serve both miners.
+            assert_eq!(row.losses_by_itself, 8.0 + 16.0 + 40.0);
         }
         assert!(report.contributions_per_s > 0.0);
         assert!(report.people().contains("2 contributions"));

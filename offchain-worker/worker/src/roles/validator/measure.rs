@@ -33,7 +33,7 @@ impl ValidatorRole {
         let (round, miners) = (measurement.round, measurement.subjects.len());
         self.stop.store(false, Ordering::Relaxed);
         let (run, stop) = (desk.run.clone(), self.stop.clone());
-        let unseen = self.unseen.clone();
+        let (unseen, known) = (self.unseen.clone(), self.evidence.clone());
         // Those of the round and of the one before, by sealed root.
         let files = self.good.values().flatten();
         let files: Files = files
@@ -46,7 +46,13 @@ impl ValidatorRole {
                 let mut go_on = || !stop.load(Ordering::Relaxed);
                 let run: &Run = &run;
                 let text = unseen.as_deref();
-                measured((run, text), &files, engine, measurement, &mut go_on)
+                measured(
+                    (run, text),
+                    (&files, &known),
+                    engine,
+                    measurement,
+                    &mut go_on,
+                )
             });
             let found = match measured.await {
                 Ok(found) => found,
@@ -89,7 +95,7 @@ pub(super) struct Measured {
 /// Measures a round, as far as it may go on.
 fn measured(
     (run, unseen): (&Run, Option<&UnseenText>),
-    files: &Files,
+    (files, evidence): (&Files, &[Evidence]),
     engine: &mut dyn Engine,
     measurement: Measurement,
     go_on: &mut dyn FnMut() -> bool,
@@ -101,6 +107,7 @@ fn measured(
         data: &run.data,
         unseen,
         files,
+        evidence,
     };
     let scored = scoring.score(engine, measurement, go_on)?;
     if scored.left > 0 {
