@@ -352,9 +352,11 @@ impl Steps {
             let corner = if corner < end { corner } else { end };
             let inside = self.gain(corner, below + low * (corner - begin));
             // where nothing is below or above, nothing is gained, and the quotient is no number
-            let known = |gain: f64| if gain.is_nan() { f64::MIN } else { gain };
-            let ends = [self.gain(begin, below), self.gain(end, with)].map(known);
-            let all = ends.into_iter().fold(known(inside), larger);
+            let inside = if inside.is_nan() { f64::MIN } else { inside };
+            let at_begin = bucket
+                .checked_sub(1)
+                .map_or(f64::MIN, |one| self.gains[one]);
+            let all = larger(larger(inside, at_begin), self.gains[bucket]);
             *bound = if all > f64::MIN { all } else { f64::MAX };
         }
         bounds
