@@ -3,13 +3,13 @@
 //! A Rice code of parameter b writes a number g as g >> b in unary (that many ones, then a zero) and its
 //! last b bits as they are (R. F. Rice, JPL Publication 79-22, 1979).
 
-/// Words of 32 bits that are put together before they become bytes.
-const BURST: usize = 64;
+/// Fours of codes that are put together at once.
+const BURST: usize = 32;
 
 /// Collects bits into bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BitWriter {
-    /// Whole words of 32 bits.
+    /// Whole bytes.
     bytes: Vec<u8>,
     /// Bits not yet in `bytes`: the last `count`, fewer than 32 between calls. Those above are leftovers.
     pending: u64,
@@ -47,54 +47,48 @@ impl BitWriter {
         }
     }
 
-    /// Appends the Rice codes of numbers, as [`BitWriter::push_rice`] does one by one; of a parameter of 16 at most. Two
-    /// are put together where a word has room, and whether a word is full is no branch, since none could foresee it.
+    /// Appends the Rice codes of numbers, as [`BitWriter::push_rice`] does one by one; of a parameter of 16 at most. Four
+    /// are put together, and how many bytes they fill is no branch, since none could foresee it.
     #[inline(always)]
     pub(crate) fn push_rices(&mut self, parameter: u32, numbers: &[u16]) {
-        for burst in numbers.chunks(2 * BURST) {
-            let (mut words, mut full) = ([0u32; BURST], 0);
-            let (twos, last) = burst.as_chunks::<2>();
-            for (two, (pair, length)) in twos.iter().zip(pairs(twos, parameter)) {
-                if length > u32::BITS {
-                    self.flush(&words[..full]);
-                    full = 0;
-                    two.iter()
-                        .for_each(|one| self.push_rice((*one).into(), parameter));
+        for burst in numbers.chunks(4 * BURST) {
+            let mut bytes = Burst::behind(self.pending, self.count);
+            let (fours, last) = burst.as_chunks::<4>();
+            for (four, (code, length)) in fours.iter().zip(Fours::of(fours, parameter).all()) {
+                if length <= Burst::MOST {
+                    bytes.push(code, length);
                     continue;
                 }
-                self.pending = self.pending << length | u64::from(pair);
-                self.count += length;
-                let is_full = self.count / u32::BITS;
-                self.count %= u32::BITS;
-                // what is not full is overwritten
-                words[full % BURST] = (self.pending >> self.count) as u32;
-                full += is_full as usize;
+                self.flush(&bytes);
+                four.iter()
+                    .for_each(|one| self.push_rice((*one).into(), parameter));
+                bytes = Burst::behind(self.pending, self.count);
             }
-            self.flush(&words[..full.min(BURST)]);
+            self.flush(&bytes);
             for one in last {
                 self.push_rice((*one).into(), parameter);
             }
         }
     }
 
-    /// Appends whole words.
+    /// Goes on behind a burst.
     #[inline(always)]
-    fn flush(&mut self, words: &[u32]) {
-        let mut bytes = [0; 4 * BURST];
-        for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-            *to = word.to_be_bytes();
-        }
-        self.bytes.extend_from_slice(&bytes[..4 * words.len()]);
+    fn flush(&mut self, burst: &Burst) {
+        let whole = burst.bytes.get(..burst.whole).unwrap_or_default();
+        self.bytes.extend_from_slice(whole);
+        self.pending = burst.pending.rotate_left(burst.count);
+        self.count = burst.count;
     }
 
     /// Appends all bits of another.
     pub(crate) fn append(&mut self, other: &BitWriter) {
         self.bytes.reserve(other.bytes.len() + 4);
-        for word in other.bytes.chunks_exact(4) {
-            let word = word
-                .iter()
-                .fold(0, |word, byte| word << 8 | u32::from(*byte));
-            self.push(word, 32);
+        let (words, rest) = other.bytes.as_chunks::<4>();
+        for word in words {
+            self.push(u32::from_be_bytes(*word), 32);
+        }
+        for byte in rest {
+            self.push((*byte).into(), 8);
         }
         let rest = other.pending & ((1 << other.count) - 1);
         self.push(rest as u32, other.count);
@@ -108,28 +102,114 @@ impl BitWriter {
         (self.pending, self.count) = (0, 0);
     }
 
-    /// The whole words, or after [`BitWriter::fill_up`] everything.
+    /// The whole bytes, or after [`BitWriter::fill_up`] everything.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// The Rice codes of two numbers each, one behind the other, and how long they are. What is longer than a word is that,
-/// but no code.
-#[inline(always)]
-fn pairs(twos: &[[u16; 2]], parameter: u32) -> [(u32, u32); BURST] {
-    let rice = |number: u16| {
-        let ones = u32::from(number) >> parameter;
-        let rest = u32::from(number) & ((1 << parameter) - 1);
-        let unary = 2u32.wrapping_shl(ones).wrapping_sub(2) << parameter;
-        (unary | rest, ones + 1 + parameter)
-    };
-    let mut pairs = [(0, 0); BURST];
-    for (pair, two) in pairs.iter_mut().zip(twos) {
-        let [(first, length), (second, behind)] = two.map(rice);
-        *pair = (first.wrapping_shl(behind) | second, length + behind);
+/// Bytes that are appended at once.
+struct Burst {
+    bytes: [u8; Burst::ROOM],
+    /// How many of them are whole.
+    whole: usize,
+    /// Bits not yet in them: the first `count`, fewer than 8, and zeros.
+    pending: u64,
+    count: u32,
+}
+
+impl Burst {
+    /// Bits that can be appended at once.
+    const MOST: u32 = 56;
+    /// What was pending before, what is appended, and what the last write of a word has behind that.
+    const ROOM: usize = 4 + BURST * (Burst::MOST / 8) as usize + 8;
+
+    /// What is pending behind what was written: of some bits the last so many, fewer than 32.
+    #[inline(always)]
+    fn behind(pending: u64, count: u32) -> Burst {
+        let mut burst = Burst {
+            bytes: [0; Burst::ROOM],
+            whole: 0,
+            pending: (pending << 32) << (32 - count),
+            count,
+        };
+        burst.push(0, 0);
+        burst
     }
-    pairs
+
+    /// Appends the last `length` bits of a code, at most [`Burst::MOST`]; those above must be zero.
+    #[inline(always)]
+    fn push(&mut self, code: u64, length: u32) {
+        self.count += length;
+        self.pending |= code.wrapping_shl(u64::BITS.wrapping_sub(self.count));
+        let behind = self.bytes.get_mut(self.whole..).unwrap_or_default();
+        if let Some(word) = behind.first_chunk_mut() {
+            *word = self.pending.to_be_bytes();
+        }
+        self.whole += (self.count / 8) as usize;
+        self.pending = self.pending.wrapping_shl(self.count / 8 * 8);
+        self.count %= 8;
+    }
+}
+
+/// The Rice codes of four numbers each, one behind the other, and how long they are; what is longer than
+/// [`Burst::MOST`] is that, but no code.
+struct Fours {
+    codes: [u64; BURST],
+    lengths: [u64; BURST],
+}
+
+impl Fours {
+    #[inline(always)]
+    fn of(numbers: &[[u16; 4]], parameter: u32) -> Fours {
+        // of two numbers that lie in one word
+        let (mut codes, mut lengths) = ([0u32; 2 * BURST], [0u32; 2 * BURST]);
+        let twos = numbers.as_flattened().as_chunks::<2>().0;
+        for ((code, length), two) in codes.iter_mut().zip(&mut lengths).zip(twos) {
+            let two = u32::from(two[0]) | u32::from(two[1]) << 16;
+            let (first, length_of_first) = rice(two & 0xFFFF, parameter);
+            let (second, length_of_second) = rice(two >> 16, parameter);
+            *code = shl(first, length_of_second) | second;
+            *length = length_of_first + length_of_second;
+            // so that four are too long if two are longer than a word
+            *length |= u32::from(*length > u32::BITS).wrapping_neg() & 64;
+        }
+        let mut fours = Fours {
+            codes: [0; BURST],
+            lengths: [0; BURST],
+        };
+        let twos = codes.as_chunks::<2>().0.iter();
+        let twos = twos.zip(lengths.as_chunks::<2>().0);
+        let fours_mut = fours.codes.iter_mut().zip(&mut fours.lengths);
+        for ((code, length), (codes, lengths)) in fours_mut.zip(twos).take(numbers.len()) {
+            let [first, second] = codes.map(u64::from);
+            let [length_of_first, length_of_second] = lengths.map(u64::from);
+            *code = first.wrapping_shl(length_of_second as u32) | second;
+            *length = length_of_first + length_of_second;
+        }
+        fours
+    }
+
+    #[inline(always)]
+    fn all(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let all = self.codes.iter().zip(&self.lengths);
+        all.map(|(code, length)| (*code, *length as u32))
+    }
+}
+
+/// A Rice code, if it is no longer than a word, and its length.
+#[inline(always)]
+fn rice(number: u32, parameter: u32) -> (u32, u32) {
+    let ones = number >> parameter;
+    let rest = number & ((1 << parameter) - 1);
+    let unary = shl(2, ones).wrapping_sub(2) << parameter;
+    (unary | rest, ones + 1 + parameter)
+}
+
+/// Bits moved up so far, of which none is left if that is too far.
+#[inline(always)]
+fn shl(bits: u32, by: u32) -> u32 {
+    bits.wrapping_shl(by)
 }
 
 /// Why bits are not all of what they should be.

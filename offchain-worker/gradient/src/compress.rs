@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip, BLOCK, BLOCK_SIDE};
 use crate::contribution::{check_layout_hash, check_length, Contribution, Header, MismatchError};
-use crate::select::{magnitude, Passed, Selector, View};
+use crate::select::{magnitude, Passed, Selector};
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::sparse::SparseTensor;
 use crate::wire::{encode, EncodeError};
@@ -316,17 +316,11 @@ impl Kernel for Send<'_> {
             for ((block, passed), levels) in group.iter().zip(&passed).zip(of_group) {
                 let (of_block, behind) = codes.split_at_mut(block.keep);
                 codes = behind;
-                let view = View {
-                    strip: self.error,
-                    cols,
-                    block: *block,
-                };
                 let passed = (block.len == BLOCK && block.width == BLOCK_SIDE).then_some(passed);
-                selector.find::<L>(view, passed, block.keep);
-                let Some(found) = selector.select::<L>(of_block) else {
+                let found = selector.send::<L>(self.error, cols, *block, passed, of_block);
+                let Some(found) = found else {
                     return false;
                 };
-                selector.leave(*block, cols, self.error);
                 *levels = found.pair();
             }
         }

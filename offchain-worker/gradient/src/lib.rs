@@ -27,6 +27,7 @@
 
 mod bits;
 mod blocks;
+mod candidates;
 pub mod checked;
 mod compress;
 mod contribution;
@@ -38,6 +39,7 @@ mod parts;
 mod plain_tests;
 mod resemblance;
 mod roots;
+mod rows;
 mod seal;
 mod select;
 mod simd;

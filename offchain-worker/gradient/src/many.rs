@@ -10,13 +10,16 @@
 
 use crate::blocks::BLOCK;
 use crate::level::{Levels, Parting};
-use crate::select::{Chosen, INFINITE};
+use crate::select::{sort_few, Chosen, INFINITE};
 use crate::simd::Lanes;
 
 /// Buckets.
 const BUCKETS: usize = 64;
 /// Magnitudes that are compared at once.
 const ROW: usize = 64;
+/// So many of a bucket are sorted by counting, in groups of so many.
+const FEW: usize = 128;
+const FEW_LANES: usize = 32;
 /// From here on the edges of buckets might not be finite.
 const HUGE: u32 = 0x7000_0000;
 /// Binary digits of an `f32`.
@@ -39,8 +42,10 @@ pub(crate) struct Buckets {
     /// Of each magnitude what it adds, and to which bucket.
     entries: [u64; BLOCK],
     buckets: [u32; BLOCK],
-    /// Those of one bucket.
-    some: Vec<u32>,
+    /// Those of one bucket, and room behind the last of a whole block; in ascending order the first so many.
+    listed: [u32; BLOCK + ROW],
+    ascending: [u32; BLOCK],
+    some: usize,
 }
 
 impl Buckets {
@@ -50,8 +55,16 @@ impl Buckets {
             sums: [0.0; BUCKETS],
             entries: [0; BLOCK],
             buckets: [0; BLOCK],
-            some: Vec::new(),
+            listed: [0; BLOCK + ROW],
+            ascending: [0; BLOCK],
+            some: 0,
         }
+    }
+
+    /// Those of the bucket that was listed last, in ascending order.
+    #[inline(always)]
+    fn some(&self) -> &[u32] {
+        self.ascending.get(..self.some).unwrap_or_default()
     }
 
     /// The largest `keep` of some magnitudes; nothing, if they are to be sorted, as they are if some are not finite.
@@ -62,8 +75,7 @@ impl Buckets {
         let (first, wanted) = self.first(keep)?;
         // of the first bucket only the largest
         self.list::<L>(magnitudes, scale, first);
-        let all = self.some.len();
-        let of_first = self.some.get(all.checked_sub(wanted)?..)?;
+        let of_first = self.some().get(self.some.checked_sub(wanted)?..)?;
         let smallest = *of_first.first()?;
         let chosen = Chosen {
             smallest,
@@ -71,8 +83,8 @@ impl Buckets {
             levels: Levels::default(),
             threshold: f32::INFINITY,
         };
-        self.counts[first] = wanted as u32;
-        self.sums[first] = of_first.iter().map(|one| value(*one)).sum();
+        let sum = of_first.iter().map(|one| value(*one)).sum();
+        (self.counts[first], self.sums[first]) = (wanted as u32, sum);
         let steps = Steps::of(self, first, keep);
         let parting = self.part::<L>(magnitudes, scale, first, &steps)?;
         let (levels, threshold) = parting.levels(steps.total, keep);
@@ -116,11 +128,11 @@ impl Buckets {
         None
     }
 
-    /// Puts all magnitudes of a bucket into `some`, in ascending order.
+    /// Lists all magnitudes of a bucket, in ascending order.
     #[inline(always)]
     fn list<L: Lanes>(&mut self, magnitudes: &[u32], scale: Scale, bucket: usize) {
         let [begin, end] = [bucket, bucket + 1].map(|bucket| scale.lowest_of(bucket));
-        self.some.clear();
+        self.some = 0;
         let (rows, rest) = magnitudes.as_chunks::<ROW>();
         let mut last = [0; ROW];
         last[..rest.len()].copy_from_slice(rest);
@@ -128,13 +140,21 @@ impl Buckets {
         let of_rows = rows.iter().map(|row| (row, u64::MAX));
         let of_rest = (!rest.is_empty()).then_some((&last, of_rest));
         for (row, all) in of_rows.chain(of_rest) {
-            let mut set = all & L::at_least(row, begin) & !L::at_least(row, end);
-            while set != 0 {
-                self.some.push(row[set.trailing_zeros() as usize % ROW]);
-                set &= set - 1;
+            let set = all & L::at_least(row, begin) & !L::at_least(row, end);
+            let behind = self.listed.get_mut(self.some..).unwrap_or_default();
+            if let Some(to) = behind.first_chunk_mut::<ROW>() {
+                self.some += L::compress(row, set, to);
             }
         }
-        self.some.sort_unstable();
+        let listed = self.listed.get(..self.some).unwrap_or_default();
+        let ascending = self.ascending.get_mut(..self.some).unwrap_or_default();
+        if self.some <= FEW {
+            ascending.fill(0);
+            sort_few::<FEW_LANES>(listed, ascending);
+        } else {
+            ascending.copy_from_slice(listed);
+            ascending.sort_unstable();
+        }
     }
 
     /// Where the two levels part: of all splits the one of the largest gain, the first of several.
@@ -168,7 +188,7 @@ impl Buckets {
             if steps.is_better(most, count, best.as_ref()) {
                 let next = (bucket + 1..BUCKETS).find(|next| self.counts[*next] > 0)?;
                 self.list::<L>(magnitudes, scale, next);
-                let above = *self.some.first()?;
+                let above = *self.some().first()?;
                 steps.try_at(count, below, above, &mut best);
             }
         }
@@ -179,11 +199,8 @@ impl Buckets {
     #[inline(always)]
     fn try_within(&self, bucket: usize, steps: &Steps, best: &mut Option<Parting>) {
         // of the first bucket only the largest
-        let beyond = self
-            .some
-            .len()
-            .saturating_sub(steps.number(bucket) as usize);
-        let of_bucket = self.some.get(beyond..).unwrap_or_default();
+        let beyond = self.some.saturating_sub(steps.number(bucket) as usize);
+        let of_bucket = self.some().get(beyond..).unwrap_or_default();
         let (mut number, mut below) = (steps.counts[bucket], steps.sums[bucket]);
         for pair in of_bucket.windows(2) {
             (number, below) = (number + 1.0, below + value(pair[0]));
@@ -335,9 +352,11 @@ impl Steps {
             let corner = if corner < end { corner } else { end };
             let inside = self.gain(corner, below + low * (corner - begin));
             // where nothing is below or above, nothing is gained, and the quotient is no number
-            let known = |gain: f64| if gain.is_nan() { f64::MIN } else { gain };
-            let ends = [self.gain(begin, below), self.gain(end, with)].map(known);
-            let all = ends.into_iter().fold(known(inside), larger);
+            let inside = if inside.is_nan() { f64::MIN } else { inside };
+            let at_begin = bucket
+                .checked_sub(1)
+                .map_or(f64::MIN, |one| self.gains[one]);
+            let all = larger(larger(inside, at_begin), self.gains[bucket]);
             *bound = if all > f64::MIN { all } else { f64::MAX };
         }
         bounds

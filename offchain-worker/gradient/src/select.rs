@@ -7,17 +7,19 @@
 //! does not depend on the thresholds tried. Where many are wanted, what passes is not put in order: see
 //! [`Buckets`].
 
-use cairn_primitives::blocks::{HIGH, NEGATIVE, PLACE};
+use cairn_primitives::blocks::PLACE;
 
 use crate::blocks::{Block, BLOCK, BLOCK_SIDE};
-use crate::level::{two_levels, Level, Levels};
+use crate::candidates::Candidates;
+use crate::level::{two_levels, Levels};
 use crate::many::Buckets;
+use crate::rows::Sending;
 use crate::simd::Lanes;
 
 /// The bits of infinity: all finite magnitudes are below.
 pub(crate) const INFINITE: u32 = 0x7F80_0000;
 /// The bit of a number's sign.
-const SIGN: u32 = 1 << 31;
+pub(crate) const SIGN: u32 = 1 << 31;
 /// The first step by which a threshold is changed: an eighth of it.
 const STEP: u32 = 1 << 20;
 /// Blocks that the threshold aimed at remembers.
@@ -29,8 +31,6 @@ pub(crate) const MANY: usize = 128;
 /// So many numbers are sorted by counting, in groups of so many.
 const FEW: usize = 256;
 const LANES: usize = 64;
-/// Candidates that are added at once.
-const AT_ONCE: usize = 8;
 
 /// The magnitude of a number as bits: their order is that of the magnitudes.
 #[inline(always)]
@@ -58,6 +58,13 @@ impl Passed {
     pub(crate) const NONE: Passed = Passed {
         rows: [0; BLOCK_SIDE],
     };
+
+    /// Whether there are so many, and not far more.
+    #[inline(always)]
+    fn are_enough(&self, keep: usize) -> bool {
+        let count: u32 = self.rows.iter().map(|row| row.count_ones()).sum();
+        (keep..=most(keep)).contains(&(count as usize))
+    }
 }
 
 /// The magnitudes of one block, as bits.
@@ -92,116 +99,6 @@ impl Magnitudes {
     }
 }
 
-/// Elements that reach a threshold.
-struct Candidates {
-    /// Their places, ascending, with their signs, and their magnitudes; and room behind the last of a whole block.
-    codes: [u16; BLOCK + AT_ONCE],
-    magnitudes: [u32; BLOCK + AT_ONCE],
-    /// What is left of their values.
-    left: [f32; BLOCK + AT_ONCE],
-    /// How many there are.
-    count: usize,
-}
-
-impl Candidates {
-    /// Adds a set of 64 elements, of which the first is at place `first`: some at once, so that how many there are is
-    /// foreseen more often. Those too many are overwritten.
-    #[inline(always)]
-    fn add(&mut self, first: usize, mut set: u64, value: impl Fn(usize) -> f32) {
-        let mut at = self.count;
-        self.count += set.count_ones() as usize;
-        while set != 0 {
-            let codes = self.codes.get_mut(at..).unwrap_or_default();
-            let magnitudes = self.magnitudes.get_mut(at..).unwrap_or_default();
-            let (Some(codes), Some(magnitudes)) = (
-                codes.first_chunk_mut::<AT_ONCE>(),
-                magnitudes.first_chunk_mut::<AT_ONCE>(),
-            ) else {
-                return;
-            };
-            for (code, to) in codes.iter_mut().zip(magnitudes) {
-                let place = set.trailing_zeros() as usize % BLOCK_SIDE;
-                *code = (first + place) as u16;
-                *to = value(place).to_bits();
-                set &= set.wrapping_sub(1);
-            }
-            at += AT_ONCE;
-        }
-    }
-
-    /// The signs of those that were added go from where magnitudes will be to their places.
-    #[inline(always)]
-    fn part_signs(&mut self) {
-        let codes = self.codes.iter_mut().zip(&mut self.magnitudes);
-        for (code, bits) in codes.take(self.count) {
-            *code |= (*bits >> 16) as u16 & NEGATIVE;
-            *bits &= !SIGN;
-        }
-    }
-
-    #[inline(always)]
-    fn magnitudes(&self) -> &[u32] {
-        &self.magnitudes[..self.count]
-    }
-
-    /// Of those as small as the smallest that is chosen, leaves out all but the first that are chosen.
-    #[inline(always)]
-    fn leave_out(&mut self, chosen: &Chosen) {
-        let (smallest, mut ties) = (chosen.smallest, chosen.ties);
-        let equal = self.magnitudes().iter().filter(|one| **one == smallest);
-        if equal.count() == ties {
-            return;
-        }
-        let mut left = 0;
-        for at in 0..self.count {
-            let (code, magnitude) = (self.codes[at], self.magnitudes[at]);
-            if magnitude == smallest {
-                if ties == 0 {
-                    continue;
-                }
-                ties -= 1;
-            }
-            (self.codes[left], self.magnitudes[left]) = (code, magnitude);
-            left += 1;
-        }
-        self.count = left;
-    }
-
-    /// Marks what has the high level, and makes of all values what is left of them: of those that are not chosen, all.
-    #[inline(always)]
-    fn quantise(&mut self, chosen: &Chosen) {
-        let threshold = magnitude(chosen.threshold);
-        let Levels { low, high } = chosen.levels;
-        // there is no −0 on the wire
-        let sign_of_low = if low == Level::ZERO { 0 } else { SIGN };
-        let [low, high] = [low, high].map(|level| level.to_f32().to_bits());
-        let all = self.codes.iter_mut().zip(&self.magnitudes);
-        for ((code, magnitude), left) in all.zip(&mut self.left).take(self.count) {
-            // all ones, or none
-            let is_high = u32::from(*magnitude >= threshold).wrapping_neg();
-            let sign = u32::from(*code & NEGATIVE) << 16;
-            let sent = sign & (is_high | sign_of_low);
-            let level = is_high & high | !is_high & low | sent;
-            *code = *code & PLACE | is_high as u16 & HIGH | (sent >> 16) as u16;
-            let is_chosen = u32::from(*magnitude >= chosen.smallest).wrapping_neg();
-            *left = f32::from_bits(*magnitude | sign) - f32::from_bits(level & is_chosen);
-        }
-    }
-
-    /// The codes of those that are chosen.
-    #[inline(always)]
-    fn take(&self, chosen: &Chosen, codes: &mut [u16]) {
-        let mut taken = 0;
-        for (code, magnitude) in self.codes.iter().zip(self.magnitudes()) {
-            // whether one is chosen is hard to predict, so it is no branch; behind the last there is no room
-            if let Some(to) = codes.get_mut(taken) {
-                *to = *code;
-            }
-            taken += usize::from(*magnitude >= chosen.smallest);
-        }
-    }
-}
-
 /// What is to be known of a block to send the largest of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Chosen {
@@ -220,6 +117,7 @@ pub(crate) struct Selector {
     candidates: Candidates,
     sorted: Vec<u32>,
     buckets: Buckets,
+    sending: Sending,
     /// A threshold that as many as are aimed at reached in the last blocks, about.
     aim: u32,
 }
@@ -231,14 +129,10 @@ impl Selector {
                 bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
                 len: 0,
             },
-            candidates: Candidates {
-                codes: [0; BLOCK + AT_ONCE],
-                magnitudes: [0; BLOCK + AT_ONCE],
-                left: [0.0; BLOCK + AT_ONCE],
-                count: 0,
-            },
+            candidates: Candidates::new(),
             sorted: Vec::new(),
             buckets: Buckets::new(),
+            sending: Sending::new(),
             aim: 0,
         }
     }
@@ -254,32 +148,78 @@ impl Selector {
         self.aim.clamp(1, INFINITE)
     }
 
-    /// Finds the elements among which the `keep` of largest magnitude are. `passed` are those that reached
-    /// [`Selector::guess`] or another threshold.
+    /// Sends of a block of a strip as many values as `codes` has room for: those of largest magnitude, of equal ones those
+    /// that come first. Their codes go there in ascending order of their places, the strip keeps what is left of them, and
+    /// the result are their levels. `passed` are those of a full block that reached [`Selector::guess`] or another
+    /// threshold. Nothing, if not all of those sent are finite.
     #[inline(always)]
-    pub(crate) fn find<L: Lanes>(&mut self, view: View, passed: Option<&Passed>, keep: usize) {
-        self.gather::<L>(view, passed, keep);
-        self.candidates.part_signs();
+    pub(crate) fn send<L: Lanes>(
+        &mut self,
+        strip: &mut [f32],
+        cols: usize,
+        block: Block,
+        passed: Option<&Passed>,
+        codes: &mut [u16],
+    ) -> Option<Levels> {
+        let keep = codes.len();
+        let view = View { strip, cols, block };
+        match passed {
+            Some(passed) if keep >= MANY => {
+                self.gather_magnitudes::<L>(view, passed, keep);
+                let chosen = self.choose::<L>(keep)?;
+                let (are_more, place) = (self.candidates.are_more(&chosen), (cols, block.col));
+                self.sending
+                    .send::<L>(&chosen, are_more, strip, place, codes);
+                Some(chosen.levels)
+            }
+            _ => {
+                self.gather::<L>(view, passed, keep);
+                self.candidates.part_signs();
+                let chosen = self.choose::<L>(keep)?;
+                self.candidates.leave_out(&chosen);
+                self.candidates.quantise(&chosen);
+                self.candidates.take(&chosen, codes);
+                self.leave(block, cols, strip);
+                Some(chosen.levels)
+            }
+        }
     }
 
+    /// Finds elements among which the `keep` of largest magnitude are.
     #[inline(always)]
     fn gather<L: Lanes>(&mut self, view: View, passed: Option<&Passed>, keep: usize) {
-        let enough = |passed: &&Passed| {
-            let count: u32 = passed.rows.iter().map(|row| row.count_ones()).sum();
-            (keep..=most(keep)).contains(&(count as usize))
-        };
-        match passed.filter(enough) {
+        match passed.filter(|passed| passed.are_enough(keep)) {
             Some(passed) => self.collect_passed(view, passed),
             None => self.search::<L>(view, keep),
         }
     }
 
-    /// Selects as many of what was [found](Selector::find) as `codes` has room for: those of largest magnitude, of equal
-    /// ones those that come first. Their codes go there in ascending order of their places; the result are their levels.
-    /// Nothing, if not all of them are finite.
+    /// The same of a full block, but nothing else of them than their magnitudes.
     #[inline(always)]
-    pub(crate) fn select<L: Lanes>(&mut self, codes: &mut [u16]) -> Option<Levels> {
-        let keep = codes.len();
+    fn gather_magnitudes<L: Lanes>(&mut self, view: View, passed: &Passed, keep: usize) {
+        self.candidates.count = 0;
+        if passed.are_enough(keep) {
+            for (row, set) in view.strip.chunks(view.cols).zip(passed.rows) {
+                let row = row.get(view.block.col..).unwrap_or_default();
+                let mut magnitudes = [0; BLOCK_SIDE];
+                for (to, value) in magnitudes.iter_mut().zip(row) {
+                    *to = magnitude(*value);
+                }
+                self.candidates.add_magnitudes::<L>(&magnitudes, set);
+            }
+            return;
+        }
+        self.magnitudes.fill(view);
+        let threshold = self.threshold::<L>(keep);
+        for row in self.magnitudes.rows() {
+            let set = L::at_least(row, threshold);
+            self.candidates.add_magnitudes::<L>(row, set);
+        }
+    }
+
+    /// What is to be known of the largest `keep` of the candidates, and what is learnt from it for those that follow.
+    #[inline(always)]
+    fn choose<L: Lanes>(&mut self, keep: usize) -> Option<Chosen> {
         let many = match keep >= MANY {
             true => self.buckets.choose::<L>(self.candidates.magnitudes(), keep),
             false => None,
@@ -289,15 +229,12 @@ impl Selector {
             None => self.sorted(keep)?,
         };
         self.learn(keep, chosen.smallest);
-        self.candidates.leave_out(&chosen);
-        self.candidates.quantise(&chosen);
-        self.candidates.take(&chosen, codes);
-        Some(chosen.levels)
+        Some(chosen)
     }
 
     /// Writes what is left of the values that were looked at last to where they are in a strip.
     #[inline(always)]
-    pub(crate) fn leave(&self, block: Block, cols: usize, strip: &mut [f32]) {
+    fn leave(&self, block: Block, cols: usize, strip: &mut [f32]) {
         let count = self.candidates.count;
         let codes = &self.candidates.codes[..count];
         let all = codes.iter().zip(&self.candidates.left[..count]);
@@ -339,7 +276,7 @@ impl Selector {
         self.sorted.clear();
         if candidates.len() <= FEW {
             self.sorted.resize(candidates.len(), 0);
-            sort_few(candidates, &mut self.sorted);
+            sort_few::<LANES>(candidates, &mut self.sorted);
             self.sorted.drain(..excess);
         } else {
             self.sorted.extend_from_slice(candidates);
@@ -376,17 +313,16 @@ impl Selector {
     #[inline(always)]
     fn search<L: Lanes>(&mut self, view: View, keep: usize) {
         self.magnitudes.fill(view);
-        let threshold = if keep < view.block.len {
-            self.threshold::<L>(keep)
-        } else {
-            0
-        };
+        let threshold = self.threshold::<L>(keep);
         self.collect::<L>(view, threshold);
     }
 
     /// A threshold that `keep` magnitudes or more reach, and, if possible, not many more.
     #[inline(always)]
     fn threshold<L: Lanes>(&self, keep: usize) -> u32 {
+        if keep >= self.magnitudes.len {
+            return 0;
+        }
         let (rows, most) = (self.magnitudes.rows(), most(keep));
         // enough reach `low`, too few reach `high`
         let (mut low, mut high, mut step) = (0, INFINITE + 1, STEP);
@@ -442,9 +378,10 @@ impl Selector {
     }
 }
 
-/// Sorts by counting for each number how many are below it: the work of a square, but all of it for SIMD.
+/// Sorts by counting for each number how many are below it: the work of a square, but all of it for SIMD. `sorted` has
+/// zeros.
 #[inline(always)]
-fn sort_few(numbers: &[u32], sorted: &mut [u32]) {
+pub(crate) fn sort_few<const LANES: usize>(numbers: &[u32], sorted: &mut [u32]) {
     for some in numbers.chunks(LANES) {
         let mut lanes = [0; LANES];
         lanes[..some.len()].copy_from_slice(some);
@@ -495,7 +432,10 @@ fn count<L: Lanes>(rows: &[[u32; BLOCK_SIDE]], threshold: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use cairn_primitives::blocks::{HIGH, NEGATIVE};
+
     use super::*;
+    use crate::level::Level;
     use crate::simd::{Kernel, Simd};
     use crate::sparse::value_of;
     use proptest::prelude::*;
@@ -508,11 +448,15 @@ mod tests {
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
             let Select(selector, view, passed, keep) = self;
-            let mut places = vec![0; keep];
-            selector.find::<L>(view, passed.as_ref(), keep);
-            let levels = selector.select::<L>(&mut places).expect("finite");
-            let mut left = view.strip.to_vec();
-            selector.leave(view.block, view.cols, &mut left);
+            let (mut places, mut left) = (vec![0; keep], view.strip.to_vec());
+            let levels = selector.send::<L>(
+                &mut left,
+                view.cols,
+                view.block,
+                passed.as_ref(),
+                &mut places,
+            );
+            let levels = levels.expect("finite");
             let of_block = (0..view.block.len).map(|place| view.block.index(place, view.cols));
             (places, levels, of_block.map(|at| left[at]).collect())
         }
@@ -639,7 +583,7 @@ mod tests {
         #[test]
         fn few_numbers_are_sorted(mut numbers in prop::collection::vec(prop_oneof![0u32..9, any::<u32>()], 0..=FEW)) {
             let mut sorted = vec![0; numbers.len()];
-            sort_few(&numbers, &mut sorted);
+            sort_few::<LANES>(&numbers, &mut sorted);
             numbers.sort_unstable();
             prop_assert_eq!(sorted, numbers);
         }

@@ -1,8 +1,8 @@
 //! One source, compiled for several widths of SIMD, of which the widest that the CPU has is run.
 //!
 //! A [`Kernel`] is plain Rust. The compiler vectorises it for each level by itself; it never fuses a
-//! multiplication and an addition, nor reorders additions, so all levels give the same bits. The one
-//! operation that compilers do not find is in [`Lanes`].
+//! multiplication and an addition, nor reorders additions, so all levels give the same bits. The two
+//! operations that compilers do not find are in [`Lanes`].
 
 /// Work that is compiled once per level. `run` and all that it calls for each element must be
 /// `#[inline(always)]`, or it is compiled for the lowest level only.
@@ -17,6 +17,10 @@ pub(crate) trait Lanes {
     /// The set of elements that are at least `threshold`, element *i* as bit *i*. Elements and threshold
     /// are below 2³¹.
     fn at_least(row: &[u32; 64], threshold: u32) -> u64;
+
+    /// Moves the elements of a set to the front of `to`, in their order, and gives how many they are. What is behind
+    /// them in `to` may be overwritten.
+    fn compress(row: &[u32; 64], set: u64, to: &mut [u32; 64]) -> usize;
 
     /// Asks for the cache lines of elements that will be needed soon.
     #[inline(always)]
@@ -90,6 +94,19 @@ impl Lanes for Portable {
         }
         set
     }
+
+    #[inline(always)]
+    fn compress(row: &[u32; 64], set: u64, to: &mut [u32; 64]) -> usize {
+        let mut count = 0;
+        for (place, element) in row.iter().enumerate() {
+            // one that is not of the set is overwritten; there are never more before it than its place
+            if let Some(to) = to.get_mut(count) {
+                *to = *element;
+            }
+            count += (set >> place & 1) as usize;
+        }
+        count
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -116,9 +133,35 @@ mod x86 {
         }
     }
 
+    /// Of each set of 8 elements their places, a byte each, the first in the lowest.
+    static PLACES: [u64; 256] = places();
+
+    const fn places() -> [u64; 256] {
+        let mut all = [0; 256];
+        let mut set = 0;
+        while set < 256 {
+            let (mut place, mut shift) = (0, 0);
+            while place < 8 {
+                if set >> place & 1 == 1 {
+                    all[set] |= place << shift;
+                    shift += 8;
+                }
+                place += 1;
+            }
+            set += 1;
+        }
+        all
+    }
+
     struct Avx2;
 
     impl Lanes for Avx2 {
+        #[inline(always)]
+        fn compress(row: &[u32; 64], set: u64, to: &mut [u32; 64]) -> usize {
+            // SAFETY: only run inside `avx2`.
+            unsafe { compress_avx2(row, set, to) }
+        }
+
         #[inline(always)]
         fn prefetch(elements: &[f32]) {
             prefetch(elements);
@@ -148,9 +191,32 @@ mod x86 {
         set
     }
 
+    #[inline]
+    #[target_feature(enable = "avx2,popcnt")]
+    fn compress_avx2(row: &[u32; 64], set: u64, to: &mut [u32; 64]) -> usize {
+        let mut count = 0;
+        for (number, lanes) in row.as_chunks::<8>().0.iter().enumerate() {
+            let of_lanes = (set >> (8 * number)) as u8;
+            let places = _mm_cvtsi64_si128(PLACES[usize::from(of_lanes)] as i64);
+            // SAFETY: a load of 8 elements of the row.
+            let lanes = unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) };
+            let lanes = _mm256_permutevar8x32_epi32(lanes, _mm256_cvtepu8_epi32(places));
+            // SAFETY: 8 of the 64 elements of `to` are written, of which at most 8 were counted in each step before.
+            unsafe { _mm256_storeu_si256(to.as_mut_ptr().add(count).cast(), lanes) };
+            count += of_lanes.count_ones() as usize;
+        }
+        count
+    }
+
     struct Avx512;
 
     impl Lanes for Avx512 {
+        #[inline(always)]
+        fn compress(row: &[u32; 64], set: u64, to: &mut [u32; 64]) -> usize {
+            // SAFETY: only run inside `avx512`.
+            unsafe { compress_avx512(row, set, to) }
+        }
+
         #[inline(always)]
         fn prefetch(elements: &[f32]) {
             prefetch(elements);
@@ -175,6 +241,22 @@ mod x86 {
         }
         set
     }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,popcnt")]
+    fn compress_avx512(row: &[u32; 64], set: u64, to: &mut [u32; 64]) -> usize {
+        let mut count = 0;
+        for (number, lanes) in row.as_chunks::<16>().0.iter().enumerate() {
+            let of_lanes = (set >> (16 * number)) as u16;
+            // SAFETY: a load of 16 elements of the row.
+            let lanes = unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) };
+            let lanes = _mm512_maskz_compress_epi32(of_lanes, lanes);
+            // SAFETY: 16 of the 64 elements of `to` are written, of which at most 16 were counted in each step before.
+            unsafe { _mm512_storeu_si512(to.as_mut_ptr().add(count).cast(), lanes) };
+            count += of_lanes.count_ones() as usize;
+        }
+        count
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +275,40 @@ mod tests {
         }
     }
 
+    struct Compress<'a>(&'a [u32; 64], u64, &'a mut [u32; 64]);
+
+    impl Kernel for Compress<'_> {
+        type Output = usize;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> usize {
+            L::compress(self.0, self.1, self.2)
+        }
+    }
+
     proptest! {
+        #[test]
+        fn all_levels_move_the_same_elements(
+            row in prop::collection::vec(any::<u32>(), 64),
+            set in prop_oneof![
+                any::<u64>(),
+                Just(0),
+                Just(u64::MAX),
+                (0u32..64).prop_map(|place| 1 << place),
+                (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(a, b, c)| a & b & c),
+                (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(a, b, c)| a | b | c),
+            ],
+        ) {
+            let row: [u32; 64] = row.try_into().expect("64 elements");
+            let of_set = |place: &usize| set >> place & 1 == 1;
+            let expected: Vec<u32> = (0..64).filter(of_set).map(|place| row[place]).collect();
+            for simd in Simd::all() {
+                let mut to = [7; 64];
+                let count = simd.run(Compress(&row, set, &mut to));
+                prop_assert_eq!(&to[..count], &expected, "{:?}", simd);
+            }
+        }
+
         #[test]
         fn all_levels_find_the_same_elements(
             row in prop::collection::vec(0u32..1 << 31, 64),

@@ -9,11 +9,17 @@ use super::rice::{Costs, Parameters};
 use crate::bits::{BitReader, BitWriter};
 use crate::blocks::{Block, BLOCK};
 use crate::level::{Level, Levels};
+use crate::simd::Lanes;
+
+/// Values that are looked at at once.
+const LANES: usize = 64;
 
 /// Gaps or runs of one block; they add up to less than 4,096.
 pub(super) struct Short {
     numbers: [u16; BLOCK],
     len: usize,
+    /// Behind which values runs begin: the first is no value, and there is room behind those of a whole block.
+    behind: [u32; 1 + BLOCK + LANES],
 }
 
 impl Short {
@@ -21,6 +27,7 @@ impl Short {
         Short {
             numbers: [0; BLOCK],
             len: 0,
+            behind: [0; 1 + BLOCK + LANES],
         }
     }
 
@@ -54,24 +61,30 @@ impl Short {
 
     /// How many low values come before each high one, and behind the last.
     #[inline(always)]
-    fn set_to_runs(&mut self, codes: &[u16]) {
-        self.len = 0;
-        let mut behind = 0;
-        for (number, some) in codes.chunks(64).enumerate() {
-            // which of them are high is looked up in one set: no branch can foresee it
-            let mut set = 0u64;
-            for (place, code) in some.iter().enumerate() {
-                set |= u64::from(code / HIGH % 2) << place;
+    fn set_to_runs<L: Lanes>(&mut self, codes: &[u16]) {
+        // behind each high value, and behind a place before all
+        let mut highs = 0;
+        for (number, some) in codes.chunks(LANES).enumerate() {
+            let (mut is_high, mut behind) = ([0; LANES], [0; LANES]);
+            for (is_high, code) in is_high.iter_mut().zip(some) {
+                *is_high = u32::from(code & HIGH);
             }
-            let first = 64 * number as u16;
-            while set != 0 {
-                let at = first + set.trailing_zeros() as u16;
-                self.push(at - behind);
-                behind = at + 1;
-                set &= set - 1;
+            for (place, behind) in behind.iter_mut().enumerate() {
+                *behind = (LANES * number + place + 1) as u32;
+            }
+            let set = L::at_least(&is_high, u32::from(HIGH));
+            let to = self.behind.get_mut(1 + highs..).unwrap_or_default();
+            if let Some(to) = to.first_chunk_mut() {
+                highs += L::compress(&behind, set, to);
             }
         }
-        let run = codes.len() as u16 - behind;
+        let pairs = self.behind.iter().zip(&self.behind[1..]);
+        for (run, (before, behind)) in self.numbers.iter_mut().zip(pairs).take(highs) {
+            *run = behind.wrapping_sub(*before).wrapping_sub(1) as u16;
+        }
+        self.len = highs;
+        let last = self.behind.get(highs).copied().unwrap_or_default();
+        let run = codes.len() as u16 - last as u16;
         if run > 0 {
             self.push(run);
         }
@@ -102,7 +115,7 @@ fn low_number(levels: Levels) -> u32 {
 
 /// Counts what a block costs. `before` is the high level of the block before, if there is one.
 #[inline(always)]
-pub(super) fn count(
+pub(super) fn count<L: Lanes>(
     costs: &mut Costs,
     scratch: &mut Short,
     before: Option<Level>,
@@ -116,14 +129,14 @@ pub(super) fn count(
     scratch.set_to_gaps(codes);
     costs.gap.add_short(scratch.of());
     if levels.low < levels.high {
-        scratch.set_to_runs(codes);
+        scratch.set_to_runs::<L>(codes);
         costs.run.add_short(scratch.of());
     }
 }
 
 /// Writes a block.
 #[inline(always)]
-pub(super) fn write(
+pub(super) fn write<L: Lanes>(
     bits: &mut BitWriter,
     scratch: &mut Short,
     parameters: Parameters,
@@ -143,7 +156,7 @@ pub(super) fn write(
     }
     bits.push_rices(parameters.gap + 1, scratch.of());
     if levels.low < levels.high {
-        scratch.set_to_runs(codes);
+        scratch.set_to_runs::<L>(codes);
         bits.push_rices(parameters.run, scratch.of());
     }
 }

@@ -243,7 +243,7 @@ impl Kernel for Count<'_> {
     fn run<L: Lanes>(self) -> Costs {
         let Count(tensor, (first, end)) = self;
         let (mut costs, mut scratch) = (Costs::default(), Short::new());
-        for_blocks!(tensor, (first, end), |before, levels, codes| count(
+        for_blocks!(tensor, (first, end), |before, levels, codes| count::<L>(
             &mut costs,
             &mut scratch,
             before,
@@ -264,7 +264,7 @@ impl Kernel for Bits<'_> {
     fn run<L: Lanes>(self) -> BitWriter {
         let Bits(tensor, (first, end), parameters) = self;
         let (mut bits, mut scratch) = (BitWriter::default(), Short::new());
-        for_blocks!(tensor, (first, end), |before, levels, codes| write(
+        for_blocks!(tensor, (first, end), |before, levels, codes| write::<L>(
             &mut bits,
             &mut scratch,
             parameters,
