@@ -264,9 +264,11 @@ def durations(courses):
 def training_since(course, number, after):
     """Since when a miner was at the training of a round at the end of a course, of what it said after its last start;
     none if it was not."""
-    has_part = not any(kind in ("made", "idle") and one == number for _, kind, one in course)
     held = [at for at, kind, one in course if kind == "held" and one == number and at > after]
-    return held[-1] if has_part and held else None
+    if not held or any(kind == "made" and one == number for _, kind, one in course):
+        return None
+    has_part = not any(kind == "idle" and one == number and at > held[-1] for at, kind, one in course)
+    return held[-1] if has_part else None
 
 
 def faults(report):
