@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: wallets authorities load release-state lab lab-joining lab-recovery lab-soak promtool units release reproducible portable deb try-release try-containers help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: wallets authorities load release-state lab lab-churn lab-joining lab-recovery lab-soak promtool units release reproducible portable deb try-release try-containers help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lab: build ## real workers at the ends of bad lines, in network namespaces; need
 	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-p2p --features testing --example relay
 	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-store --example bucket
 	tests/lab/lab.py --bin $(CARGO_TARGET_DIR)/debug $(ARGS)
+
+lab-churn: build ## miners that are killed, come back and join, on good lines and bad ones; needs root (ARGS="calm --churn 0,30")
+	tests/lab/churn.py --bin $(CARGO_TARGET_DIR)/debug $(ARGS)
 
 lab-joining: setup ## a checkpoint of 1 GiB from several sources, beside a download from one; needs root (ARGS="2 3")
 	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-store --example measure

@@ -1,9 +1,11 @@
 """The lab's chain: its node, how a subnet and a run are set up on it, and what it says of rounds."""
 
+import collections
 import concurrent.futures
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -13,7 +15,7 @@ from network import HUB_ADDRESS, LabError
 
 RPC_PORT = 9944
 NETUID = 1
-# Development accounts with money; the first owns the subnet, the others a member each.
+# Development accounts with money: the first owns the subnet, the others are coldkeys of members.
 RICH = ["Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"]
 # A debug build compiles the runtime when it starts, on a busy machine for minutes.
 NODE_STARTS = 300
@@ -60,9 +62,7 @@ class Chain:
     def ask(self, method, *params):
         """What the node answers."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        asked = urllib.request.Request(
-            f"http://127.0.0.1:{RPC_PORT}", body, {"content-type": "application/json"}
-        )
+        asked = urllib.request.Request(f"http://127.0.0.1:{RPC_PORT}", body, {"content-type": "application/json"})
         with urllib.request.urlopen(asked, timeout=30) as answer:
             answer = json.load(answer)
         if "error" in answer:
@@ -99,19 +99,25 @@ class Chain:
         )  # fmt: skip
 
     def found(self, members):
-        """Makes the subnet and its members."""
+        """Makes the subnet and its members: those of one coldkey one after the other, since its transactions have
+        numbers."""
         self.cairn("subnet", "create", "--suri", "//Alice")
         self.cairn(
             "subnet", "set", "--suri", "//Alice", "--netuid", NETUID, f"tempo={TEMPO}",
             f"activity_cutoff={2 * TEMPO}", "unbonding_period=60", f"min_validator_stake={10 * CRN}",
             f"min_miner_bond={CRN}",
         )  # fmt: skip
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            for done in [pool.submit(self.register, member) for member in members]:
-                done.result()
-        uids = {member["hotkey"]: member["uid"] for member in self.ask("subnets_members", NETUID)}
+        groups = collections.defaultdict(list)
         for member in members:
-            member.uid = uids[member.hotkey]
+            groups[member.coldkey].append(member)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for done in [pool.submit(self.register_all, group) for group in groups.values()]:
+                done.result()
+
+    def register_all(self, members):
+        """Registers members, one after the other."""
+        for member in members:
+            self.register(member)
 
     def register(self, member):
         """Makes a member's keys, its place in the subnet, and what is behind it."""
@@ -122,6 +128,22 @@ class Chain:
         self.cairn("subnet", "register", *common, "--role", member.role, "--max-price", 50)
         kind, amount = ("add", 100) if member.role == "validator" else ("bond", 10)
         self.cairn("stake", kind, *common, amount)
+        uids = {known["hotkey"]: known["uid"] for known in self.ask("subnets_members", NETUID)}
+        member.uid = uids[member.hotkey]
+
+    def worker(self, member, store, *more):
+        """A member's worker with this store, as a command."""
+        command = [self.programs / "cairn", "validate" if member.role == "validator" else "mine"]
+        command += ["--key", member.name, "--wallet-dir", self.wallets(), "--netuid", NETUID]
+        command += ["--genesis", self.genesis, "--state-dir", self.directory / "state" / member.name]
+        return [*command, "--device", "cpu", "--threads", 1, "--store", store, *more]
+
+    def peer(self, member, text, bind, *more):
+        """A member's worker that is a peer at this address, with a store of its own, as a command. The text, which is
+        public and the same for all, is there already: what rounds are made of comes from others."""
+        own = self.directory / "stores" / member.name
+        shutil.copytree(text, own)
+        return self.worker(member, f"file://{own}", "--p2p", "--trust-endpoints", "--p2p-bind", bind, *more)
 
     def start_run(self, run_file, store):
         """Starts the run: last, so that no round goes by while workers start."""
@@ -138,10 +160,18 @@ class Chain:
         """What became of a round; none while it is not over."""
         return self.ask("training_settled", NETUID, number)
 
+    def lineage(self):
+        """What the chain still has of the parameters with which each round began."""
+        return self.ask("training_lineage", NETUID, 0)
+
     def roots(self):
         """The final roots that the chain still has: of the parameters with which each round began."""
-        known = self.ask("training_lineage", NETUID, 0)
-        return {entry["round"]: entry["model_root"] for entry in known if entry["is_final"]}
+        return {entry["round"]: entry["model_root"] for entry in self.lineage() if entry["is_final"]}
+
+
+def surroundings():
+    """The environment of a worker."""
+    return clean() | {"RAYON_NUM_THREADS": "1"}
 
 
 def clean():

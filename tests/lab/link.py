@@ -18,6 +18,7 @@ import os
 import random
 import selectors
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -78,9 +79,10 @@ class Way:
 class Line:
     """Packets under way, both directions in one queue by when they are due."""
 
-    def __init__(self, ways, delay, loss, seed):
+    def __init__(self, ways, delay, near, loss, seed):
         self.ways = ways
         self.delay, self.loss = delay / 1000, loss / 100
+        self.near = near  # an address, and the seconds from and to it
         self.random = random.Random(seed)
         self.queue, self.count = [], 0
         self.is_cut, self.is_over = False, False
@@ -104,7 +106,12 @@ class Line:
                 continue
             self.count += 1
             way.under_way += 1
-            heapq.heappush(self.queue, (sent + self.delay, self.count, way, packet))
+            heapq.heappush(self.queue, (sent + self.takes(packet), self.count, way, packet))
+
+    def takes(self, packet):
+        """How long a packet is on its way, by where it comes from and goes to."""
+        address, seconds = self.near
+        return seconds if address in (packet[12:16], packet[16:20]) else self.delay
 
     def give(self):
         """Gives what is due, and how long until there is more."""
@@ -162,6 +169,7 @@ def main():
     for name in ["hub", "device", "member", "address"]:
         parser.add_argument(name)
     parser.add_argument("--delay", type=float, default=0, help="milliseconds each way")
+    parser.add_argument("--near", type=float, help="the same from and to the hub itself, if that is another")
     parser.add_argument("--loss", type=float, default=0, help="percent of packets")
     parser.add_argument("--up", type=float, default=0, help="kilobits a second from the member; 0: no limit")
     parser.add_argument("--down", type=float, default=0, help="kilobits a second to the member; 0: no limit")
@@ -175,7 +183,10 @@ def main():
     ip(args.member, "addr", "add", f"{args.address}/32", "dev", "up0")
     ip(args.member, "route", "add", "default", "dev", "up0")
     up, down = Way(hub, args.up), Way(member, args.down)
-    line = Line({member: up, hub: down}, args.delay, args.loss, args.seed)
+    near = args.delay if args.near is None else args.near
+    line = Line(
+        {member: up, hub: down}, args.delay, (socket.inet_aton(args.gateway), near / 1000), args.loss, args.seed
+    )
     print("ready", flush=True)
     line.run()
     facts = {"carried": line.carried, "lost": line.lost, "crowded": line.crowded, "up": up.bytes, "down": down.bytes}

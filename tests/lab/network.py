@@ -20,6 +20,8 @@ PEER_PORT = 4433
 PREFIX = "cairn-lab"
 # How long a process may take to end when it is asked to.
 GRACE = 10
+# Loaded before there are threads: a child that is not a program yet loads nothing.
+LIBC = ctypes.CDLL(None)
 
 # A router as people have it: what goes out leaves under its address, and what nobody asked for does not come in.
 ROUTER = """
@@ -31,6 +33,19 @@ table ip lab {
         iifname "up0" ct state new drop
     }
 }
+"""
+# Two parts of a network that hear nothing of each other. The hub itself is in the near one.
+SPLIT = """
+table ip split {{
+    set far {{ type ipv4_addr; elements = {{ {far} }} }}
+    chain through {{
+        type filter hook forward priority filter;
+        ip saddr @far ip daddr != @far drop
+        ip saddr != @far ip daddr @far drop
+    }}
+    chain in {{ type filter hook input priority filter; ip saddr @far drop; }}
+    chain out {{ type filter hook output priority filter; ip daddr @far drop; }}
+}}
 """
 FORWARDED = f"""
 table ip lab {{
@@ -87,7 +102,7 @@ def clear_leftovers():
 
 def die_with_parent():
     """In a child: the kernel kills it when the lab is gone, however that came."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    LIBC.prctl(1, signal.SIGKILL)
 
 
 class Network:
@@ -115,7 +130,7 @@ class Network:
 
     def __exit__(self, *_):
         self.stop(self.processes)
-        ctypes.CDLL(None).setns(self.home, CLONE_NEWNET)
+        LIBC.setns(self.home, CLONE_NEWNET)
         os.close(self.home)
         for name in self.namespaces:
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL, check=False)
@@ -172,8 +187,12 @@ class Network:
     def check(self, names):
         """An error if one of these processes has ended."""
         for name in self.ended(names):
-            last = self.said(name).strip().splitlines()[-1:] or ["it said nothing"]
-            raise LabError(f"{name} ended with {self.processes[name].returncode}: {last[0]}")
+            raise LabError(f"{name} {self.ending(name)}")
+
+    def ending(self, name):
+        """How a process ended that has."""
+        last = self.said(name).strip().splitlines()[-1:] or ["it said nothing"]
+        return f"ended with {self.processes[name].returncode}: {last[0]}"
 
     def ended(self, names):
         """Those of these processes that have ended."""
@@ -234,6 +253,20 @@ class Network:
         """Gives a member its address again."""
         run("ip", "-n", self.full(member.name), "addr", "add", f"{member.address}/32", "dev", "up0")
         run("ip", "-n", self.full(member.name), "route", "replace", "default", "dev", "up0")
+
+    def split(self, addresses):
+        """Parts those at these addresses from the hub and from all others."""
+        rules = SPLIT.format(far=", ".join(addresses))
+        run("ip", "netns", "exec", self.full("hub"), "nft", "-f", "-", feed=rules)
+
+    def unite(self):
+        """Heals what was split."""
+        run("ip", "netns", "exec", self.full("hub"), "nft", "delete", "table", "ip", "split")
+
+    def kill(self, name):
+        """Ends a process as `kill -9` does."""
+        self.processes[name].kill()
+        self.processes[name].wait()
 
     def packets(self):
         """What each line carried and lost, by member; ends members and lines, in this order."""

@@ -14,27 +14,25 @@ Needs root, iproute2, nftables and python3; `make lab-recovery` builds what it s
 it says so and ends with 0.
 """
 
-import argparse
 import codecs
 import fcntl
 import json
 import os
-import pathlib
 import re
 import shutil
-import signal
 import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 import threading
 import time
 
-from chain import NETUID, RICH, Chain, clean
-from lab import ROOT, Member
-from network import LabError, Network, clear_leftovers, die_with_parent, why_not
+import session
+from chain import Chain, surroundings
+from members import members
+from network import LabError, Network, die_with_parent
+from session import ROOT, say
 
 # What a picture is made of: a control sequence, or a character.
 PART = re.compile(r"\x1b\[([0-9;?]*)([a-zA-Z])|\x1b.|([^\x1b])", re.DOTALL)
@@ -82,7 +80,7 @@ class Shown:
         self.begun_at = time.monotonic()
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=there, stdout=there, stderr=there, start_new_session=True,
-            preexec_fn=in_front, env=clean() | {"RAYON_NUM_THREADS": "1", "TERM": "xterm"},
+            preexec_fn=in_front, env=surroundings() | {"TERM": "xterm"},
         )  # fmt: skip
         os.close(there)
         threading.Thread(target=self.read, args=[here], daemon=True).start()
@@ -125,8 +123,7 @@ class Trial:
     def __init__(self, network, args, directory):
         self.network, self.args, self.directory = network, args, directory
         self.chain = Chain(network, args.bin, directory, ROOT)
-        names = [*(f"miner-{number}" for number in range(1, args.miners + 1)), "validator-1"]
-        self.members = [Member(name, name.split("-")[0], RICH[at], at) for at, name in enumerate(names, 1)]
+        self.members = members(args.miners, 1)
         self.until = time.monotonic() + args.patience
 
     def set_up(self):
@@ -136,22 +133,18 @@ class Trial:
         self.chain.prepare(self.args.run, store)
         self.chain.found(self.members)
         for member in self.members[1:]:
-            env = clean() | {"RAYON_NUM_THREADS": "1"}
-            self.network.start(member.name, "hub", self.command(member, store), env)
+            self.network.start(member.name, "hub", self.command(member), surroundings())
         self.shown = self.start()
         self.chain.start_run(self.args.run, store)
 
-    def command(self, member, store):
+    def command(self, member):
         """What a member's worker is."""
-        command = [self.args.bin / "cairn", "validate" if member.role == "validator" else "mine"]
-        command += ["--key", member.name, "--wallet-dir", self.chain.wallets(), "--netuid", NETUID]
-        command += ["--genesis", self.chain.genesis, "--state-dir", self.directory / "state" / member.name]
-        return [*command, "--device", "cpu", "--threads", 1, "--store", f"file://{store}"]
+        return self.chain.worker(member, f"file://{self.directory / 'store'}")
 
     def start(self):
         """Starts the first miner at a terminal."""
         member = self.members[0]
-        return Shown(self.command(member, self.directory / "store"), self.directory / f"{member.name}.screen")
+        return Shown(self.command(member), self.directory / f"{member.name}.screen")
 
     def wait(self, what, is_so):
         """Waits until something is so, and gives it."""
@@ -209,40 +202,26 @@ def rows(seen):
     return lines
 
 
-def say(words):
-    """Tells people how it goes."""
-    print(f"recovery: {words}", file=sys.stderr, flush=True)
-
-
 def arguments():
     """What is asked for."""
-    target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/cairn/target")
-    parser = argparse.ArgumentParser(description="Seconds from the kill of a miner to training again: see docs/lab.md")
+    parser = session.arguments("Seconds from the kill of a miner to training again", ROOT / "chain-specs/run-tiny.toml")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--miners", type=int, default=2, help="one of them is killed; with 1 there is nobody else")
     parser.add_argument("--after", type=int, default=3, help="inner steps of a round before it is killed")
     parser.add_argument("--patience", type=int, default=1800, help="seconds for all of it")
-    programs = pathlib.Path(target) / "debug"
-    parser.add_argument("--bin", type=pathlib.Path, default=programs, help="where the programs are")
-    parser.add_argument("--run", type=pathlib.Path, default=ROOT / "chain-specs/run-tiny.toml")
-    parser.add_argument("--keep", type=pathlib.Path, help="keep logs and the report in this directory")
     args = parser.parse_args()
-    if not 0 < args.miners < len(RICH) - 1:
-        parser.error(f"from 1 to {len(RICH) - 2} miners: so many development accounts have money")
+    if args.miners < 1:
+        parser.error("one miner at least: it is killed")
     return args
 
 
 def main():
     """Kills, and shows a table."""
     args = arguments()
-    missing = why_not()
-    if missing:
-        say(f"skipped: {missing}")
-        return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    clear_leftovers()
-    directory = (args.keep or pathlib.Path(tempfile.mkdtemp(prefix="cairn-recovery-"))).resolve()
-    directory.mkdir(parents=True, exist_ok=True)
+    code = session.refused(args)
+    if code is not None:
+        return code
+    directory = session.directory(args)
     try:
         with Network(directory) as network:
             trial = Trial(network, args, directory)

@@ -15,24 +15,23 @@ Needs root, iproute2, nftables and python3; `make lab-soak` builds what it start
 says so and ends with 0.
 """
 
-import argparse
 import collections
 import json
 import os
 import pathlib
 import random
-import re
 import shutil
-import signal
 import sys
-import tempfile
 import time
 import urllib.error
 
+import logs
+import session
 import table
-from chain import NETUID, RICH, Chain, clean
-from lab import ROOT, TRAINED, Member
-from network import LabError, Network, clear_leftovers, why_not
+from chain import NETUID, Chain, surroundings
+from members import members
+from network import LabError, Network
+from session import ROOT, say
 
 MINERS, VALIDATORS = 5, 3
 FIRST_PORT = 4501
@@ -48,10 +47,6 @@ CATCHING_UP = 180
 # present one. Five rounds may go by between two looks, and a look takes its time.
 KEPT = {"contributions": 256 + 1 + 5 + 2, "audits": 10 + 1 + 2}
 MIB = 1 << 20
-# What differs from one warning to the next of its kind: numbers, roots, addresses.
-DIFFERS = re.compile(r"0x[0-9a-f]+|\b[1-9A-HJ-NP-Za-km-z]{40,}\b|[0-9a-f]{16,}|[\d,.]*\d")
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-WARNED = re.compile(r"\b(WARN|ERROR)\b\s+(?:\S+: )?(.*)")
 
 
 class Soak:
@@ -61,11 +56,8 @@ class Soak:
         self.network, self.args, self.directory = network, args, directory
         self.random = random.Random(args.seed)
         self.chain = Chain(network, args.bin, directory, ROOT)
-        kinds = ["miner"] * MINERS + ["validator"] * VALIDATORS
-        self.members = [
-            Member(f"{kind}-{number}", kind, RICH[1 + number % (len(RICH) - 1)], number)
-            for number, kind in enumerate(kinds, 1)
-        ]
+        self.members = members(MINERS, VALIDATORS)
+        self.commands = {}  # of workers, by member
         self.away = {}  # when it is started again, by name
         self.kills = collections.Counter()
         self.settled = {}  # when, by round
@@ -83,27 +75,16 @@ class Soak:
         self.chain.start()
         store = self.directory / "store"
         self.chain.prepare(self.args.run, store)
-        # Members of one coldkey one after the other: its transactions have numbers.
-        first = len(RICH) - 1
-        self.chain.found(self.members[:first])
-        for member in self.members[first:]:
-            self.chain.register(member)
-        uids = {member["hotkey"]: member["uid"] for member in self.chain.ask("subnets_members", NETUID)}
+        self.chain.found(self.members)
         for member in self.members:
-            member.uid = uids[member.hotkey]
-            shutil.copytree(store, self.directory / "stores" / member.name)
+            bind = f"127.0.0.1:{FIRST_PORT + member.number}"
+            self.commands[member.name] = self.chain.peer(member, store, bind)
             self.start(member.name)
         self.chain.start_run(self.args.run, store)
 
     def start(self, name):
         """Starts a worker, or starts it again."""
-        member = next(member for member in self.members if member.name == name)
-        command = [self.args.bin / "cairn", "validate" if member.role == "validator" else "mine"]
-        command += ["--key", name, "--wallet-dir", self.chain.wallets(), "--netuid", NETUID]
-        command += ["--genesis", self.chain.genesis, "--state-dir", self.directory / "state" / name]
-        command += ["--device", "cpu", "--threads", 1, "--store", f"file://{self.directory / 'stores' / name}"]
-        command += ["--p2p", "--trust-endpoints", "--p2p-bind", f"127.0.0.1:{FIRST_PORT + member.number}"]
-        self.network.start(name, "hub", command, clean() | {"RAYON_NUM_THREADS": "1"})
+        self.network.start(name, "hub", self.commands[name], surroundings())
 
     def disturb(self, now):
         """Kills somebody if it is time, and starts again who was away for long enough."""
@@ -121,9 +102,7 @@ class Soak:
         away = self.random.uniform(*AWAY)
         if name in self.away:
             return
-        process = self.network.processes[name]
-        process.kill()
-        process.wait()
+        self.network.kill(name)
         self.kills[name] += 1
         self.away[name] = now + away
         say(f"{name} is killed, for {away:.0f} s")
@@ -132,10 +111,10 @@ class Soak:
         """Notes rounds, who ended by itself, memory and disk."""
         for name in self.network.ended(member.name for member in self.members):
             if name not in self.away:
-                code, last = self.network.processes[name].returncode, self.network.said(name).strip().splitlines()[-1:]
+                how = self.network.ending(name)
                 # Who begins while the node is away says so and ends, for its supervisor to start it again.
-                them = self.unanswered if "no node answers" in "".join(last) else self.ended
-                them.append(f"{name} ended with {code}: {''.join(last)}")
+                them = self.unanswered if "no node answers" in how else self.ended
+                them.append(f"{name} {how}")
                 self.away[name] = now + BETWEEN[0]
         if "node" not in self.away:
             self.network.check(["node"])
@@ -158,9 +137,8 @@ class Soak:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return
         for member in self.members:
-            status = member.status(self.directory)
+            status = member.look(self.directory)
             if status is not None:
-                member.roots[status["round"]] = status["model_root"]
                 root = self.lineage.get(status["round"])
                 if root not in (None, status["model_root"]):
                     self.astray.append(f"{member.name} holds other parameters in round {status['round']}")
@@ -212,28 +190,27 @@ class Soak:
             time.sleep(2)
         return self.facts(begin)
 
-    def goodput(self, logs):
+    def goodput(self, said):
         """Of the tokens that miners say they made contributions of, the percentage that settled rounds include."""
         trained, total = {}, 0
         for member in self.members:
-            for number, tokens in TRAINED.findall(ANSI.sub("", logs[member.name])):
-                tokens = int(tokens.replace(",", ""))
-                trained[member.uid, int(number)] = tokens
-                # What a round still going on will include nobody knows.
-                total += tokens if int(number) in self.settled else 0
+            # What a round still going on will include nobody knows.
+            made = [one for one in logs.trained(said[member.name]) if one[0] in self.settled]
+            total += sum(tokens for _, tokens in made)
+            trained |= {(member.uid, number): tokens for number, tokens in made}
         return round(table.share(sum(trained.get(one, 0) for one in self.included), total), 1)
 
     def facts(self, begin):
         """What was seen."""
         times = [begin, *sorted(self.settled.values())]
-        logs = {member.name: self.network.said(member.name) for member in self.members}
+        said = {member.name: self.network.said(member.name) for member in self.members}
         return {
             "minutes": self.args.minutes,
             "seed": self.args.seed,
             "load": round(os.getloadavg()[0], 1),
             "rounds": len(self.settled),
             "included": len(self.included),
-            "goodput": self.goodput(logs),
+            "goodput": self.goodput(said),
             "longest_without": round(max((b - a for a, b in zip(times, times[1:])), default=0)),
             "kills": dict(self.kills),
             "ended": self.ended,
@@ -244,8 +221,8 @@ class Soak:
             "disk": [self.disk[0] // MIB, max(self.disk) // MIB, self.disk[-1] // MIB],
             "node_disk": [self.node_disk[0] // MIB, self.node_disk[-1] // MIB],
             "over": self.over(),
-            "panics": [name for name, log in logs.items() if "panicked" in log],
-            "warnings": warnings(logs).most_common(),
+            "panics": [name for name, log in said.items() if "panicked" in log],
+            "warnings": logs.warnings(said).most_common(),
         }
 
 
@@ -277,17 +254,6 @@ def size(directory, counts=lambda _: True):
     return total
 
 
-def warnings(logs):
-    """How often what was warned of, without what differs from one time to the next."""
-    found = collections.Counter()
-    for log in logs.values():
-        for line in log.splitlines():
-            warned = WARNED.search(ANSI.sub("", line))
-            if warned:
-                found[DIFFERS.sub("#", warned[2])[:160]] += 1
-    return found
-
-
 def show(facts):
     """The facts in Markdown."""
     print(f"{facts['minutes']} minutes with seed {facts['seed']}, load {facts['load']} at the end:\n")
@@ -310,35 +276,21 @@ def show(facts):
         print(f"| {times} | {words} |")
 
 
-def say(words):
-    """Tells people how it goes."""
-    print(f"soak: {words}", file=sys.stderr, flush=True)
-
-
 def arguments():
     """What is asked for."""
-    target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/cairn/target")
-    parser = argparse.ArgumentParser(description="Eight workers, killed at random: see docs/lab.md")
+    parser = session.arguments("Eight workers, killed at random")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    programs = pathlib.Path(target) / "debug"
-    parser.add_argument("--bin", type=pathlib.Path, default=programs, help="where the programs are")
-    parser.add_argument("--run", type=pathlib.Path, default=ROOT / "offchain-worker/worker/tests/run-small.toml")
-    parser.add_argument("--keep", type=pathlib.Path, help="keep logs and the report in this directory")
     return parser.parse_args()
 
 
 def main():
     """Soaks, and shows what was seen; 1 if somebody was stuck, astray, panicked or held too much."""
     args = arguments()
-    missing = why_not()
-    if missing:
-        say(f"skipped: {missing}")
-        return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    clear_leftovers()
-    directory = (args.keep or pathlib.Path(tempfile.mkdtemp(prefix="cairn-soak-"))).resolve()
-    directory.mkdir(parents=True, exist_ok=True)
+    code = session.refused(args)
+    if code is not None:
+        return code
+    directory = session.directory(args)
     try:
         with Network(directory) as network:
             facts = Soak(network, args, directory).play()

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""A table of the lab's reports: table.py REPORT.json…; the first is what the others are compared with."""
+"""A table of the lab's reports: table.py REPORT.json…; the first is what the others are compared with, unless they are
+rows of a churn table."""
 
 import json
 import pathlib
 import statistics
 import sys
 
+CHURN = ["network", "churn, %", "rounds settled", "null", "roots", "kills", "joined", "goodput, %", "s a round"]
+CHURN += ["loss", "packets lost, %", "load"]
 HEAD = ["scenario", "rounds", "equal roots", "included", "goodput", "s a round", "packets lost", "beside `still`"]
 
 
@@ -78,5 +81,37 @@ def rows(reports):
     return lines
 
 
+def churn_rows(reports):
+    """The lines of a churn table in Markdown, the head first."""
+    lines = ["| " + " | ".join(CHURN) + " |", "|---|" + "--:|" * 3 + "---|" + "--:|" * (len(CHURN) - 5)]
+    for report in reports:
+        times, loss, members = seconds(report), report["loss"], report["members"]
+        null = sum(1 for known in report["rounds"] if not known["included"])
+        roots = "equal" if len(report["equal"]) == members else f"{len(report['equal'])} of {members} equal"
+        cells = [
+            f"`{report['network']}`",
+            report["churn"],
+            f"{len(report['rounds'])} of {report['wanted']}",
+            null,
+            f"{roots}, {len(report['astray'])} differed" if report["astray"] else roots,
+            len(report["kills"]),
+            f"{len(report['joined'])} of {len(report['newcomers'])}",
+            f"{goodput(report):.1f}",
+            f"{statistics.mean(times):.0f}" if times else "",
+            f"{loss:.2f}" if loss is not None else "",
+            f"{lost(report):.1f}",
+            f"{report['load']:.0f}",
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + (" | FAILED |" if report["failure"] else " |"))
+    return lines
+
+
+def main():
+    """Shows the table of reports, of whichever kind."""
+    reports = [json.loads(pathlib.Path(name).read_text()) for name in sys.argv[1:]]
+    is_churn = all("churn" in report for report in reports)
+    print("\n".join((churn_rows if is_churn else rows)(reports)))
+
+
 if __name__ == "__main__":
-    print("\n".join(rows([json.loads(pathlib.Path(name).read_text()) for name in sys.argv[1:]])))
+    main()
