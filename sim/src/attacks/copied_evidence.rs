@@ -133,6 +133,7 @@ mod tests {
                     repeats: false,
                     assigned: vec![gain; 32],
                     unassigned: vec![gain; 32],
+                    settled: Vec::new(),
                     unseen: Vec::new(),
                 };
                 Evidence {
