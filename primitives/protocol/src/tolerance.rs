@@ -215,7 +215,10 @@ mod tests {
         type Spoil = fn(&mut State, f32);
         let spoils: [(Spoil, f32); 3] = [
             // The way of the parameters is √0.5, however far from zero they are; they may be six times as far.
-            (|state, by| state.parameters[0] += 6.0 * by, 0.707_106),
+            (
+                |state, by| state.parameters[0] += 6.0 * by,
+                core::f32::consts::FRAC_1_SQRT_2 - 1e-6,
+            ),
             // The first moment gained 1 and 2.
             (|state, by| state.first[1] += by, 2.236_06),
             // The roots of what the second gained are 2 and 1; the second of them grows.
