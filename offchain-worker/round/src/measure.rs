@@ -1,17 +1,18 @@
 //! How a round's contributions are measured: on which sequences, in which order, and what is left when time runs out.
 //!
-//! The losses of the same sequences are compared after an outer step with one contribution alone and with the parameters
-//! that the round made of all: sequences that its maker had to train on, and sequences that nobody had. How much there
-//! is to be gained on a sequence is about the same for all contributions, so what is left of that comparison differs
-//! little from sequence to sequence, and a few are enough. What nobody had to train on is measured with the parameters
-//! with which the round began as well, since a gain is what counts.
+//! The losses of the same sequences are compared after an outer step with one contribution alone and with the
+//! parameters that the round made of all: sequences that its maker had to train on, and sequences that nobody had. How
+//! much there is to be gained on a sequence is about the same for all contributions, so what is left of that comparison
+//! differs little from sequence to sequence, and a few are enough. What nobody had to train on is measured with the
+//! parameters with which the round began as well, since a gain is what counts.
 //!
-//! All have their turn with a first piece of both before anyone has a second, and whoever is decided has no further one.
-//! Who missed the round needs no measuring. What has not a whole piece when time runs out is not measured, and what has
-//! is.
+//! All have their turn with a first piece of both before anyone has a second, and whoever is decided has no further
+//! one. Who missed the round needs no measuring. What has not a whole piece when time runs out is not measured, and
+//! what has is.
 //!
-//! Where a round made less than two contributions one, the settled parameters say nothing: then sequences that the maker
-//! had to train on are compared with the parameters with which the round began.
+//! Where a round made less than two contributions one, the settled parameters say nothing, and where work is not
+//! audited somebody could spoil them for another: then sequences that the maker had to train on are compared with the
+//! parameters with which the round began.
 //!
 //! If the run has a text that miners do not have, a piece of that goes with each piece of unassigned sequences.
 
@@ -94,7 +95,7 @@ pub struct Measuring {
     stated: Vec<u64>,
     /// Losses as the round began, as far as they were needed.
     before: BTreeMap<u64, f32>,
-    /// Whether the settled parameters are made of more than one contribution.
+    /// Whether contributions are held against the settled parameters: those are made of more than one.
     is_joint: bool,
     /// What they gained on the first unassigned sequences, as far as it was needed.
     settled: Vec<f32>,
@@ -213,7 +214,7 @@ impl Measuring {
             }
         }
         Measuring {
-            is_joint: measurement.included.len() > 1,
+            is_joint: measurement.trusts.len() > 1,
             measurement,
             free,
             stated,
@@ -276,8 +277,8 @@ impl Measuring {
         }
     }
 
-    /// The unassigned and unseen sequences of a piece whose losses as the round began are not known; with the first piece
-    /// also those on which the loss is stated.
+    /// The unassigned and unseen sequences of a piece whose losses as the round began are not known; with the first
+    /// piece also those on which the loss is stated.
     fn unknown_before(&self, number: usize) -> (Vec<u64>, Vec<u64>) {
         let stated = self.stated.iter().filter(|_| number == 0);
         let free = piece(&self.free, number).iter().chain(stated);

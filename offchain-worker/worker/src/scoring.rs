@@ -32,6 +32,8 @@ pub struct Scoring<'a> {
     pub files: &'a Files,
     /// What was measured of the rounds before.
     pub evidence: &'a [Evidence],
+    /// Whether work is audited: only then contributions are held against what the round made of all.
+    pub is_audited: bool,
 }
 
 /// What came of it.
@@ -58,7 +60,7 @@ impl Scoring<'_> {
     pub fn score(
         &self,
         engine: &mut dyn Engine,
-        measurement: Measurement,
+        mut measurement: Measurement,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Scored, RoleError> {
         let files = self.files_of(&measurement)?;
@@ -66,6 +68,9 @@ impl Scoring<'_> {
         if base != measurement.root {
             let what = format!("round {round} began with other parameters than those at hand");
             return Err(RoleError::Broken(what));
+        }
+        if !self.is_audited {
+            measurement.trusts.clear();
         }
         let length = self.config.inner.sequence_length;
         let unseen = self.unseen.map_or(0, |text| text.windows(length));

@@ -154,10 +154,11 @@ pub fn mean_loss(losses: impl IntoIterator<Item = f32>) -> Option<MicroNats> {
     MicroNats::try_from(mean).ok().filter(|mean| *mean > 0)
 }
 
-/// What shows that a validator measured a round: the hash of by how much each contribution that it `included` was better
-/// on the first piece of assigned windows, and the mean [`loss`](mean_loss) of the parameters with which the round began
-/// on unassigned windows. All these follow from the exam alone, and a CPU computes the same bits everywhere, so all who
-/// measured have the same. `None` if one of them was not measured, or there is nothing to measure any on.
+/// What shows that a validator measured a round: the hash of by how much each contribution that it `included` was
+/// better on the first piece of assigned windows, and the mean [`loss`](mean_loss) of the parameters with which the
+/// round began on unassigned windows. All these follow from the exam alone, and a CPU computes the same bits
+/// everywhere, so all who measured have the same. `None` if one of them was not measured, or there is nothing to
+/// measure any on.
 pub fn witness(
     (netuid, round): (Netuid, Round),
     exam: H256,

@@ -1,6 +1,6 @@
 //! How well a premium tells who trained on its own assignment from who did not, by rounds: many drawn networks, from
-//! one seed, with premiums and errors as a devnet of three honest miners had them. Once each contribution is measured by
-//! itself on as many windows as it may be, once beside the settled parameters for as long as nothing is decided.
+//! one seed, with premiums and errors as a devnet of three honest miners had them. Once each contribution is measured
+//! by itself on as many windows as it may be, once beside the settled parameters for as long as nothing is decided.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ const HONEST: u16 = 3;
 const FOREIGN: Uid = Uid(3);
 /// Who trained on its own data in the first eight rounds and then no more.
 const TURNED: u16 = 4;
-/// By how much an accomplice with a tenth of what counts made the settled parameters worse on the windows that a foreign
-/// one claims, in nats per token.
+/// By how much an accomplice with a tenth of what counts made the settled parameters worse on the windows that a
+/// foreign one claims, in nats per token.
 const WORSE: f64 = 0.0078;
 /// Rounds until its audit takes its bond.
 const AUDITED: Round = 5;

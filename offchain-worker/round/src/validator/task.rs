@@ -67,7 +67,8 @@ pub struct Measurement {
     pub subjects: Vec<Subject>,
     /// Whose contributions it included, ascending.
     pub included: Vec<Uid>,
-    /// What each of them counted by its maker's trust, in the same order.
+    /// What each of them counted by its maker's trust, in the same order. Nothing, if contributions are not to be held
+    /// against what these made together: where work is not audited.
     pub trusts: Vec<u16>,
     /// The sealed roots of what the round before included, if that was followed.
     pub before: Vec<SealedRoot>,

@@ -219,6 +219,7 @@ fn score(network: &mut Network, made: &Made) -> Result<(), Failure> {
         unseen: None,
         files: &network.files,
         evidence: &[],
+        is_audited: true,
     };
     let plan = measurement.plan.clone();
     scoring.score(network.engine.as_mut(), measurement, &mut || false)?;

@@ -108,6 +108,7 @@ fn measured(
         unseen,
         files,
         evidence,
+        is_audited: run.config.audits.rate > 0,
     };
     let scored = scoring.score(engine, measurement, go_on)?;
     if scored.left > 0 {
