@@ -42,7 +42,7 @@ impl Sending {
             let Some(row) = row.first_chunk_mut::<BLOCK_SIDE>() else {
                 return;
             };
-            let before = are_more.then(|| *row);
+            let before = are_more.then_some(*row);
             let mut magnitudes = [0; BLOCK_SIDE];
             let mut of_row = [0; BLOCK_SIDE];
             let first = (number * BLOCK_SIDE) as u32;
