@@ -38,7 +38,7 @@ async function play(directory, rounds) {
 async function told(base) {
   const [rpc, p2p] = await freePorts(2);
   const child = spawn(NODE, [
-    '--chain', 'dev', '--base-path', base, '--rpc-port', String(rpc), '--listen-addr', `/ip4/127.0.0.1/tcp/${p2p}`,
+    '--chain', 'devnet', '--base-path', base, '--rpc-port', String(rpc), '--listen-addr', `/ip4/127.0.0.1/tcp/${p2p}`,
     '--no-prometheus', '--no-telemetry', '--no-mdns',
   ], { stdio: ['ignore', 'ignore', 'pipe'] });
   try {
@@ -72,7 +72,7 @@ async function told(base) {
 /** The state of a block, by key, without the code. */
 async function state(base, block, directory) {
   const file = await open(join(directory, 'exported.json'), 'w');
-  const child = spawn(NODE, ['export-state', '--chain', 'dev', '--base-path', base, String(block)], {
+  const child = spawn(NODE, ['export-state', '--chain', 'devnet', '--base-path', base, String(block)], {
     stdio: ['ignore', file.fd, 'pipe'],
   });
   const said = [];

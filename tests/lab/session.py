@@ -11,7 +11,7 @@ from network import clear_leftovers, why_not
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The run of programs that need no other.
-SMALL = ROOT / "offchain-worker/worker/tests/run-small.toml"
+SMALL = ROOT / "tests/lab/run-small.toml"
 
 
 def say(words):
