@@ -31,6 +31,9 @@ pub enum Genesis {
     State,
 }
 
+/// What programs call the chain of `cairn devnet`.
+pub const DEVNET: &str = "cairn_devnet";
+
 /// The network called `id`: `dev`, `local`, `devnet`, or the path of a specification.
 ///
 /// # Errors
@@ -46,7 +49,7 @@ pub fn load(id: &str, genesis: Genesis) -> Result<ChainSpec, String> {
         ),
         "devnet" => named(
             "Cairn Devnet",
-            "cairn_devnet",
+            DEVNET,
             ChainType::Development,
             devnet()?,
             genesis,

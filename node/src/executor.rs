@@ -5,6 +5,8 @@
 
 use std::{
     ffi::OsString,
+    fs::DirBuilder,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -49,10 +51,27 @@ pub fn new(config: &Configuration) -> Executor {
 fn place(config: &Configuration) -> Option<PathBuf> {
     let of_chain = || config.base_path.config_dir(config.chain_spec.id());
     let place = match config.chain_spec.chain_type() {
-        ChainType::Development => shared(|name| std::env::var_os(name)).unwrap_or_else(of_chain),
+        ChainType::Development => shared(|name| std::env::var_os(name))
+            .filter(|shared| is_ours(&shared.join(DIRECTORY)))
+            .unwrap_or_else(of_chain),
         _ => of_chain(),
     };
     std::path::absolute(place.join(DIRECTORY)).ok()
+}
+
+/// Whether this directory is there, or can be made, and nobody but its owner, who runs this, may write in it: what lies
+/// there is executed.
+fn is_ours(directory: &Path) -> bool {
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory);
+    let found = made.and_then(|()| std::fs::metadata(directory));
+    let of_this_process = std::fs::metadata("/proc/self");
+    let (Ok(found), Ok(own)) = (found, of_this_process) else {
+        return false;
+    };
+    found.uid() == own.uid() && found.mode() & 0o022 == 0
 }
 
 /// The directory of what can be made anew.
@@ -69,7 +88,23 @@ fn shared(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
     use super::*;
+
+    #[test]
+    fn what_others_may_write_is_not_executed() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = place.path().join("cache/wasm");
+        assert!(is_ours(&directory) && is_ours(&directory));
+        for mode in [0o775, 0o757] {
+            std::fs::set_permissions(&directory, Permissions::from_mode(mode)).expect("it is ours");
+            assert!(!is_ours(&directory), "{mode:o}");
+        }
+        let file = place.path().join("file");
+        std::fs::write(&file, "").expect("it can be written");
+        assert!(!is_ours(&file.join("wasm")));
+    }
 
     #[test]
     fn what_development_chains_share_is_where_the_user_keeps_such_things() {

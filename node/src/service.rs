@@ -19,6 +19,7 @@ use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_consensus_babe::inherents::BabeCreateInherentDataProviders;
 
 use crate::{
+    chain_spec::DEVNET,
     executor::{self, Executor},
     metrics,
     ports::speaks_webrtc,
@@ -268,6 +269,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     let role = config.role;
     let force_authoring = config.force_authoring;
     let is_development = config.chain_spec.chain_type() == ChainType::Development;
+    let is_devnet = config.chain_spec.id() == DEVNET;
     let grandpa_enabled = !config.disable_grandpa;
     let name = config.network.node_name.clone();
     let prometheus = config.prometheus_registry().cloned();
@@ -363,7 +365,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     if grandpa_enabled {
         let voter = grandpa::run_grandpa_voter(grandpa::GrandpaParams {
             config: grandpa::Config {
-                gossip_duration: gossip_duration(is_development),
+                gossip_duration: gossip_duration(is_devnet),
                 justification_generation_period: JUSTIFICATION_PERIOD,
                 name: Some(name),
                 observer_enabled: false,
@@ -389,11 +391,11 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     Ok(task_manager)
 }
 
-/// How long what is gossiped takes to reach all: a round of votes takes four times as long. Elsewhere as usual; on a
-/// development chain one authority votes, and nobody has to be waited for.
-fn gossip_duration(is_development: bool) -> Duration {
-    Duration::from_millis(match is_development {
-        true => 50,
+/// How long what is gossiped takes to reach all: a round of votes takes four times as long, and each leaves a record.
+/// Elsewhere as usual; on a devnet, which lives for minutes, one authority votes, and nobody has to be waited for.
+fn gossip_duration(is_devnet: bool) -> Duration {
+    Duration::from_millis(match is_devnet {
+        true => 100,
         false => 333,
     })
 }

@@ -234,11 +234,26 @@ pub async fn start_run(client: &Client, netuid: Netuid, config: &RunConfig) -> R
 mod tests {
     use cairn_data::train_tokenizer;
 
+    use cairn_protocol::limits;
+
     use super::*;
 
     #[test]
     fn the_run_that_is_built_in_can_be_read() {
         assert!(RunFile::parse(RUN).is_ok());
+    }
+
+    /// Whatever a miner had time to train in a round it has time to make again: else a slow machine costs its bond.
+    #[test]
+    fn what_was_trained_can_be_made_again_for_an_audit() {
+        /// To apply the round and to be in a block.
+        const BESIDE: u64 = 5;
+        for run in [RUN, include_str!("../../tests/run-small.toml")] {
+            let run: toml::Table = run.parse().unwrap();
+            let of = |table: &str, key: &str| run[table][key].as_integer().unwrap() as u64;
+            let longest = of("phases", "train") - u64::from(limits::COMMIT_MARGIN);
+            assert!(of("audits", "blocks") >= longest + BESIDE);
+        }
     }
 
     #[test]
