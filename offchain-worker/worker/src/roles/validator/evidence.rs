@@ -2,11 +2,13 @@
 //!
 //! Nobody may have a file before, since the scores follow from it. Its root is hidden by the same salt as the scores.
 //! Nor before the round is over that comes after the newest one in it: the gains of that one are what validators attest
-//! then to show that they measured. What the store did not take is tried again with the next block. Who has lost its
-//! file reveals its scores all the same, and can serve nothing.
+//! then to show that they measured. Until it is served a mark lies beside it, for its row may be forgotten by then: a
+//! restart finds it due. What the store did not take is tried again with the next block. Who has lost its file reveals
+//! its scores all the same, and can serve nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs::{self, File},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
@@ -33,23 +35,33 @@ use crate::{
 /// Epochs of which a store keeps files: those of the scores that count, and of some before them.
 pub(crate) const KEPT_EPOCHS: EpochIndex = 8;
 
-/// The files of this validator.
+/// The most files that wait for the store: one of each epoch that it keeps.
+const MOST_DUE: usize = KEPT_EPOCHS as usize;
+/// Extension of the mark beside a file whose row is revealed.
+const REVEALED: &str = "revealed";
+
+/// A file, by the epoch of its row and its root.
+type Id = (EpochIndex, H256);
+
+/// The files of this validator. Clones share what is known of them.
+#[derive(Clone)]
 pub(super) struct Drawer {
     directory: PathBuf,
     /// Of which rows the file is not known to be in the store, though they are revealed; and the newest round in it.
-    due: BTreeMap<(EpochIndex, H256), Round>,
+    due: Arc<Mutex<BTreeMap<Id, Round>>>,
     /// The current round.
     round: Round,
-    /// Which are there, or on their way.
+    /// Which are there, on their way, or lost.
     given: Arc<Mutex<BTreeSet<H256>>>,
 }
 
 impl Drawer {
-    /// Below a worker's state directory.
+    /// Below a worker's state directory. What is marked there is due.
     pub fn beside(state: &Path) -> Drawer {
+        let directory = state.join("evidence");
         Drawer {
-            directory: state.join("evidence"),
-            due: BTreeMap::new(),
+            due: Arc::new(Mutex::new(marked(&directory))),
+            directory,
             round: 0,
             given: Arc::default(),
         }
@@ -64,37 +76,38 @@ impl Drawer {
     pub fn note(&mut self, kept: &[HiddenRow], voting: &Scoring, round: Round) {
         self.round = round;
         let out = revealed(kept, &voting.commits).filter(|row| row.evidence.length > 0);
-        let given = locked(&self.given);
-        let out = out.filter(|row| !given.contains(&row.evidence.root));
-        self.due
-            .extend(out.map(|row| ((row.epoch, row.evidence.root), row.round)));
+        let (mut due, given) = (locked(&self.due), locked(&self.given));
+        for row in out.filter(|row| !given.contains(&row.evidence.root)) {
+            let (epoch, root) = (row.epoch, row.evidence.root);
+            if due.insert((epoch, root), row.round).is_some() {
+                continue;
+            }
+            let mark = place(&self.directory, root).with_extension(REVEALED);
+            if let Err(error) = File::create(mark) {
+                tracing::warn!("a restart may lose the evidence of epoch {epoch}: {error}");
+            }
+        }
+        while due.len() > MOST_DUE {
+            due.pop_first();
+        }
     }
 
-    /// Takes out what is due and may be had by now.
-    fn ready(&mut self) -> Vec<(EpochIndex, H256)> {
-        let now = self.round;
-        let due = std::mem::take(&mut self.due).into_iter();
-        let (ready, early): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            due.partition(|(_, newest)| newest.saturating_add(1) < now);
-        self.due = early;
-        ready.into_keys().collect()
+    /// What is due, may be had by now and is not on its way. It is from then on.
+    fn ready(&self) -> Vec<Id> {
+        let (due, mut given) = (locked(&self.due), locked(&self.given));
+        due.iter()
+            .filter(|(_, newest)| newest.saturating_add(1) < self.round)
+            .map(|(id, _)| *id)
+            .filter(|(_, root)| given.insert(*root))
+            .collect()
     }
 
     /// Puts into the store what is due.
-    pub fn tend<C: Clone + Send + Sync + 'static>(
-        &mut self,
-        desk: &Desk<C>,
-        jobs: &mut Jobs<Outcome>,
-    ) {
-        for (epoch, root) in self.ready() {
-            if !locked(&self.given).insert(root) {
-                continue;
-            }
-            let (desk, given) = (desk.clone(), self.given.clone());
-            let file = place(&self.directory, root);
+    pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
+        for id in self.ready() {
+            let (desk, drawer, epoch) = (desk.clone(), self.clone(), id.0);
             jobs.spawn(async move {
-                let (store, netuid) = (&desk.run.store, desk.run.netuid);
-                match publish(store, netuid, (epoch, root), &file).await {
+                match drawer.serve(&desk.run.store, desk.run.netuid, id).await {
                     Ok(()) => tracing::info!("the evidence of epoch {epoch} is served"),
                     Err(Unserved::Lost(why)) => {
                         tracing::warn!("the evidence of epoch {epoch} cannot be served: {why}");
@@ -103,14 +116,66 @@ impl Drawer {
                     Err(Unserved::Later(why)) => {
                         tracing::warn!("the evidence of epoch {epoch} is not served yet: {why}");
                         desk.metrics().failed(Failed::Publish);
-                        // The next look finds it due again.
-                        locked(&given).remove(&root);
                     }
                 }
                 Ok(Ended::Nothing)
             });
         }
     }
+
+    /// Puts one into the store. What that did not take stays due.
+    async fn serve(&self, store: &Store, netuid: Netuid, id: Id) -> Result<(), Unserved> {
+        let file = place(&self.directory, id.1);
+        let served = publish(store, netuid, id, &file).await;
+        if matches!(served, Err(Unserved::Later(_))) {
+            locked(&self.given).remove(&id.1);
+        } else {
+            locked(&self.due).remove(&id);
+        }
+        served
+    }
+
+    /// Removes the files of all rows but these, if they are not due: they cannot be revealed any more, or are served.
+    pub fn tidy(&self, rows: &[HiddenRow]) -> io::Result<()> {
+        let due: Vec<H256> = locked(&self.due).keys().map(|(_, root)| *root).collect();
+        let rows = rows.iter().map(|row| row.evidence.root);
+        let kept: BTreeSet<PathBuf> = rows
+            .chain(due)
+            .map(|root| place(&self.directory, root))
+            .collect();
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            // Beside a file lie its mark and, on its way into the store, its outboard.
+            if !kept.contains(&path.with_extension("")) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files beside which there is a mark, and the newest round in each.
+fn marked(directory: &Path) -> BTreeMap<Id, Round> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let marks = paths.filter(|path| path.extension() == Some(OsStr::new(REVEALED)));
+    // Those that were served since the last row was hidden are there, too.
+    marks
+        .take(2 * MOST_DUE)
+        .filter_map(|mark| {
+            let path = mark.with_extension("");
+            let bytes = fs::read(&path).ok()?;
+            let Ok(file) = EvidenceFile::from_bytes(&bytes) else {
+                tracing::warn!("{} is damaged: it cannot be served", path.display());
+                return None;
+            };
+            Some(((file.epoch, root_of(&bytes)), file.round))
+        })
+        .collect()
 }
 
 /// Why a file is not in the store.
@@ -126,7 +191,7 @@ enum Unserved {
 async fn publish(
     store: &Store,
     netuid: Netuid,
-    (epoch, root): (EpochIndex, H256),
+    (epoch, root): Id,
     file: &Path,
 ) -> Result<(), Unserved> {
     let prefix = paths::evidence(netuid.get(), epoch);
@@ -155,6 +220,10 @@ async fn forget(store: &Store, netuid: Netuid, oldest: EpochIndex) -> Result<(),
     Ok(())
 }
 
+fn root_of(bytes: &[u8]) -> H256 {
+    H256(*blake3::hash(bytes).as_bytes())
+}
+
 fn place(directory: &Path, root: H256) -> PathBuf {
     directory.join(blake3::Hash::from(root.0).to_hex().as_str())
 }
@@ -165,7 +234,7 @@ fn place(directory: &Path, root: H256) -> PathBuf {
 /// Those of the disk.
 pub(super) fn hide(directory: &Path, file: &EvidenceFile) -> Result<Served, StateError> {
     let bytes = file.to_bytes();
-    let root = H256(*blake3::hash(&bytes).as_bytes());
+    let root = root_of(&bytes);
     let place = place(directory, root);
     // An earlier row can have the same file: it is whole at any instant.
     let part = directory.join("part");
@@ -185,26 +254,6 @@ pub(super) fn hide(directory: &Path, file: &EvidenceFile) -> Result<Served, Stat
         root,
         length: bytes.len() as u64,
     })
-}
-
-/// Removes the files of all rows but these: they cannot be revealed any more, or were long ago.
-pub(super) fn tidy(directory: &Path, rows: &[HiddenRow]) -> io::Result<()> {
-    let kept: BTreeSet<PathBuf> = rows
-        .iter()
-        .map(|row| place(directory, row.evidence.root))
-        .collect();
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let path = entry?.path();
-        // Beside a file on its way into the store lies its outboard.
-        if !kept.contains(&path.with_extension("")) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -255,7 +304,6 @@ mod tests {
         drawer.note(&[], &voting(&rows[0], true), 5);
         assert_eq!(drawer.ready(), [(4, served.root)]);
         // Once it is on its way it is not due any more.
-        locked(&drawer.given).insert(served.root);
         drawer.note(&rows, &voting(&rows[0], true), 5);
         assert!(drawer.ready().is_empty());
     }
@@ -263,17 +311,84 @@ mod tests {
     #[test]
     fn files_of_rows_that_can_still_matter_stay() {
         let directory = tempfile::tempdir().expect("a directory");
-        let drawer = Drawer::beside(directory.path()).directory();
-        tidy(&drawer, &[]).expect("there is nothing");
+        let files = Drawer::beside(directory.path());
+        let drawer = files.directory();
+        files.tidy(&[]).expect("there is nothing");
         let served = [4, 5, 6].map(|epoch| hide(&drawer, &file(epoch)).expect("room"));
         let outboards = served.map(|one| place(&drawer, one.root).with_extension("outboard"));
         for outboard in &outboards {
             fs::write(outboard, b"hashes").expect("room");
         }
-        tidy(&drawer, &[row(5, served[1]), row(6, served[2])]).expect("room");
+        files
+            .tidy(&[row(5, served[1]), row(6, served[2])])
+            .expect("room");
         let is_there = served.map(|one| place(&drawer, one.root).is_file());
         assert_eq!(is_there, [false, true, true]);
         assert_eq!(outboards.map(|path| path.is_file()), is_there);
+    }
+
+    #[test]
+    fn a_restart_loses_no_file_that_is_held_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut drawer = Drawer::beside(directory.path());
+        let served = [4, 5].map(|epoch| hide(&drawer.directory(), &file(epoch)).expect("room"));
+        let rows = [row(4, served[0]), row(5, served[1])];
+        drawer.note(&rows, &voting(&rows[0], true), 4);
+        // By now the first row is forgotten, and the second is not revealed.
+        let mut drawer = Drawer::beside(directory.path());
+        let (kept, voting) = (&rows[1..], voting(&rows[1], false));
+        drawer.note(kept, &voting, 4);
+        assert!(drawer.ready().is_empty());
+        drawer.tidy(kept).expect("room");
+        let mut drawer = Drawer::beside(directory.path());
+        drawer.note(kept, &voting, 5);
+        assert_eq!(drawer.ready(), [(4, served[0].root)]);
+    }
+
+    #[tokio::test]
+    async fn what_the_store_did_not_take_is_tried_again_though_its_row_is_forgotten() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut drawer = Drawer::beside(directory.path());
+        let served = hide(&drawer.directory(), &file(4)).expect("room");
+        let (rows, id) = ([row(4, served)], (4, served.root));
+        let voting = voting(&rows[0], true);
+        drawer.note(&rows, &voting, 5);
+        let at = directory.path().join("store");
+        let store = Store::create_in(&at).expect("room");
+        // A file lies where the store has a directory.
+        let in_the_way = at.join("evidence");
+        fs::write(&in_the_way, b"").expect("room");
+        assert_eq!(drawer.ready(), [id]);
+        let late = drawer.serve(&store, NETUID, id).await;
+        assert!(matches!(late, Err(Unserved::Later(_))), "{late:?}");
+        drawer.tidy(&[]).expect("room");
+        drawer.note(&[], &voting, 5);
+        assert_eq!(drawer.ready(), [id]);
+        fs::remove_file(in_the_way).expect("there");
+        drawer.serve(&store, NETUID, id).await.expect("room");
+        // What is served is not due any more, nor needed here.
+        drawer.note(&rows, &voting, 5);
+        assert!(drawer.ready().is_empty());
+        drawer.tidy(&[]).expect("room");
+        let left = fs::read_dir(drawer.directory()).expect("there").count();
+        assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn of_what_a_store_never_takes_the_newest_is_due() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut drawer = Drawer::beside(directory.path());
+        let epochs = 1..=2 * KEPT_EPOCHS;
+        for epoch in epochs.clone() {
+            let served = Served {
+                root: H256([epoch as u8; 32]),
+                length: 1,
+            };
+            let rows = [row(epoch, served)];
+            drawer.note(&rows, &voting(&rows[0], true), 5);
+        }
+        let due: Vec<EpochIndex> = drawer.ready().into_iter().map(|id| id.0).collect();
+        assert_eq!(due, epochs.skip(MOST_DUE).collect::<Vec<_>>());
     }
 
     #[tokio::test]

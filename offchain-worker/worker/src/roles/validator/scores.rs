@@ -1,7 +1,5 @@
 //! From evidence to scores, and to a hidden row on disk.
 
-use std::path::{Path, PathBuf};
-
 use cairn_primitives::{EpochIndex, Hotkey, Round, Secret, Uid};
 use cairn_round::{
     hidden_row::{self, HiddenRow},
@@ -28,7 +26,7 @@ impl ValidatorRole {
     ) {
         let (desk, log) = (desk.clone(), self.evidence.clone());
         let kept = self.machine.hidden_rows().to_vec();
-        let directory = self.drawer.directory();
+        let drawer = self.drawer.clone();
         jobs.spawn(async move {
             let Some(members) = members(&desk).await else {
                 return Ok(Ended::Own(Outcome::Weighed(Weighed::Unanswered)));
@@ -52,7 +50,7 @@ impl ValidatorRole {
                 ((file, Some(row)), Some(_)) => {
                     let hiding = Hiding {
                         state: desk.state.clone(),
-                        directory,
+                        drawer,
                         kept,
                     };
                     Weighed::Hidden(hiding.hide(file, row).await?)
@@ -82,7 +80,7 @@ async fn members<C: Chain>(desk: &Desk<C>) -> Option<Vec<(Uid, Hotkey)>> {
 struct Hiding {
     state: SharedState,
     /// Where files of evidence lie that nobody may have yet.
-    directory: PathBuf,
+    drawer: evidence::Drawer,
     /// The rows that are hidden already.
     kept: Vec<HiddenRow>,
 }
@@ -99,7 +97,7 @@ impl Hiding {
         getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
         let salt = Secret::new(salt);
         tokio::task::spawn_blocking(move || {
-            let evidence = evidence::hide(&self.directory, &file)?;
+            let evidence = evidence::hide(&self.drawer.directory(), &file)?;
             let voter = (file.netuid, file.hotkey);
             let row = HiddenRow::new(voter, file.round, file.epoch, scores, evidence, salt);
             let rows = hidden_row::with(&self.kept, row.clone());
@@ -107,15 +105,11 @@ impl Hiding {
                 hidden_rows: Some(&rows),
                 ..Change::default()
             })?;
-            tidy(&self.directory, &rows);
+            if let Err(error) = self.drawer.tidy(&rows) {
+                tracing::debug!("old evidence stays on the disk: {error}");
+            }
             Ok(row)
         })
         .await?
-    }
-}
-
-fn tidy(directory: &Path, rows: &[HiddenRow]) {
-    if let Err(error) = evidence::tidy(directory, rows) {
-        tracing::debug!("old evidence stays in {}: {error}", directory.display());
     }
 }
