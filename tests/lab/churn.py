@@ -243,6 +243,7 @@ class Cell(Play):
             "seconds_to_train": usual,
             "loss": self.loss,
             "load": round(statistics.mean(self.loads), 1) if self.loads else 0.0,
+            "bondless": [name for name, log in said.items() if logs.BONDLESS.search(logs.plain(log))],
             "panics": [name for name, log in said.items() if "panicked" in log],
             "warnings": logs.warnings(said).most_common(),
         }

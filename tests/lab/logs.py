@@ -14,6 +14,7 @@ READY = re.compile(r"round (\d+) · (?:going on from disk|ready), parameters (0x
 SETTLED = re.compile(r"round (\d+) · settled.*, parameters (?:stay )?(0x[0-9a-f]+)")
 ATTESTED = re.compile(r"round (\d+) · attested .* and parameters (0x[0-9a-f]+)")
 IDLE = re.compile(r"round (\d+) · no part in it")
+BONDLESS = re.compile(r"round \d+ · no part in it: its bond is")
 AT = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z")
 
 
