@@ -32,8 +32,8 @@ pub struct Scoring<'a> {
     pub files: &'a Files,
     /// What was measured of the rounds before.
     pub evidence: &'a [Evidence],
-    /// Whether work is audited: only then contributions are held against what the round made of all.
-    pub is_audited: bool,
+    /// Whether contributions are held against what the round made of all.
+    pub is_beside: bool,
 }
 
 /// What came of it.
@@ -69,7 +69,7 @@ impl Scoring<'_> {
             let what = format!("round {round} began with other parameters than those at hand");
             return Err(RoleError::Broken(what));
         }
-        if !self.is_audited {
+        if !self.is_beside {
             measurement.trusts.clear();
         }
         let length = self.config.inner.sequence_length;

@@ -7,7 +7,10 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 use core::ops::Range;
 
-use cairn_primitives::{blake2_256, MicroNats, Netuid, Round, Uid, Witness, H256};
+use cairn_primitives::{
+    blake2_256, AuditRules, Combination, MicroNats, Nano, Netuid, OuterStep, Round, Uid, Witness,
+    H256,
+};
 use codec::Encode;
 
 use crate::limits::{EXAM_FLOOR, EXAM_PIECE, EXAM_SHARE, EXAM_STEP, VALUE_WINDOWS};
@@ -21,6 +24,13 @@ pub const PRECISION: f64 = 0.1;
 /// The exam of a round, from the chain's randomness after its reveals.
 pub fn exam(netuid: Netuid, round: Round, randomness: H256) -> H256 {
     blake2_256(&(b"cairn/exam", netuid, round, randomness).encode())
+}
+
+/// Whether contributions of such a run are held against the settled parameters. Only where work is audited: an
+/// accomplice could unlearn what somebody claims. And only where these are the mean over all contributions by trust:
+/// else there could be more of a contribution in them than is [counted on](Trial::part), up to all of it.
+pub fn is_beside(audits: &AuditRules, outer: &OuterStep) -> bool {
+    audits.rate > 0 && outer.rho == Nano::ONE && outer.combine == Combination::Trust
 }
 
 /// What windows are drawn from.
@@ -198,6 +208,27 @@ mod tests {
     fn gains(mean: f32, spread: f32, count: usize) -> Vec<f32> {
         let at = |i: usize| mean + spread * (2.0 * (i as f32 + 0.5) / count as f32 - 1.0);
         (0..count).map(at).collect()
+    }
+
+    #[test]
+    fn contributions_are_held_against_a_mean_by_trust_of_work_that_is_audited() {
+        let beside = |rate, rho, combine| {
+            let audits = AuditRules {
+                rate,
+                ..AuditRules::default()
+            };
+            let learning_rate = Nano::ONE;
+            let outer = OuterStep {
+                learning_rate,
+                rho,
+                combine,
+            };
+            is_beside(&audits, &outer)
+        };
+        assert!(beside(1, Nano::ONE, Combination::Trust));
+        assert!(!beside(0, Nano::ONE, Combination::Trust));
+        assert!(!beside(1, Nano::ONE, Combination::Tokens));
+        assert!(!beside(1, Nano(999_999_999), Combination::Trust));
     }
 
     #[test]

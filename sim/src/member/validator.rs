@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, rc::Rc};
 use cairn_primitives::{
     Commitment, Hotkey, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Verdicts, Witness, H256,
 };
-use cairn_protocol::{exam::witness, value::fruitless, verdict::Before};
+use cairn_protocol::{
+    exam::{is_beside, witness},
+    value::fruitless,
+    verdict::Before,
+};
 use cairn_round::{
     hidden_row::{self, HiddenRow},
     machine::Machine as _,
@@ -260,7 +264,8 @@ impl World {
         let (Some((_, theta)), Some((_, settled))) = (before, held) else {
             return self.done_validating(who, Done::Measured(round, None, Vec::new()));
         };
-        if self.workshop.run().audits.rate == 0 {
+        let run = self.workshop.run();
+        if !is_beside(&run.audits, &run.outer) {
             what.trusts.clear();
         }
         let files = files_of(

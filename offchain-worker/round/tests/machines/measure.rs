@@ -49,6 +49,11 @@ fn measuring_on(plan: Plan, subjects: &[(Uid, bool)], unseen: u64) -> Measuring 
 }
 
 fn measuring_with(plan: Plan, subjects: &[(Uid, bool)], unseen: u64, salt: H256) -> Measuring {
+    begun(measurement(plan, subjects, salt), unseen)
+}
+
+/// Of those who are good, each with as much trust as another.
+fn measurement(plan: Plan, subjects: &[(Uid, bool)], salt: H256) -> Measurement {
     let subject = |(slot, (uid, is_good)): (u64, &(Uid, bool))| Subject {
         slot,
         uid: *uid,
@@ -58,7 +63,7 @@ fn measuring_with(plan: Plan, subjects: &[(Uid, bool)], unseen: u64, salt: H256)
             false => Found::Missed,
         },
     };
-    let measurement = Measurement {
+    Measurement {
         round: 3,
         root: ModelRoot(H256::repeat_byte(3)),
         plan,
@@ -74,7 +79,10 @@ fn measuring_with(plan: Plan, subjects: &[(Uid, bool)], unseen: u64, salt: H256)
             .collect(),
         subjects: (0..).zip(subjects).map(subject).collect(),
         before: Vec::new(),
-    };
+    }
+}
+
+fn begun(measurement: Measurement, unseen: u64) -> Measuring {
     let file = |sealed_root: SealedRoot| {
         (sealed_root != root(109)).then_some(File {
             inner_steps: 4,
@@ -123,6 +131,28 @@ fn undecided(on: On, at: usize) -> f32 {
         On::Settled => 2.0,
         On::Alone(_) => 1.0 + (at % 2) as f32,
     }
+}
+
+/// As in a run that does not audit: nobody's trust is given.
+#[test]
+fn without_trusts_nothing_is_held_against_the_settled_parameters() {
+    let subjects = [(Uid(1), true), (Uid(5), true)];
+    let with = |trusts: Vec<u16>| {
+        let mut measuring = begun(
+            Measurement {
+                trusts,
+                ..measurement(plan(64, 4_000), &subjects, SALT)
+            },
+            0,
+        );
+        let asks = measure(&mut measuring, undecided);
+        let asks_settled = asks.iter().any(|ask| ask.on == On::Settled);
+        let evidence = measuring.finish();
+        let has_settled = evidence.iter().any(|one| !found(one).2.is_empty());
+        (asks_settled, has_settled)
+    };
+    assert_eq!(with(Vec::new()), (false, false));
+    assert_eq!(with(vec![1, 1]), (true, true));
 }
 
 #[test]

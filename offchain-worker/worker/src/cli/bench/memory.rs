@@ -219,7 +219,7 @@ fn score(network: &mut Network, made: &Made) -> Result<(), Failure> {
         unseen: None,
         files: &network.files,
         evidence: &[],
-        is_audited: true,
+        is_beside: true,
     };
     let plan = measurement.plan.clone();
     scoring.score(network.engine.as_mut(), measurement, &mut || false)?;

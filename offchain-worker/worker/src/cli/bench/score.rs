@@ -158,7 +158,7 @@ impl Score {
             unseen: None,
             files: &network.files,
             evidence: evidence.as_slice(),
-            is_audited: true,
+            is_beside: true,
         };
         let began = Instant::now();
         let scored = scoring.score(network.engine.as_mut(), measurement.clone(), &mut || true)?;

@@ -5,7 +5,11 @@ use std::sync::atomic::Ordering;
 use cairn_data::UnseenText;
 use cairn_engine::Engine;
 use cairn_primitives::{Hotkey, Witness};
-use cairn_protocol::{attestation::asks_for_witness, exam::witness, value::fruitless};
+use cairn_protocol::{
+    attestation::asks_for_witness,
+    exam::{is_beside, witness},
+    value::fruitless,
+};
 use cairn_round::{
     scoring::{forget_old, Evidence},
     validator::Measurement,
@@ -108,7 +112,7 @@ fn measured(
         unseen,
         files,
         evidence,
-        is_audited: run.config.audits.rate > 0,
+        is_beside: is_beside(&run.config.audits, &run.config.outer),
     };
     let scored = scoring.score(engine, measurement, go_on)?;
     if scored.left > 0 {
