@@ -9,9 +9,9 @@
 //! of the parameters within [`OF_PARAMETERS`] times as much: AdamW's first steps go by the signs of gradients alone, and
 //! rounding turns the signs of small ones.
 //!
-//! Old moments alone move parameters, too, and a first moment beside a second that is far too small moves them far: then
-//! most of what changed would come of that one number, and all others could be anything. AdamW's moments are never
-//! so: [`are_moments_possible`] is asked of both states that were served.
+//! Old moments alone move parameters, too, and a first moment beside a second that is far too small moves them far:
+//! then most of what changed would come of that one number, and all others could be anything. AdamW's moments are
+//! never so: [`are_moments_possible`] is asked of both states that were served.
 //!
 //! Sums are of `f64`, over the vectors in index order, so that all auditors come to the same answer.
 
@@ -137,9 +137,9 @@ impl Distances {
     }
 }
 
-/// Whether so many of AdamW's steps from zero moments can lead to these, whatever the gradients were: by the inequality of
-/// Cauchy and Schwarz, a first moment is at most a multiple of the second's root. Betas have to be those of a run with a
-/// tolerance.
+/// Whether so many of AdamW's steps from zero moments can lead to these, whatever the gradients were: by the inequality
+/// of Cauchy and Schwarz, a first moment is at most a multiple of the second's root. Betas have to be those of a run
+/// with a tolerance.
 pub fn are_moments_possible(inner: &InnerOptimizer, of: Vectors<'_>, steps: u64) -> bool {
     let [beta1, beta2] = [inner.beta1, inner.beta2].map(|beta| f64::from(beta.to_f32()));
     let ratio = beta1 * beta1 / beta2;

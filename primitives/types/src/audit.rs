@@ -109,8 +109,8 @@ impl AuditRules {
             .min(open.checked_div(3).unwrap_or(0))
     }
 
-    /// Whether auditors can tell by such steps what gradients led to: AdamW's, with decays of which the second remembers
-    /// longer than the square of the first, and not too many from one traced state to the next.
+    /// Whether auditors can tell by such steps what gradients led to: AdamW's, with decays of which the second
+    /// remembers longer than the square of the first, and not too many from one traced state to the next.
     pub fn tells(inner: &InnerOptimizer) -> bool {
         inner.matrices == Matrices::AdamW
             && inner.trace_every <= Self::MAX_CARD_INTERVAL

@@ -55,8 +55,8 @@ fn wanted(run: &Run, round: Round, maker: Hotkey, commitment: &Commitment) -> Wa
     }
 }
 
-/// Whether enough stood behind a contribution, for what computed it, at the first block of its round's reveal phase: one
-/// for all validators, and so near that nodes keep its state when files are opened. Who was no member then had no bond.
+/// Whether enough stood behind a contribution, for what computed it, at the first block of its round's reveal phase:
+/// one for all validators, and so near that nodes keep its state when files are opened. Who was no member had no bond.
 /// Of a node that does not answer, or keeps no more of the block, nothing is known, and nothing objected.
 ///
 /// # Errors
@@ -75,7 +75,7 @@ pub(super) async fn check_bond<C: Chain>(
     }
 }
 
-/// The bond of a contribution's maker when its round's reveal phase began, and the least that the subnet asked for then.
+/// The bond of a contribution's maker when its round's reveal phase began, and the least that the subnet asked for.
 async fn bond_at_reveal<C: Chain>(desk: &Desk<C>, header: &Header) -> Option<(Balance, Balance)> {
     let (chain, netuid) = (&desk.chain, desk.run.netuid);
     let best = desk.heads.best.hash;
