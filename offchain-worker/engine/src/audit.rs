@@ -9,10 +9,10 @@
 //! file is made of the second state that was served, to the bit.
 
 use cairn_gradient::{encode, vector_hash, Checked, Contribution, Header};
-use cairn_primitives::{Finding, Layout, Matrices, RunConfig, H256};
+use cairn_primitives::{Finding, InnerOptimizer, Layout, Matrices, RunConfig, H256};
 use cairn_protocol::{
     audit::{interval, Interval, Opened, Proof},
-    tolerance::{Distances, Vectors},
+    tolerance::{are_moments_possible, Distances, Vectors},
     trace,
 };
 use cairn_trainer::idle_steps;
@@ -203,6 +203,13 @@ pub fn find(
         end: shown,
         source,
     } = served;
+    if let Measure::Within(_) = measure {
+        let inner = &audited.config.inner;
+        let mut states = [Some(&begin), shown.as_ref()].into_iter().flatten();
+        if !states.all(|state| has_possible_moments(inner, state)) {
+            return Ok(Some(Finding::Failed));
+        }
+    }
     let replayed = match engine.replay(&begin, interval.begin..interval.end, sequences) {
         Ok(replayed) => replayed,
         // Steps from there lead nowhere: whoever claims to have made them did not.
@@ -286,6 +293,12 @@ fn vectors(state: &State) -> Vectors<'_> {
         first_moment,
         second_moment,
     }
+}
+
+/// Whether AdamW can have come to a state's moments.
+fn has_possible_moments(inner: &InnerOptimizer, state: &State) -> bool {
+    let steps = state.optimizer.as_ref().map_or(0, |one| one.step);
+    are_moments_possible(inner, vectors(state), steps)
 }
 
 /// What a blob holds.

@@ -6,8 +6,8 @@
 use std::fmt::Display;
 
 use cairn_primitives::{
-    AuditRules, Combination, Matrices, ModelShape, Nano, OuterStep, Phases, RunConfig,
-    MAX_AUDITORS, MAX_MEMBERS,
+    AuditRules, Combination, InnerOptimizer, Matrices, ModelShape, Nano, OuterStep, Phases,
+    RunConfig, MAX_AUDITORS, MAX_MEMBERS,
 };
 use cairn_protocol::{assignment, exam};
 
@@ -320,8 +320,37 @@ fn cards(config: &RunConfig) -> Result<(), Failure> {
         let limit = "0 in a run of Muon's: no card steps that";
         return refuse("[audits] tolerance", a.tolerance, limit);
     }
+    if a.tolerance > 0 {
+        cards_steps(&config.inner)?;
+    }
     if a.card_bond == 0 {
         return refuse("[audits] card_bond", a.card_bond, "at least 1");
+    }
+    Ok(())
+}
+
+/// What auditors need to tell a card's steps.
+fn cards_steps(inner: &InnerOptimizer) -> Result<(), Failure> {
+    let most = AuditRules::MAX_CARD_INTERVAL;
+    if inner.trace_every > most {
+        let limit = format!(
+            "at most {most} in a run whose [audits] have a tolerance: it was measured over as many steps"
+        );
+        return refuse("[inner] trace_every", inner.trace_every, limit);
+    }
+    if inner.beta1 == Nano(0) {
+        let limit = "above 0 in a run whose [audits] have a tolerance";
+        return refuse("[inner] beta1", inner.beta1, limit);
+    }
+    if !AuditRules::has_fit_betas(inner) {
+        let limit = format!(
+            "at least {} above the square of beta1, {}, and at most {}, in a run whose [audits] have a tolerance: else \
+             first moments may be anything beside second ones",
+            AuditRules::LEAST_BETA_GAP,
+            inner.beta1,
+            AuditRules::MAX_CARD_BETA2
+        );
+        return refuse("[inner] beta2", inner.beta2, limit);
     }
     Ok(())
 }
@@ -349,8 +378,7 @@ fn data(config: &RunConfig) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelRoot, Muon, Text,
-        H256,
+        CompressionSchedule, DataSet, InitialParameters, ModelRoot, Muon, Text, H256,
     };
 
     fn config() -> RunConfig {
@@ -551,6 +579,27 @@ mod tests {
                     c.inner.matrices = Matrices::Muon(Default::default());
                 },
                 "[audits] tolerance is 1; it must be 0 in a run of Muon's",
+            ),
+            (
+                |c| {
+                    c.audits.tolerance = 1;
+                    (c.inner.steps, c.inner.trace_every) = (11, 11);
+                },
+                "trace_every is 11; it must be at most 10 in a run whose [audits] have a tolerance",
+            ),
+            (
+                |c| {
+                    c.audits.tolerance = 1;
+                    c.inner.beta1 = Nano(0);
+                },
+                "beta1 is 0; it must be above 0 in a run whose [audits] have a tolerance",
+            ),
+            (
+                |c| {
+                    c.audits.tolerance = 1;
+                    c.inner.beta2 = Nano(810_000_000);
+                },
+                "beta2 is 0.81; it must be at least 0.0001 above the square of beta1, 0.9, and at most 0.9999",
             ),
             (
                 |c| c.audits.card_bond = 0,

@@ -9,9 +9,13 @@
 //! of the parameters within [`OF_PARAMETERS`] times as much: AdamW's first steps go by the signs of gradients alone, and
 //! rounding turns the signs of small ones.
 //!
+//! Old moments alone move parameters, too, and a first moment beside a second that is far too small moves them far:
+//! then most of what changed would come of that one number, and all others could be anything. AdamW's moments are
+//! never so: [`are_moments_possible`] is asked of both states that were served.
+//!
 //! Sums are of `f64`, over the vectors in index order, so that all auditors come to the same answer.
 
-use cairn_primitives::AuditRules;
+use cairn_primitives::{AuditRules, InnerOptimizer};
 
 /// How many times as far as moments the parameters may be.
 pub const OF_PARAMETERS: u32 = 6;
@@ -133,6 +137,26 @@ impl Distances {
     }
 }
 
+/// Whether so many of AdamW's steps from zero moments can lead to these, whatever the gradients were: by the inequality
+/// of Cauchy and Schwarz, a first moment is at most a multiple of the second's root. Betas have to be those of a run
+/// with a tolerance.
+pub fn are_moments_possible(inner: &InnerOptimizer, of: Vectors<'_>, steps: u64) -> bool {
+    let [beta1, beta2] = [inner.beta1, inner.beta2].map(|beta| f64::from(beta.to_f32()));
+    let ratio = beta1 * beta1 / beta2;
+    let sum = (1.0 - libm::pow(ratio, steps as f64)) / (1.0 - ratio);
+    // A 64th is far more than `f32` rounds away in as many steps as such betas remember.
+    let most = (1.0 - beta1) * libm::sqrt(sum / (1.0 - beta2)) * (1.0 + 1.0 / 64.0);
+    // Squares become zero before gradients do: what lies below this moves nothing, beside epsilon.
+    let least = inner.epsilon.to_f64() / 65_536.0;
+    let mut moments = of.first_moment.iter().zip(of.second_moment);
+    of.first_moment.len() == of.second_moment.len()
+        // What is no number is not at most anything, nor is the root of what is below zero.
+        && moments.all(|(first, second)| {
+            let root = libm::sqrt(f64::from(*second));
+            root.is_finite() && f64::from(*first).abs() <= most * (root + least)
+        })
+}
+
 fn are_as_long(one: Vectors<'_>, other: Vectors<'_>) -> bool {
     let lengths = |vectors: Vectors<'_>| {
         [
@@ -159,6 +183,7 @@ fn each<'a>(
 mod tests {
     use super::*;
     use alloc::{vec, vec::Vec};
+    use cairn_primitives::Nano;
     use proptest::prelude::*;
 
     /// An eighth, which is more than a run can have.
@@ -303,7 +328,121 @@ mod tests {
         }
     }
 
+    /// An optimizer with these betas.
+    fn optimizer(beta1: u64, beta2: u64) -> InnerOptimizer {
+        InnerOptimizer {
+            steps: 10,
+            sequences: 1,
+            sequence_length: 1,
+            learning_rate: Nano(1_000_000),
+            final_rate: Nano(0),
+            warmup_steps: 0,
+            total_steps: 100,
+            beta1: Nano(beta1),
+            beta2: Nano(beta2),
+            epsilon: Nano(10),
+            weight_decay: Nano(0),
+            clip_norm: Nano::ONE,
+            trace_every: 1,
+            matrices: Default::default(),
+        }
+    }
+
+    /// The moments of one parameter after steps with these gradients, in the arithmetic of AdamW.
+    fn moments(inner: &InnerOptimizer, gradients: &[f32]) -> (f32, f32) {
+        let (beta1, beta2) = (inner.beta1.to_f32(), inner.beta2.to_f32());
+        gradients.iter().fold((0.0, 0.0), |(m, v), g| {
+            (
+                beta1 * m + (1.0 - beta1) * g,
+                beta2 * v + (1.0 - beta2) * (g * g),
+            )
+        })
+    }
+
+    fn are_possible(inner: &InnerOptimizer, first: &[f32], second: &[f32], steps: u64) -> bool {
+        let vectors = Vectors {
+            parameters: &[],
+            first_moment: first,
+            second_moment: second,
+        };
+        are_moments_possible(inner, vectors, steps)
+    }
+
+    #[test]
+    fn moments_that_gradients_lead_to_are_possible() {
+        let inner = optimizer(900_000_000, 950_000_000);
+        let series: [fn(usize) -> f32; 6] = [
+            |_| 1.0,
+            |_| 0.0,
+            |at| if at % 3 == 0 { 0.5 } else { 0.0 },
+            |at| if at < 5 { 1e-3 } else { 0.0 },
+            // Grows as the bound's worst gradients do.
+            |at| f32::powi(1.055, at as i32) * 1e-6,
+            // The square is zero.
+            |_| 1e-24,
+        ];
+        for steps in [0, 1, 2, 7, 40, 90] {
+            let of = |one: fn(usize) -> f32| {
+                let gradients: Vec<f32> = (0..steps).map(one).collect();
+                moments(&inner, &gradients)
+            };
+            let (first, second): (Vec<f32>, Vec<f32>) = series.into_iter().map(of).unzip();
+            assert!(
+                are_possible(&inner, &first, &second, steps as u64),
+                "{steps}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_planted_first_moment_is_impossible() {
+        let inner = optimizer(900_000_000, 950_000_000);
+        let possible =
+            |first: f32, second: f32, steps| are_possible(&inner, &[first], &[second], steps);
+        // After one step it is 0.1 g beside 0.05 g²: what is more came of no gradient.
+        assert!(possible(0.1, 0.05, 1) && possible(-0.1, 0.05, 1));
+        assert!(!possible(0.102, 0.05, 1) && !possible(-0.102, 0.05, 1));
+        assert!(!possible(1e-6, 0.0, 40) && !possible(-1e-6, 0.0, 40));
+        assert!(possible(0.0, 0.0, 0) && !possible(1e-30, 1.0, 0));
+        // However long it was, it is not above 1.17 times the root.
+        assert!(possible(1.16, 1.0, u64::MAX) && !possible(1.19, 1.0, u64::MAX));
+        for (first, second) in [
+            (f32::NAN, 1.0),
+            (0.0, f32::NAN),
+            (0.0, -1e-12),
+            (f32::INFINITY, 1.0),
+            (1.0, f32::INFINITY),
+        ] {
+            assert!(!possible(first, second, 40), "{first} {second}");
+        }
+        assert!(!are_possible(&inner, &[0.0], &[], 1) && !are_possible(&inner, &[], &[0.0], 1));
+    }
+
     proptest! {
+        /// Whatever the gradients, AdamW comes to moments that are possible, by all betas that a run can have.
+        #[test]
+        fn what_adamw_comes_to_is_possible(
+            gradients in prop::collection::vec((-30i32..3, -1.0..1.0f32, any::<bool>()), 0..120),
+            (beta1, beta2) in prop::sample::select(vec![
+                (900_000_000u64, 950_000_000u64),
+                (900_000_000, 999_000_000),
+                (949_900_000, 902_500_000),
+                (999_000_000, 999_900_000),
+                (1, 100_001),
+                (1, 999_900_000),
+            ]),
+        ) {
+            let inner = optimizer(beta1, beta2);
+            let gradient = |(power, by, is_zero): &(i32, f32, bool)| match is_zero {
+                true => 0.0,
+                false => by * f32::powi(10.0, *power),
+            };
+            let gradients: Vec<f32> = gradients.iter().map(gradient).collect();
+            let (first, second) = moments(&inner, &gradients);
+            let steps = gradients.len() as u64;
+            prop_assert!(are_possible(&inner, &[first], &[second], steps), "{} {}", first, second);
+        }
+
         /// Whatever the state, noise of a size passes a tolerance above it and fails one below it, and a power of two
         /// does not matter.
         #[test]

@@ -282,7 +282,7 @@ pub fn check_header(owed: &Owed, header: &Header) -> Result<(), Refusal> {
 }
 
 /// Whether the bond of a contribution's maker, in pebble, is enough for what computed it, in a subnet that asks for at
-/// least `least` of each miner. The bond is that of the round's first block.
+/// least `least` of each miner. The bond is that of the first block of the round's reveal phase.
 ///
 /// # Errors
 /// [`Refusal::CardBond`].

@@ -4,7 +4,7 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockNumber, Phases, RunConfigError, H256};
+use crate::{BlockNumber, InnerOptimizer, Matrices, Nano, Phases, RunConfigError, H256};
 
 /// The most auditors of one contribution.
 pub const MAX_AUDITORS: u32 = 15;
@@ -76,6 +76,15 @@ impl AuditRules {
     /// The tolerance that was measured to let honest cards pass: a 32nd.
     pub const USUAL_TOLERANCE: u16 = 2_048;
 
+    /// The most steps of a card from one traced state to the next: distances were measured over as many, and grow with
+    /// them.
+    pub const MAX_CARD_INTERVAL: u16 = 10;
+    /// By how much the square of the first moment's decay has to be below the second's in a run with a tolerance.
+    /// Nearer to it a first moment could be any multiple of the second's root, and move parameters as far.
+    pub const LEAST_BETA_GAP: Nano = Nano(100_000);
+    /// The largest decay of second moments in a run with a tolerance: what is closer to 1 is rounded away in `f32`.
+    pub const MAX_CARD_BETA2: Nano = Nano(999_900_000);
+
     /// How many times the least bond stands behind a card's work where a configuration does not say.
     pub const fn usual_card_bond() -> u8 {
         2
@@ -98,6 +107,24 @@ impl AuditRules {
         Self::MAX_BLOCKS
             .min(phases.round())
             .min(open.checked_div(3).unwrap_or(0))
+    }
+
+    /// Whether auditors can tell by such steps what gradients led to: AdamW's, with decays of which the second
+    /// remembers longer than the square of the first, and not too many from one traced state to the next.
+    pub fn tells(inner: &InnerOptimizer) -> bool {
+        inner.matrices == Matrices::AdamW
+            && inner.trace_every <= Self::MAX_CARD_INTERVAL
+            && Self::has_fit_betas(inner)
+    }
+
+    /// Whether the second moment bounds the first as it has to in a run with a tolerance.
+    pub fn has_fit_betas(inner: &InnerOptimizer) -> bool {
+        let one = u128::from(Nano::ONE.0);
+        let [beta1, beta2, gap] =
+            [inner.beta1, inner.beta2, Self::LEAST_BETA_GAP].map(|beta| u128::from(beta.0));
+        let square = beta1.saturating_mul(beta1);
+        let least = square.saturating_add(gap.saturating_mul(one));
+        beta1 > 0 && inner.beta2 <= Self::MAX_CARD_BETA2 && least <= beta2.saturating_mul(one)
     }
 
     /// Whether a run with these phases can audit so.
@@ -213,6 +240,60 @@ mod tests {
             attest: 4,
             floor,
         }
+    }
+
+    /// The usual optimizer with these decays and this distance of traced states.
+    fn inner(beta1: u64, beta2: u64, trace_every: u16) -> InnerOptimizer {
+        InnerOptimizer {
+            steps: 20,
+            sequences: 1,
+            sequence_length: 1,
+            learning_rate: Nano(1_000_000),
+            final_rate: Nano(0),
+            warmup_steps: 0,
+            total_steps: 100,
+            beta1: Nano(beta1),
+            beta2: Nano(beta2),
+            epsilon: Nano(10),
+            weight_decay: Nano(0),
+            clip_norm: Nano::ONE,
+            trace_every,
+            matrices: Matrices::AdamW,
+        }
+    }
+
+    #[test]
+    fn of_cards_steps_are_told_whose_second_moments_bound_the_first() {
+        for (beta1, beta2) in [
+            (900_000_000, 950_000_000),
+            (900_000_000, 999_000_000),
+            (900_000_000, 810_100_000),
+            (1, 999_900_000),
+        ] {
+            assert!(
+                AuditRules::tells(&inner(beta1, beta2, 10)),
+                "{beta1} {beta2}"
+            );
+        }
+        for (beta1, beta2) in [
+            (0, 950_000_000),
+            (900_000_000, 0),
+            (900_000_000, 810_099_999),
+            (900_000_000, 999_900_001),
+            (1_000_000_000, 999_900_000),
+            (u64::MAX, u64::MAX),
+        ] {
+            assert!(
+                !AuditRules::tells(&inner(beta1, beta2, 1)),
+                "{beta1} {beta2}"
+            );
+        }
+        assert!(!AuditRules::tells(&inner(900_000_000, 950_000_000, 11)));
+        let muons = InnerOptimizer {
+            matrices: Matrices::Muon(Default::default()),
+            ..inner(900_000_000, 950_000_000, 1)
+        };
+        assert!(!AuditRules::tells(&muons));
     }
 
     #[test]

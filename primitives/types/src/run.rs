@@ -483,8 +483,8 @@ pub enum RunConfigError {
     /// A name or the address of the store is not printable text.
     UnprintableText,
     /// An audit rate above 65,536, auditors that are not odd or more than 15, stages shorter than 4 blocks, longer
-    /// than a round, or longer than 1,800, a tolerance above a 16th or in a run of Muon's, which no card steps, or no
-    /// bond behind a card's work.
+    /// than a round, or longer than 1,800, no bond behind a card's work, or a tolerance above a 16th or in a run of
+    /// which auditors cannot tell a card's steps ([`AuditRules::tells`]).
     ImpossibleAudits,
     /// A model with a dimension, or with more parameters, than any worker has room for; or a round with more work, or
     /// more blocks, than any has time for.
@@ -583,8 +583,7 @@ impl RunConfig {
         )?;
         self.audits.check(&p)?;
         let has_cards = self.audits.tolerance > 0;
-        let is_a_cards = i.matrices == Matrices::AdamW;
-        ensure(!has_cards || is_a_cards, ImpossibleAudits)?;
+        ensure(!has_cards || AuditRules::tells(i), ImpossibleAudits)?;
         ensure(self.overlap <= Self::MAX_OVERLAP, ImpossibleOverlap)?;
         ensure(self.has_checkpoints(), ImpossibleCheckpoints)?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)?;

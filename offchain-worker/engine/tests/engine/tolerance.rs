@@ -1,13 +1,16 @@
 //! What a card serves passes a CPU within the run's tolerance, and what a cheat serves under a card's name does not.
 
 use cairn_engine::{
-    audit::{find, open, Audited, Traced},
+    audit::{distances, find, open, Audited, Traced},
     AdamState, Cpu, Engine, State,
 };
 use cairn_gradient::{decode_header, Header};
-use cairn_primitives::{AuditRules, EngineClass, Finding, Layout, RunConfig, Uid, Work, H256};
+use cairn_primitives::{
+    AuditRules, Carried, EngineClass, Finding, Layout, RunConfig, Uid, Work, H256,
+};
 use cairn_protocol::{
     audit::{Opened, Proof},
+    tolerance::Distances,
     trace,
 };
 use cairn_trainer::idle_steps;
@@ -103,7 +106,10 @@ struct Served {
 
 impl Served {
     fn of(end: &State) -> Served {
-        let begin = State::new(start());
+        Served::between(&State::new(start()), end)
+    }
+
+    fn between(begin: &State, end: &State) -> Served {
         let (first, last) = (begin.traced(), end.traced());
         let states = [first.hash(), last.hash(), H256::repeat_byte(3)];
         let proof = |number| Proof::try_from(trace::proof(&states, number).unwrap()).unwrap();
@@ -119,20 +125,24 @@ impl Served {
             parent_root: cairn_gradient::model_root(&begin.parameters),
             work: Work {
                 engine,
+                before: Carried {
+                    first_moment: first.first_moment,
+                    second_moment: first.second_moment,
+                    feedback: H256::zero(),
+                    steps: first.steps,
+                },
                 trace: trace::root(&states),
                 ..Work::default()
             },
             ..crate::rounds::header(Uid(1), 0, H256::zero(), &crate::rounds::untrained())
         };
         let mut blob = opened.encode();
-        let optimizer = end.optimizer.as_ref().unwrap();
-        for vector in [
-            &begin.parameters,
-            &end.parameters,
-            &optimizer.m,
-            &optimizer.v,
-        ] {
-            blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
+        for state in [begin, end] {
+            let moments = state.optimizer.iter().filter(|one| one.step > 0);
+            let moments = moments.flat_map(|one| [&one.m, &one.v]);
+            for vector in [&state.parameters].into_iter().chain(moments) {
+                blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
+            }
         }
         Served { header, blob }
     }
@@ -286,6 +296,76 @@ fn every_cheat_fails_at_the_largest_tolerance_too() {
             assert_eq!(served.found(tolerance), Some(Finding::Failed), "{name}");
         }
     }
+}
+
+/// A state that claims many steps, with moments of its last parameter that are said.
+fn begun(first: f32, second: f32) -> State {
+    let layout = Layout::of(&config().model);
+    let mut optimizer = AdamState::of(&layout, &config().inner);
+    optimizer.step = 40;
+    optimizer.m.fill(1e-4);
+    optimizer.v.fill(1e-6);
+    *optimizer.m.last_mut().unwrap() = first;
+    *optimizer.v.last_mut().unwrap() = second;
+    State {
+        optimizer: Some(optimizer),
+        ..State::new(start())
+    }
+}
+
+/// The interval's steps from there, as an auditor makes them.
+fn made_from(begin: &State) -> State {
+    let all: Vec<Vec<Vec<u32>>> = (0..INTERVAL).map(assigned).collect();
+    let mut of_step = |step: u32| slices(&all[step as usize]);
+    let mut engine = Cpu::new(&config(), 1).unwrap();
+    engine.replay(begin, 0..INTERVAL, &mut of_step).unwrap()
+}
+
+/// How far a served end is from an auditor's.
+fn far(begin: &State, end: &State) -> Distances {
+    let (config, layout) = (config(), Layout::of(&config().model));
+    let states = (&made_from(begin), end);
+    distances((&config, &layout), begin.clone(), INTERVAL, states)
+}
+
+#[test]
+fn a_planted_moment_hides_no_parameters() {
+    let usual = AuditRules::USUAL_TOLERANCE;
+    // Moments that gradients can have led to, and honest steps from there.
+    let begin = begun(1e-4, 1e-6);
+    let end = made_from(&begin);
+    assert_eq!(
+        Served::between(&begin, &end).found(1),
+        Some(Finding::Passed)
+    );
+    for (first, second, hides) in [(1e-4, 1e-6, false), (1e-2, 0.0, true)] {
+        // No parameter moved, but for the one with these moments.
+        let begin = begun(first, second);
+        let mut end = made_from(&begin);
+        let moved = *end.parameters.last().unwrap();
+        end.parameters.clone_from(&begin.parameters);
+        *end.parameters.last_mut().unwrap() = moved;
+        let found = far(&begin, &end);
+        assert_eq!(found.are_within(usual), hides, "{found:?}");
+        let served = Served::between(&begin, &end);
+        assert_eq!(served.found(usual), Some(Finding::Failed));
+    }
+}
+
+#[test]
+fn nor_may_a_served_end_have_one() {
+    let mut end = honest();
+    let optimizer = end.optimizer.as_mut().unwrap();
+    let squares = optimizer.m.iter().map(|m| f64::from(*m).powi(2));
+    let length = squares.sum::<f64>().sqrt();
+    let at = (0..optimizer.v.len()).min_by(|a, b| optimizer.v[*a].total_cmp(&optimizer.v[*b]));
+    let at = at.unwrap();
+    optimizer.m[at] = (length / 50.0) as f32;
+    optimizer.v[at] = 0.0;
+    let found = far(&State::new(start()), &end);
+    assert!(found.are_within(AuditRules::USUAL_TOLERANCE), "{found:?}");
+    let served = Served::of(&end).found(AuditRules::USUAL_TOLERANCE);
+    assert_eq!(served, Some(Finding::Failed));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What a worker computes on: by what was asked for, what the run's audits admit, and what stands behind it.
 
 use cairn_engine::Device;
-use cairn_primitives::{AuditRules, Balance, H256};
+use cairn_primitives::{AuditRules, Balance, EngineClass, Round, H256};
 use cairn_protocol::verdict::{card_bond, Engines};
 
-use super::{chain::Chain, idle::plain, run::Run, RoleError};
+use super::{chain::Chain, idle::plain, run::Run, state::Debt, RoleError};
 use crate::amount::crn;
 
 /// What to compute on, by what was asked for and how the run audits. What validators show of a round is compared to the
@@ -38,8 +38,48 @@ pub(crate) fn device(
     }
 }
 
+/// Of what this worker may still have to make again, what may be audited: where anything is, and as long as audits of
+/// its round can be open in round `now`.
+pub(super) fn open_debts(mut debts: Vec<Debt>, rules: &AuditRules, now: Round) -> Vec<Debt> {
+    debts.retain(|debt| rules.rate > 0 && now < free_from(debt));
+    debts
+}
+
+/// The first round in which no audit of it is open: audits begin once its round is settled, in the next one.
+fn free_from(debt: &Debt) -> Round {
+    let open = AuditRules::OPEN_ROUNDS.saturating_add(2);
+    debt.round.saturating_add(open)
+}
+
+/// Whether what may be audited can be made again by an engine of this class: others' bits are not those that were
+/// traced.
+///
+/// # Errors
+/// [`RoleError::Run`], which says on what to start.
+pub(super) fn check_debts(debts: &[Debt], class: EngineClass) -> Result<(), RoleError> {
+    let others = debts.iter().filter_map(|debt| {
+        let engine = debt.engine.as_deref()?;
+        (engine != class.text()).then_some((debt, engine))
+    });
+    let Some((debt, engine)) = others.max_by_key(|(debt, _)| debt.round) else {
+        return Ok(());
+    };
+    let how = match engine == EngineClass::CPU.text() {
+        true => "with --device cpu",
+        false => "on such a card, with as many of them and the same driver",
+    };
+    Err(RoleError::Run(format!(
+        "round {} was computed on `{engine}` and may still be audited, and this is `{}`, which cannot make it again; \
+         serving nothing costs the bond: start {how}, or wait until round {}",
+        debt.round,
+        class.text(),
+        free_from(debt)
+    )))
+}
+
 /// The same by what stands behind it: a run that admits cards asks for a larger bond of who works on one. Who left the
-/// choice open gets the CPU without it. A hotkey that is no member yet is told what it lacks once it is.
+/// choice open gets the CPU without it, and so does who is no member yet. While something may be audited that this
+/// worker made, it goes on with what made it: what it does not serve costs more than what is refused.
 ///
 /// # Errors
 /// [`RoleError::Run`], which says what is missing; those of the chain.
@@ -47,23 +87,31 @@ pub(super) async fn backed<C: Chain>(
     chain: &C,
     at: H256,
     run: &Run,
-    asked: Device,
+    (asked, debts): (Device, &[Debt]),
 ) -> Result<Device, RoleError> {
     let rules = &run.config.audits;
+    if asked == Device::Auto && are_cpus(debts) {
+        return Ok(Device::Cpu);
+    }
     if asked == Device::Cpu || !rules.admits_cards() {
         return Ok(asked);
     }
     let member = chain.member(at, run.netuid, run.hotkey).await?;
     let subnet = chain.subnet(at, run.netuid).await?;
-    let (Some(member), Some(subnet)) = (member, subnet) else {
+    let Some(subnet) = subnet else {
         return Ok(asked);
     };
     let least = card_bond(rules, subnet.hyperparameters.min_miner_bond);
-    if member.bond >= least {
+    let bond = member.map_or(0, |member| member.bond);
+    if bond >= least {
         return Ok(asked);
     }
-    let lack = lack(run, member.bond, least);
+    let lack = lack(run, bond, least);
     match asked {
+        _ if !debts.is_empty() => {
+            tracing::warn!("until then validators refuse what a card makes here: {lack}");
+            Ok(asked)
+        }
         Device::Auto => {
             tracing::info!("computing on the CPU: {lack}");
             Ok(Device::Cpu)
@@ -74,12 +122,18 @@ pub(super) async fn backed<C: Chain>(
     }
 }
 
+/// Whether there is something to make again, and a CPU made all of it.
+fn are_cpus(debts: &[Debt]) -> bool {
+    let is_cpus = |debt: &Debt| debt.engine.as_deref() == Some(EngineClass::CPU.text());
+    !debts.is_empty() && debts.iter().all(is_cpus)
+}
+
 /// What is missing for a card's work to count, and how to add it.
 fn lack(run: &Run, bond: Balance, least: Balance) -> String {
     let missing = least.saturating_sub(bond);
     format!(
-        "for a card this run asks for a bond of {} CRN, and this hotkey's is {}: add to it with \
-         `cairn stake bond --netuid {} --hotkey {} {}`",
+        "for a card this run asks for a bond of {} CRN, and this hotkey's is {}: register it if it is no member, and \
+         add to its bond with `cairn stake bond --netuid {} --hotkey {} {}`",
         crn(least, 9),
         crn(bond, 9),
         run.netuid,
@@ -100,6 +154,47 @@ mod tests {
             tolerance,
             ..AuditRules::default()
         }
+    }
+
+    fn debt(round: Round, engine: Option<&str>) -> Debt {
+        Debt {
+            round,
+            engine: engine.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn work_may_be_audited_until_no_audit_of_its_round_is_open() {
+        let of = |rate, now| open_debts(vec![debt(4, None)], &rules(rate, 1), now).len();
+        assert_eq!([4, 5, 13, 14, 99].map(|now| of(1, now)), [1, 1, 1, 0, 0]);
+        assert_eq!(of(0, 4), 0);
+        let last = debt(Round::MAX, None);
+        assert_eq!(open_debts(vec![last], &rules(1, 1), 7).len(), 1);
+    }
+
+    #[test]
+    fn what_may_be_audited_is_made_again_on_what_made_it() {
+        let card = EngineClass::cuda("one");
+        let (on_card, on_cpu) = (debt(7, Some(card.text())), debt(8, Some("cpu")));
+        let unknown = debt(6, None);
+        for class in [card, EngineClass::CPU] {
+            assert!(check_debts(&[], class).is_ok());
+            assert!(check_debts(std::slice::from_ref(&unknown), class).is_ok());
+        }
+        assert!(check_debts(&[on_card.clone(), unknown.clone()], card).is_ok());
+        assert!(check_debts(std::slice::from_ref(&on_cpu), EngineClass::CPU).is_ok());
+        let other = EngineClass::cuda("another");
+        for class in [EngineClass::CPU, other] {
+            let refused = check_debts(&[unknown.clone(), on_card.clone()], class);
+            let words = refused.expect_err("another's").to_string();
+            assert!(words.contains("on `cuda one`"), "{words}");
+            assert!(words.contains("until round 17"), "{words}");
+        }
+        let refused = check_debts(std::slice::from_ref(&on_cpu), card);
+        let words = refused.expect_err("a CPU's").to_string();
+        assert!(words.contains("start with --device cpu"), "{words}");
+        assert!(are_cpus(std::slice::from_ref(&on_cpu)) && !are_cpus(&[]));
+        assert!(!are_cpus(&[on_cpu, on_card]) && !are_cpus(&[unknown]));
     }
 
     #[test]

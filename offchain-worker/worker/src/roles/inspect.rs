@@ -55,8 +55,9 @@ fn wanted(run: &Run, round: Round, maker: Hotkey, commitment: &Commitment) -> Wa
     }
 }
 
-/// Whether enough stood behind a contribution at its round's first block, for what computed it. Of blocks that the node
-/// keeps no more, and of one that does not answer, nothing is known, and nothing objected.
+/// Whether enough stood behind a contribution, for what computed it, at the first block of its round's reveal phase:
+/// one for all validators, and so near that nodes keep its state when files are opened. Who was no member had no bond.
+/// Of a node that does not answer, or keeps no more of the block, nothing is known, and nothing objected.
 ///
 /// # Errors
 /// [`verdict::Refusal::CardBond`].
@@ -68,22 +69,23 @@ pub(super) async fn check_bond<C: Chain>(
     if !header.work.engine.is_card() || !rules.admits_cards() {
         return Ok(());
     }
-    match bond_at_start(desk, header).await {
+    match bond_at_reveal(desk, header).await {
         Some((bond, least)) => check_card_bond(header, rules, bond, least),
         None => Ok(()),
     }
 }
 
-/// The bond of a contribution's maker at its round's first block, and the least that the subnet asked for then.
-async fn bond_at_start<C: Chain>(desk: &Desk<C>, header: &Header) -> Option<(Balance, Balance)> {
+/// The bond of a contribution's maker when its round's reveal phase began, and the least that the subnet asked for.
+async fn bond_at_reveal<C: Chain>(desk: &Desk<C>, header: &Header) -> Option<(Balance, Balance)> {
     let (chain, netuid) = (&desk.chain, desk.run.netuid);
     let best = desk.heads.best.hash;
     let round = chain.round(best, netuid, header.round).await.ok()??;
-    let start = chain.block_hash(round.times.start).await.ok()??;
+    let begin = chain.block_hash(round.times.reveal).await.ok()??;
     let maker = AccountId::from(header.hotkey.0 .0);
-    let member = chain.member(start, netuid, maker).await.ok()??;
-    let subnet = chain.subnet(start, netuid).await.ok()??;
-    Some((member.bond, subnet.hyperparameters.min_miner_bond))
+    let subnet = chain.subnet(begin, netuid).await.ok()??;
+    let member = chain.member(begin, netuid, maker).await.ok()?;
+    let bond = member.map_or(0, |member| member.bond);
+    Some((bond, subnet.hyperparameters.min_miner_bond))
 }
 
 /// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes, given what is

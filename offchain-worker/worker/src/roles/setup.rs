@@ -29,7 +29,7 @@ use super::{
     progress::{Progress, Reporter},
     run::Run,
     sources::{Reach, Sources},
-    state::{Identity, Saved, SharedState, StateDir, StatePlace},
+    state::{Debt, Identity, Saved, SharedState, StateDir, StatePlace},
     stores::Stores,
     waiting::{why_no_run, Said},
     RoleError,
@@ -199,7 +199,9 @@ async fn begin<C: Chain, R: Role>(
     let identity = identity(&chain, &run).await?;
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;
-    let mut engine = engine_of(&chain, at, options, (run.as_ref(), R::MEASURES)).await?;
+    let debts = computing::open_debts(state.debts(), &run.config.audits, info.round.round);
+    let asked = (run.as_ref(), R::MEASURES, &debts[..]);
+    let mut engine = engine_of(&chain, at, options, asked).await?;
     let on_disk = load(&state, &run, engine.as_mut())?;
     let held = on_disk.held;
     if let Some(line) = &on_disk.last {
@@ -267,20 +269,23 @@ fn load(state: &StateDir, run: &Run, engine: &mut dyn Engine) -> Result<OnDisk, 
     resume(engine, saved)
 }
 
-/// What computes: the program that was named, or an engine of cairn's own. `measures`: for who measures contributions.
+/// What computes: the program that was named, or an engine of cairn's own. `measures`: for who measures contributions;
+/// `debts`: what it may have to make again.
 async fn engine_of<C: Chain>(
     chain: &C,
     at: H256,
     options: &WorkerOptions,
-    (run, measures): (&Run, bool),
+    (run, measures, debts): (&Run, bool, &[Debt]),
 ) -> Result<Box<dyn Engine>, RoleError> {
     let rules = &run.config.audits;
     if let Some(program) = &options.engine {
         return open_program(program, rules.rate > 0, options.threads, run);
     }
     let device = computing::device(options.device, rules, measures)?;
-    let device = computing::backed(chain, at, run, device).await?;
-    open_engine(device, options.threads, run)
+    let device = computing::backed(chain, at, run, (device, debts)).await?;
+    let engine = open_engine(device, options.threads, run)?;
+    computing::check_debts(debts, engine.class())?;
+    Ok(engine)
 }
 
 /// Opens the engine for the run's model, and says which it is.

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Attendance, Work},
-    AuditRules, ModelRoot, Uid, H256,
+    AuditRules, ModelRoot, Nano, Uid, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 
@@ -121,6 +121,12 @@ fn rules_for_audits_have_bounds() {
             let refused = Error::<Test>::ImpossibleAudits;
             assert_noop!(Training::start_run(by(owner(NET)), NET, config), refused);
         }
+        // Of which a card's steps could not be told.
+        let mut config = config();
+        config.audits.tolerance = AuditRules::USUAL_TOLERANCE;
+        config.inner.beta2 = Nano(810_000_000);
+        let refused = Error::<Test>::ImpossibleAudits;
+        assert_noop!(Training::start_run(by(owner(NET)), NET, config), refused);
     });
 }
 

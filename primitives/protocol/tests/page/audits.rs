@@ -1,13 +1,14 @@
 //! Which contributions are replayed, by whom, and what follows.
 
 use cairn_primitives::{
-    finding_hash, AuditOutcome, AuditRules, Finding, Hotkey, Netuid, Phases, Served, Uid, H256,
+    finding_hash, AuditOutcome, AuditRules, Finding, Hotkey, InnerOptimizer, Nano, Netuid, Phases,
+    Served, Uid, H256,
 };
 use cairn_protocol::{
     audit::{self as rule, Refusal, Said, Stage, Times},
     emission::Attendance,
     exam,
-    tolerance::{Distances, Vectors, OF_PARAMETERS},
+    tolerance::{are_moments_possible, Distances, Vectors, OF_PARAMETERS},
 };
 
 use super::{root, Section, HOTKEY, KEY};
@@ -106,6 +107,10 @@ pub fn tolerance(page: &Section) {
         |replayed, served, tolerance| Distances::of(idle, replayed, served).are_within(tolerance);
     assert!(found(idle, idle, 0) && !found(idle, state(&[1.000_001], &one), most));
     assert!(!found(state(&one, &[2.0]), state(&one, &[0.999_999]), most));
+    page.says("a first moment longer than any gradients");
+    let inner = optimizer();
+    let is_possible = |of| are_moments_possible(&inner, of, 40);
+    assert!(is_possible(state(&one, &one)) && !is_possible(state(&one, &[0.0])));
     let times = page.number("that of the parameters within ", " times the tolerance");
     assert_eq!(times, u64::from(OF_PARAMETERS));
     let part = page.number("of which a card serves ", " of 16, ") as f32;
@@ -113,6 +118,26 @@ pub fn tolerance(page: &Section) {
     let (made, shown) = ([17.0f32], [1.0 + part]);
     let at = |tolerance| found(state(&made, &one), state(&shown, &one), tolerance);
     assert!(at(passes) && !at(passes - 1));
+}
+
+/// AdamW with the usual decays.
+fn optimizer() -> InnerOptimizer {
+    InnerOptimizer {
+        steps: 10,
+        sequences: 1,
+        sequence_length: 1,
+        learning_rate: Nano(1_000_000),
+        final_rate: Nano(0),
+        warmup_steps: 0,
+        total_steps: 100,
+        beta1: Nano(900_000_000),
+        beta2: Nano(950_000_000),
+        epsilon: Nano(10),
+        weight_decay: Nano(0),
+        clip_norm: Nano::ONE,
+        trace_every: 1,
+        matrices: Default::default(),
+    }
 }
 
 /// Phases of a round of `train` and eight blocks, of which so many percent pass in any case.

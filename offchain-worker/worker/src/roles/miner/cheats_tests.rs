@@ -106,6 +106,7 @@ impl Desk {
         let traced = Traced {
             steps: made.trained.steps(),
             states: made.trained.trace.clone(),
+            engine: None,
         };
         let asked = Asked {
             run: &self.order.run,

@@ -173,10 +173,11 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         if !matches!(made, Ok(Some(_))) {
             engine.discard();
         }
-        made
+        let class = engine.class();
+        Ok(made?.map(|made| (made, class)))
     })
     .await;
-    let made = match made {
+    let (made, class) = match made {
         Ok(Some(made)) => made,
         Ok(None) => {
             tracing::info!("round {round} · no time to train in it");
@@ -200,6 +201,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     let traced = Traced {
         steps: trained.steps(),
         states: trained.trace,
+        engine: Some(class.text().to_owned()),
     };
     let Some((intent, is_stored)) = safe(desk, intent, traced, sealed.into()).await? else {
         return Ok(None);

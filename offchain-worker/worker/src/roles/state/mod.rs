@@ -23,4 +23,4 @@ pub use beside::SharedState;
 pub use files::LOCK;
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
-pub use saved::{floats, Audited, Change, OpenChange, Saved, StateDir, Traced};
+pub use saved::{floats, Audited, Change, Debt, OpenChange, Saved, StateDir, Traced};

@@ -111,6 +111,18 @@ pub struct Traced {
     pub steps: u32,
     /// The hashes of the traced states, in order; none of a cheat's.
     pub states: Vec<H256>,
+    /// What computed them, as headers name it; not known of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+}
+
+/// A contribution of this worker's that may still have to be made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debt {
+    /// Its round.
+    pub round: Round,
+    /// What computed it, as headers name it, if it is known.
+    pub engine: Option<String>,
 }
 
 /// What is audited of a round that was applied.
@@ -297,6 +309,24 @@ impl StateDir {
         let ahead = meta.and_then(|meta| meta.ahead.as_ref());
         let intents = open.into_iter().chain(ahead.map(|ahead| &ahead.intent));
         intents.map(|one| one.commitment.sealed_root).collect()
+    }
+
+    /// What may still have to be made again: what is to be served, and what is not settled yet.
+    pub fn debts(&self) -> Vec<Debt> {
+        let Some(meta) = self.files.meta() else {
+            return Vec::new();
+        };
+        let (audited, ahead) = (meta.audited.as_ref(), meta.ahead.as_ref());
+        let owed = audited.map(|owed| (owed.demand.round, Some(&owed.traced)));
+        let open = meta.open.as_ref();
+        let open = open.map(|open| (open.round, meta.traced.as_ref()));
+        let ahead = ahead.map(|ahead| (ahead.intent.round, Some(&ahead.traced)));
+        let all = [owed, open, ahead].into_iter().flatten();
+        let debt = |(round, traced): (Round, Option<&Traced>)| Debt {
+            round,
+            engine: traced.and_then(|traced| traced.engine.clone()),
+        };
+        all.map(debt).collect()
     }
 
     /// What is held, and where the last included contribution ended.

@@ -80,6 +80,7 @@ fn a_round_goes_through_the_disk() {
         let traced = Traced {
             steps: 3,
             states: vec![H256([round as u8; 32]); 2],
+            engine: Some("cuda a card".into()),
         };
         let trained = Change {
             open: OpenChange::Set {
@@ -99,7 +100,12 @@ fn a_round_goes_through_the_disk() {
         open().save(&Change::default()).expect("room");
         let found = saved();
         assert_eq!((found.held.round, found.open), (round, Some(intent)));
-        assert_eq!(found.traced, Some(traced));
+        assert_eq!(found.traced.as_ref(), Some(&traced));
+        let debt = Debt {
+            round,
+            engine: traced.engine.clone(),
+        };
+        assert_eq!(open().debts().last(), Some(&debt));
         assert_eq!(found.state.optimizer, None);
         assert_eq!(found.state.sent.as_ref(), Some(&sent));
 
@@ -122,6 +128,8 @@ fn a_round_goes_through_the_disk() {
         let want = is_included.then_some((sent.optimizer, sent.feedback));
         assert_eq!((carried, found.state.sent), (want, None));
         assert_eq!(found.owed, is_included.then_some(demand));
+        let debts: Vec<Debt> = is_included.then_some(debt).into_iter().collect();
+        assert_eq!(open().debts(), debts);
         let audited = open().audited().expect("undamaged");
         let audited = audited.map(|(audited, before)| (audited.demand, before));
         let before = State::new(theta.to_vec());
@@ -276,6 +284,7 @@ fn make(state: &mut StateDir, round: Round) {
     let traced = Traced {
         steps: round,
         states: Vec::new(),
+        engine: None,
     };
     let made = OpenChange::Set {
         intent: &intent,
