@@ -70,7 +70,7 @@ pub(super) fn check_debts(debts: &[Debt], class: EngineClass) -> Result<(), Role
     };
     Err(RoleError::Run(format!(
         "round {} was computed on `{engine}` and may still be audited, and this is `{}`, which cannot make it again; \
-         serving nothing costs the bond: start {how}, or wait until round {}",
+         serving nothing costs the bond: start {how}; without risk another device begins from round {} on",
         debt.round,
         class.text(),
         free_from(debt)
@@ -91,6 +91,7 @@ pub(super) async fn backed<C: Chain>(
 ) -> Result<Device, RoleError> {
     let rules = &run.config.audits;
     if asked == Device::Auto && are_cpus(debts) {
+        tracing::info!("computing on the CPU, which made what may still be audited");
         return Ok(Device::Cpu);
     }
     if asked == Device::Cpu || !rules.admits_cards() {
@@ -188,7 +189,7 @@ mod tests {
             let refused = check_debts(&[unknown.clone(), on_card.clone()], class);
             let words = refused.expect_err("another's").to_string();
             assert!(words.contains("on `cuda one`"), "{words}");
-            assert!(words.contains("until round 17"), "{words}");
+            assert!(words.contains("from round 17 on"), "{words}");
         }
         let refused = check_debts(std::slice::from_ref(&on_cpu), card);
         let words = refused.expect_err("a CPU's").to_string();
