@@ -116,7 +116,9 @@ pub fn verdict(page: &Section) {
         ..header.clone()
     };
     assert!(check_header(&owed(model(1)), &more).is_err());
-    page.says("In a run that audits it must name what can be replayed as what computed it: a CPU, or");
+    page.says(
+        "In a run that audits it must name what can be replayed as what computed it: a CPU, or",
+    );
     let audited = Owed {
         engines: Engines::Cpu,
         ..owed(model(1))

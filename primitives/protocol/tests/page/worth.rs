@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cairn_primitives::{Hotkey, Netuid, Uid};
+use cairn_primitives::{AuditRules, Combination, Hotkey, Nano, Netuid, OuterStep, Uid};
 use cairn_protocol::{
     exam, limits, unseen,
     value::{self, Evidence, Outcome},
@@ -121,12 +121,36 @@ pub fn value(page: &Section) {
     assert_eq!(of(&some[..least - 1], &some), 0.0);
     page.says("where no text is unassigned, nothing is gained");
     assert_eq!(of(&some, &[]), 0.0);
+    held_against(page);
     premiums_are_as(page);
     copies_are_as(page);
     scores_are_as(page);
     rows_are_as(page);
     let most = page.number("It has at most ", " bytes");
     assert_eq!(limits::EVIDENCE_BYTES, most);
+}
+
+/// What contributions are held against, by the run's configuration.
+fn held_against(page: &Section) {
+    page.says("with which the round began where a round included less than two, where work is not audited");
+    let below = page.number("where ρ is below ", ", and where tokens are counted");
+    let one = Nano(below * 1_000_000_000);
+    let settled = |rate, rho, combine| {
+        let audits = AuditRules {
+            rate,
+            ..AuditRules::default()
+        };
+        let outer = OuterStep {
+            learning_rate: Nano::ONE,
+            rho,
+            combine,
+        };
+        exam::is_beside(&audits, &outer)
+    };
+    assert!(settled(1, one, Combination::Trust));
+    assert!(!settled(1, Nano(one.0 - 1), Combination::Trust));
+    assert!(!settled(0, one, Combination::Trust));
+    assert!(!settled(1, one, Combination::Tokens));
 }
 
 fn premiums_are_as(page: &Section) {
