@@ -7,8 +7,8 @@ import pathlib
 import statistics
 import sys
 
-CHURN = ["network", "churn, %", "rounds settled", "null", "roots", "kills", "joined", "goodput, %", "s a round"]
-CHURN += ["loss", "packets lost, %", "load"]
+CHURN = ["network", "churn, %", "rounds", "null", "roots", "kills", "joined", "goodput, %", "s a round"]
+CHURN += ["loss", "lost, %", "load"]
 HEAD = ["scenario", "rounds", "equal roots", "included", "goodput", "s a round", "packets lost", "beside `still`"]
 
 
