@@ -18,7 +18,7 @@ type HostFunctions = sp_io::SubstrateHostFunctions;
 /// The executor.
 pub type Executor = WasmExecutor<HostFunctions>;
 
-/// The directory below the chain's, or below that of what is not a chain's.
+/// The directory below the chain's, or below the one that development chains share.
 const DIRECTORY: &str = "wasm";
 
 /// As `sc_service::new_wasm_executor`, and with a place for machine code.

@@ -22,7 +22,7 @@ use cairn_primitives::{EngineClass, ModelRoot, RunConfig, H256};
 use cairn_trainer::AdamState;
 
 use crate::{
-    host::{compressed, left_to_the_host, traced, Host, Made},
+    host::{compressed, left_to, traced, Host, Made},
     work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
     Version,
@@ -161,7 +161,7 @@ impl Engine for Cost {
         EngineClass::CPU
     }
 
-    left_to_the_host!();
+    left_to!(host);
 
     fn train(
         &mut self,

@@ -18,7 +18,7 @@ use cairn_trainer::{
 };
 
 use crate::{
-    host::{left_to_the_host, traced, Host, Made, Model},
+    host::{left_to, traced, Host, Made, Model},
     work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
     Version,
@@ -89,7 +89,7 @@ impl Engine for Cuda {
         EngineClass::cuda(&self.card.card().unwrap_or_default())
     }
 
-    left_to_the_host!();
+    left_to!(host);
 
     fn train(
         &mut self,

@@ -14,7 +14,7 @@ use cairn_trainer::{optimizer::learning_rate, AdamState};
 
 use crate::{
     cpu::Steps,
-    host::trace_state,
+    host::{left_to, trace_state},
     outside::{broken, hashed, read},
     work::{steps, Stepping},
     Cpu, Engine, EngineError, Order, Outside, Part, Sequences, Settlement, Shared, State, StepDone,
@@ -251,34 +251,7 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
         self.arithmetic.class()
     }
 
-    fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
-        self.cpu.load(state)
-    }
-
-    fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
-        self.cpu.root(version)
-    }
-
-    fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
-        self.cpu.optimizer_steps(version)
-    }
-
-    fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
-        self.cpu.norm(version)
-    }
-
-    fn snapshot(
-        &self,
-        version: Version,
-        part: Part,
-        sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
-    ) -> Result<bool, EngineError> {
-        self.cpu.snapshot(version, part, sink)
-    }
-
-    fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
-        self.cpu.shared(version, part)
-    }
+    left_to!(cpu);
 
     fn train(
         &mut self,
@@ -309,18 +282,6 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
 
     fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {
         self.cpu.settle(settlement)
-    }
-
-    fn keep(&mut self) -> Result<(), EngineError> {
-        self.cpu.keep()
-    }
-
-    fn discard(&mut self) {
-        self.cpu.discard();
-    }
-
-    fn forget_base(&mut self) {
-        self.cpu.forget_base();
     }
 
     fn measure(

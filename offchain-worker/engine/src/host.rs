@@ -15,23 +15,23 @@ use cairn_trainer::AdamState;
 
 use crate::{EngineError, Order, Part, Sent, Settlement, Shared, State, Trained, Version};
 
-/// What an engine leaves to its `host`: verbs of [`Engine`](crate::Engine) of which no step and no loss is a part.
-macro_rules! left_to_the_host {
-    () => {
+/// What an engine leaves to its host, or to an engine that has one: verbs of [`Engine`](crate::Engine) of which no step and no loss is a part.
+macro_rules! left_to {
+    ($host:ident) => {
         fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
-            self.host.load(state)
+            self.$host.load(state)
         }
 
         fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
-            self.host.root(version)
+            self.$host.root(version)
         }
 
         fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
-            self.host.optimizer_steps(version)
+            self.$host.optimizer_steps(version)
         }
 
         fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
-            self.host.norm(version)
+            self.$host.norm(version)
         }
 
         fn snapshot(
@@ -40,27 +40,27 @@ macro_rules! left_to_the_host {
             part: Part,
             sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
         ) -> Result<bool, EngineError> {
-            self.host.snapshot(version, part, sink)
+            self.$host.snapshot(version, part, sink)
         }
 
         fn shared(&self, version: Version, part: Part) -> Result<Option<Shared>, EngineError> {
-            self.host.shared(version, part)
+            self.$host.shared(version, part)
         }
 
         fn keep(&mut self) -> Result<(), EngineError> {
-            self.host.keep()
+            self.$host.keep()
         }
 
         fn discard(&mut self) {
-            self.host.discard();
+            self.$host.discard();
         }
 
         fn forget_base(&mut self) {
-            self.host.forget_base();
+            self.$host.forget_base();
         }
     };
 }
-pub(crate) use left_to_the_host;
+pub(crate) use left_to;
 
 /// States of one member of a run. `Steps` is what an engine keeps of inner steps until it is asked for what is to be
 /// sent of them.
