@@ -35,7 +35,7 @@ pub fn forget_empty_variables() {
 }
 
 /// What `cairn bench` has for a model that is named by `--config`.
-const OF_A_MODEL: [&str; 4] = ["train", "generate", "score", "memory"];
+const OF_A_MODEL: [&str; 5] = ["train", "generate", "score", "memory", "audit"];
 
 /// The file named by `--config` or `CAIRN_CONFIG`, and the arguments without it: it decides what the defaults are, so
 /// it is looked for before they are parsed.
@@ -250,6 +250,19 @@ mod tests {
             let error = apply(cli(), text).err().unwrap().to_string();
             assert!(error.contains(named), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn every_benchmark_with_a_model_of_its_own_is_known() {
+        let command = crate::cli::usage::command();
+        let bench = command.find_subcommand("bench").expect("one");
+        let has_a_model = |verb: &&Command| {
+            let mut arguments = verb.get_arguments();
+            arguments.any(|one| one.get_long() == Some("config") && !one.is_global_set())
+        };
+        let verbs = bench.get_subcommands().filter(has_a_model);
+        let verbs: BTreeSet<&str> = verbs.map(Command::get_name).collect();
+        assert_eq!(verbs, BTreeSet::from(OF_A_MODEL));
     }
 
     #[test]
