@@ -264,6 +264,9 @@ impl Role for MinerRole {
         if let Some(member) = &looked.member {
             status.uid = Some(member.uid);
         }
+        for outgoing in &self.outgoing {
+            outgoing.looked(looked);
+        }
     }
 
     fn block(&mut self, number: BlockNumber) {
