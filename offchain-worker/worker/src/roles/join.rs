@@ -29,7 +29,7 @@ use super::{
     driver::{with_engine, Desk},
     run::Run,
     setup::locked,
-    sources,
+    sources::{self, Asked, Notes},
     state::{floats, Change, OpenChange},
     RoleError,
 };
@@ -149,7 +149,7 @@ pub(super) async fn newest<C: Chain>(
     run: &Run,
     at: H256,
     info: &RunInfo,
-    (place, others): (&Path, &[Arc<dyn Source>]),
+    (place, others): (&Path, &[Asked]),
 ) -> Result<(Held, Vec<f32>), RoleError> {
     let oldest = info.oldest_round;
     let from = checkpoint::first_looked_at(info.round.round, oldest);
@@ -220,7 +220,7 @@ fn bytes_of(run: &Run) -> u64 {
 pub(super) async fn there(
     run: &Run,
     finals: &[(Round, ModelRoot)],
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Result<Vec<Claim>, RoleError> {
     let due = finals
         .iter()
@@ -264,7 +264,7 @@ async fn in_a_store(run: &Run, prefix: &str, root: &ModelRoot) -> Result<bool, R
 
 /// Who of those that answer says that it has a file. Who does not answer is not asked again.
 async fn who_has(
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
     answering: &mut Vec<usize>,
     path: &str,
     length: u64,
@@ -273,7 +273,7 @@ async fn who_has(
         .iter()
         .filter_map(|at| Some((*at, others.get(*at)?)));
     let asked = asked.map(|(at, one)| async move {
-        let answer = sources::has(one.as_ref(), path, length).await;
+        let answer = sources::has(one.source.as_ref(), path, length).await;
         (at, answer)
     });
     let answers = futures::future::join_all(asked).await;
@@ -293,7 +293,7 @@ pub(super) async fn read_checkpoint(
     run: &Run,
     held: Held,
     place: &Path,
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Option<Vec<f32>> {
     let round = held.round;
     match download(run, held, place, others).await {
@@ -316,9 +316,9 @@ async fn told(
     blob: &Blob,
     sources: &[Arc<dyn Source>],
     into: &Path,
+    meter: &Meter,
 ) -> Result<Outcome, FetchError> {
-    let meter = Meter::default();
-    let fetched = fetch_metered(blob, sources, into, Patience::default(), &meter);
+    let fetched = fetch_metered(blob, sources, into, Patience::default(), meter);
     tokio::pin!(fetched);
     let (began, mut before) = (Instant::now(), None);
     loop {
@@ -354,7 +354,7 @@ async fn download(
     run: &Run,
     held: Held,
     place: &Path,
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Result<Vec<u8>, String> {
     let length = bytes_of(run);
     let blob = Blob::new(
@@ -363,12 +363,19 @@ async fn download(
         length,
     );
     let into = place.join(held.round.to_string());
-    let stores = run.stores().map(Store::source);
-    let sources: Vec<_> = stores.chain(others.iter().cloned()).collect();
+    let mut sources: Vec<_> = run.stores().map(Store::source).collect();
+    let mut notes = Notes::new(others, sources.len());
+    sources.extend(others.iter().map(|one| one.source.clone()));
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let limit = LEAST.saturating_add(Duration::from_secs(length >> 20));
-    let fetched = told(&blob, &sources, &into);
-    let fetched = tokio::time::timeout(limit, fetched).await.map_err(|_| {
+    let fetched = told(&blob, &sources, &into, notes.meter());
+    let fetched = tokio::time::timeout(limit, fetched).await;
+    match &fetched {
+        Ok(_) => notes.ended(),
+        Err(_) => notes.late(limit),
+    }
+    drop(notes);
+    let fetched = fetched.map_err(|_| {
         let seconds = limit.as_secs();
         format!("it did not come in {seconds} s; what came stays")
     })?;

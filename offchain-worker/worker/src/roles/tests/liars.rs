@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cairn_chain::AccountId;
 use cairn_primitives::{key_hash, Commitment, ModelRoot, Phase, Round, SealedRoot, Secret};
 use cairn_round::machine::Transaction;
@@ -20,6 +21,7 @@ use crate::roles::{
     chain::Chain,
     join::newest,
     run::Run,
+    sources::Asked,
     stores::Stores,
     testing::{config_and_store, Network, SimChain, NETUID},
 };
@@ -45,6 +47,25 @@ impl Source for Liar {
         Ok(Reply {
             length: self.length,
             bytes: futures::stream::empty().boxed(),
+        })
+    }
+}
+
+/// Says that it has every file, and sends other bytes.
+#[derive(Debug)]
+struct Forger(u64);
+
+#[async_trait]
+impl Source for Forger {
+    fn name(&self) -> &str {
+        "a forger"
+    }
+
+    async fn read(&self, _: &str, bytes: Range<u64>) -> Result<Reply, Fault> {
+        let forged = Bytes::from(vec![9; (bytes.end - bytes.start) as usize]);
+        Ok(Reply {
+            length: self.0,
+            bytes: futures::stream::iter([Ok(forged)]).boxed(),
         })
     }
 }
@@ -93,7 +114,7 @@ async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>,
 }
 
 /// With which round's parameters somebody begins who asks these.
-async fn begins_with(chain: &SimChain, run: &Run, others: &[Arc<dyn Source>]) -> Round {
+async fn begins_with(chain: &SimChain, run: &Run, others: &[Asked]) -> Round {
     let head = chain.head().hash;
     let info = Chain::run(chain, head, NETUID).await;
     let info = info.expect("there").expect("a run");
@@ -118,9 +139,11 @@ async fn liars_hold_nobody_up_from_what_others_have() {
             })
         })
         .collect();
-    let all = |honest: Option<&Store>| -> Vec<Arc<dyn Source>> {
+    let all = |honest: Option<&Store>| -> Vec<Asked> {
         let liars = liars.iter().map(|one| one.clone() as Arc<dyn Source>);
-        liars.chain(honest.map(Store::source)).collect()
+        let all = liars.chain(honest.map(Store::source)).enumerate();
+        all.map(|(number, one)| Asked::new(&format!("https://{number}.example"), one))
+            .collect()
     };
     // They say to have every one, of which four are tried, and the honest one has an old one.
     assert_eq!(begins_with(&chain, &run, &all(Some(&honest))).await, 5);
@@ -130,4 +153,20 @@ async fn liars_hold_nobody_up_from_what_others_have() {
         let asked = liar.asked.load(Ordering::Relaxed);
         assert!(asked <= 32, "{asked}");
     }
+}
+
+#[tokio::test]
+async fn who_sends_other_bytes_of_a_checkpoint_is_remembered() {
+    let directory = tempfile::tempdir().expect("room");
+    let (chain, run, bytes) = after_forty_rounds(directory.path()).await;
+    let honest = Store::create_in(&directory.path().join("honest")).expect("room");
+    let prefix = paths::checkpoints(NETUID.get(), 5);
+    honest.publish(&prefix, bytes.clone()).await.expect("room");
+    let forger = Arc::new(Forger(bytes.len() as u64));
+    let asked = [
+        Asked::new("https://forger.example", forger),
+        Asked::new("https://honest.example", honest.source()),
+    ];
+    assert_eq!(begins_with(&chain, &run, &asked).await, 5);
+    assert_eq!(asked.each_ref().map(Asked::is_asked), [false, true]);
 }
