@@ -8,19 +8,23 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
 use cairn_primitives::{BlockNumber, ModelRoot, Round, Text};
-use cairn_protocol::checkpoint;
+use cairn_protocol::{
+    checkpoint,
+    limits::{CHECKPOINT_ATTEMPTS, MOST_SOURCES},
+};
 use cairn_round::{
     audit::Demand,
     machine::{Gone, Kind, Lack, Question, Reason, Transaction},
     Action, Event, Held, Machine, Settlement,
 };
-use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{
     apply::{self, AtHand},
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
+    jobs::{moving, Patience},
     join::join,
     keep::{self, Kept},
     ledger::{Ledger, Line},
@@ -35,6 +39,16 @@ use super::{
     RoleError, Status,
 };
 use crate::metrics::{note::Timer, Failed, Metrics, Stage};
+
+pub(super) use super::jobs::Jobs;
+
+/// Operations, each with a deadline, by which a file of another member comes: from the own store, from those who have
+/// it, into the own store and from there.
+pub(super) const FETCHES: u64 = 8;
+/// The same of a file that is published: it is looked for, sent with its outboard, and read back.
+pub(super) const PUBLISHES: u64 = 4;
+/// Downloads of a checkpoint that a join may try: each member that is asked may lie of all that are tried.
+const JOIN_TRIES: u64 = CHECKPOINT_ATTEMPTS as u64 * (MOST_SOURCES as u64 + 1);
 
 /// What every job needs.
 #[derive(Clone)]
@@ -83,9 +97,6 @@ pub(super) enum Ended<O> {
     NotJoined,
     Own(O),
 }
-
-/// The jobs under way.
-pub(super) type Jobs<O> = JoinSet<Result<Ended<O>, RoleError>>;
 
 /// A role: its machine, and how its own work is done.
 pub(super) trait Role: Sized {
@@ -189,7 +200,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             ledger,
             status,
             directory,
-            jobs: JoinSet::new(),
+            jobs: Jobs::default(),
             info,
             member: None,
             unwritten: VecDeque::new(),
@@ -206,12 +217,18 @@ impl<C: Chain, R: Role> Driver<C, R> {
     pub async fn work(&mut self, follower: &mut HeadFollower) -> Result<(), RoleError> {
         self.show_held();
         self.role.tend(&self.desk, &mut self.jobs);
+        let patience = Patience::of(&self.desk.run.config, follower.limit());
         loop {
             self.act()?;
             tokio::select! {
-                Some(ended) = self.jobs.join_next() => self.ended(ended??)?,
+                Some(ended) = self.jobs.next() => self.ended(ended?)?,
                 heads = follower.next() => {
                     self.desk.heads = heads?;
+                    if follower.has_risen() {
+                        self.jobs.block();
+                        self.jobs.check(patience, Instant::now())?;
+                        follower.is_alive();
+                    }
                     self.desk.sources.check()?;
                     self.role.block(self.desk.heads.best.number);
                     self.role.tend(&self.desk, &mut self.jobs);
@@ -263,7 +280,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     fn look(&mut self, question: Question) {
         let desk = self.desk.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn("a look at the chain", async move {
             let _timer = desk.time(Stage::Look);
             Ok(
                 match look(&desk.chain, &desk.run, desk.heads, question).await {
@@ -282,7 +299,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn send(&mut self, transaction: Transaction) {
         let (desk, kind) = (self.desk.clone(), transaction.kind());
         let said = said_of(&transaction);
-        self.jobs.spawn(async move {
+        self.jobs.spawn("sending a transaction", async move {
             let _timer = desk.time(Stage::Send);
             let netuid = desk.run.netuid;
             let sent = desk.chain.submit(netuid, transaction, &desk.key).await;
@@ -299,7 +316,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let (desk, round) = (self.desk.clone(), settlement.round);
         let at_hand = self.role.at_hand(round);
         self.is_included = is_included;
-        self.jobs.spawn(async move {
+        let files = settlement.included.len() as u64;
+        let moves = moving(files.saturating_mul(FETCHES), desk.run.max_len);
+        self.jobs.spawn_moving("the outer step", moves, async move {
             let _timer = desk.time(Stage::Apply);
             match apply::apply(&desk, &settlement, &at_hand, is_included).await {
                 Ok((root, files)) => Ok(Ended::Applied(round, root, files)),
@@ -334,8 +353,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
             is_beside: !R::MEASURES && self.desk.run.config.overlaps(),
         };
         let desk = self.desk.clone();
-        self.jobs
-            .spawn(async move { keep::keep(desk, kept).await.map(Box::new).map(Ended::Kept) });
+        let keep = async move { keep::keep(desk, kept).await.map(Box::new).map(Ended::Kept) };
+        self.jobs.spawn("putting parameters in force", keep);
     }
 
     fn join(&mut self) {
@@ -346,20 +365,23 @@ impl<C: Chain, R: Role> Driver<C, R> {
         }
         let goes_on =
             held.is_some_and(|held| !checkpoint::is_too_far_behind(held.round, info.oldest_round));
-        self.jobs.spawn(async move {
-            let _timer = desk.time(Stage::Join);
-            match join(&desk, &info, held).await {
-                Ok(held) => Ok(Ended::Joined(held)),
-                Err(RoleError::NoCheckpoint { .. }) if goes_on => {
-                    tracing::warn!("nobody has newer parameters yet");
-                    Ok(Ended::NotJoined)
+        let parameters = desk.run.layout.parameters() as u64;
+        let moves = moving(JOIN_TRIES, parameters.saturating_mul(4));
+        self.jobs
+            .spawn_moving("getting parameters", moves, async move {
+                let _timer = desk.time(Stage::Join);
+                match join(&desk, &info, held).await {
+                    Ok(held) => Ok(Ended::Joined(held)),
+                    Err(RoleError::NoCheckpoint { .. }) if goes_on => {
+                        tracing::warn!("nobody has newer parameters yet");
+                        Ok(Ended::NotJoined)
+                    }
+                    Err(error) => {
+                        wait_out(error)?;
+                        Ok(Ended::NotJoined)
+                    }
                 }
-                Err(error) => {
-                    wait_out(error)?;
-                    Ok(Ended::NotJoined)
-                }
-            }
-        });
+            });
     }
 
     fn explain(&mut self, lack: Lack) {
@@ -368,21 +390,24 @@ impl<C: Chain, R: Role> Driver<C, R> {
         if lack == Lack::Run {
             self.role.stop();
         }
-        self.jobs.spawn(async move {
-            let (chain, run) = (&desk.chain, &desk.run);
-            let (heads, best) = (desk.heads, desk.heads.best);
-            let why = match lack {
-                Lack::Part => idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await,
-                Lack::Run => why_no_run(chain, heads, run.netuid, true).await,
-            };
-            Ok(match why {
-                Ok(reason) => Ended::Explained(lack, reason),
-                Err(error) => {
-                    wait_out(error)?;
-                    Ended::Nothing
-                }
-            })
-        });
+        self.jobs
+            .spawn("asking why there is nothing to do", async move {
+                let (chain, run) = (&desk.chain, &desk.run);
+                let (heads, best) = (desk.heads, desk.heads.best);
+                let why = match lack {
+                    Lack::Part => {
+                        idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await
+                    }
+                    Lack::Run => why_no_run(chain, heads, run.netuid, true).await,
+                };
+                Ok(match why {
+                    Ok(reason) => Ended::Explained(lack, reason),
+                    Err(error) => {
+                        wait_out(error)?;
+                        Ended::Nothing
+                    }
+                })
+            });
     }
 
     /// Takes what a job brought, and tells the machine.
@@ -514,7 +539,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Says when what was kept up to this round is on the disk.
     fn await_written(&mut self, round: Round) {
         let state = self.desk.state.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn("writing parameters", async move {
             tokio::task::spawn_blocking(move || state.written()).await??;
             Ok(Ended::Written(round))
         });
@@ -544,7 +569,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Removes what was fetched ahead of rounds that are over, and what came in part long before them.
     fn forget_ahead(&mut self, round: Round) {
         let sources = self.desk.sources.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             sources.forget_ahead(round).await;
             sources.forget_before(round).await;
             Ok(Ended::Nothing)
@@ -555,7 +580,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn prune(&mut self) {
         let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
         let oldest = self.info.oldest_round;
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             let run = &desk.run;
             match pruned.prune(&run.store, run.netuid, oldest).await {
                 Ok(0) => {}
@@ -570,7 +595,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn prune_audits(&mut self) {
         let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
         let rounds = (self.info.oldest_round, self.info.round.round);
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             let run = &desk.run;
             match pruned.prune_audits(&run.store, run.netuid, rounds).await {
                 Ok(0) => {}

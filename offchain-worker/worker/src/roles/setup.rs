@@ -415,6 +415,9 @@ async fn find_run<C: Chain>(
     let mut said = Said::default();
     loop {
         let heads = follower.next().await?;
+        if follower.has_risen() {
+            follower.is_alive();
+        }
         match look_for_run(chain, heads, options, &mut said).await {
             Ok(Some(info)) => return Ok((heads, info)),
             Ok(None) => {}

@@ -30,8 +30,9 @@ use self::{
 use super::{
     apply::AtHand,
     chain::Chain,
-    driver::{Desk, Ended, Jobs, Role},
+    driver::{Desk, Ended, Jobs, Role, FETCHES, PUBLISHES},
     idle,
+    jobs::moving,
     look::Looked,
     setup::{connect, work, WorkerOptions},
     state::StateDir,
@@ -213,7 +214,8 @@ impl Role for MinerRole {
                     metrics: desk.reporter.metrics.clone(),
                 };
                 let (desk, behaviour) = (desk.clone(), self.behaviour);
-                jobs.spawn(async move {
+                let moves = moving(FETCHES + PUBLISHES, desk.run.max_len);
+                jobs.spawn_moving("training", moves, async move {
                     let _timer = desk.time(Stage::Train);
                     let maker = behaviour.maker(&desk, round).await?;
                     let trained = round_job::train(&desk, order, maker).await?;

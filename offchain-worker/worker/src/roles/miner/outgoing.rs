@@ -20,7 +20,8 @@ use tokio::task::spawn_blocking;
 use super::Outcome;
 use crate::metrics::Failed;
 use crate::roles::{
-    driver::{Desk, Ended, Jobs},
+    driver::{Desk, Ended, Jobs, PUBLISHES},
+    jobs::moving,
     look::Looked,
     state::SharedState,
 };
@@ -178,7 +179,8 @@ impl Outgoing {
         jobs: &mut Jobs<Outcome>,
     ) {
         let (own, desk) = (self.clone(), desk.clone());
-        jobs.spawn(async move {
+        let moves = moving(PUBLISHES, own.length);
+        jobs.spawn_moving("storing a contribution", moves, async move {
             let stored = own.publish(&desk.run.store).await;
             if let Err(why) = &stored {
                 let round = own.round;
@@ -216,7 +218,7 @@ impl Outgoing {
             return;
         }
         let (own, desk) = (self.clone(), desk.clone());
-        jobs.spawn(async move {
+        jobs.spawn_beside(async move {
             loop {
                 let asked = own.asked.load(Ordering::Acquire);
                 if let Err(why) = own.repair(&desk.run.store).await {

@@ -17,7 +17,8 @@ use super::{
 use crate::metrics::Stage;
 use crate::roles::{
     chain::Chain,
-    driver::{with_engine, Desk, Ended, Jobs},
+    driver::{with_engine, Desk, Ended, Jobs, PUBLISHES},
+    jobs::moving,
     look::settlement,
     run::Run,
     state::{Change, Traced},
@@ -32,7 +33,10 @@ pub(super) fn begin<C: Chain>(
     opener: Opener,
 ) {
     let desk = desk.clone();
-    jobs.spawn(async move {
+    let (parameters, rules) = (desk.run.layout.parameters(), &desk.run.config.audits);
+    let longest = cairn_protocol::audit::longest(parameters as u64, rules);
+    let moves = moving(PUBLISHES, longest);
+    jobs.spawn_moving("serving an audit", moves, async move {
         let _timer = desk.time(Stage::Serve);
         let round = demand.round;
         let served = without_failures(round, serve(&desk, demand, opener).await)?;

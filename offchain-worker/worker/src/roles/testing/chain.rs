@@ -1,7 +1,10 @@
 //! The chain that the tests' roles work on: the real runtime, on a thread of its own since its state stays on one.
 
 use std::{
-    sync::{mpsc, Arc, Mutex},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc, Arc, Mutex,
+    },
     thread,
     time::Duration,
 };
@@ -37,6 +40,8 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     /// What other nodes say.
     elsewhere: Mutex<Vec<(BlockNumber, RunInfo)>>,
+    /// Whether who looks at it waits for ever.
+    is_silent: AtomicBool,
     head: watch::Sender<Block>,
     changes: watch::Sender<u64>,
 }
@@ -63,6 +68,7 @@ impl SimChain {
         let chain = SimChain(Arc::new(Shared {
             jobs,
             elsewhere: Mutex::default(),
+            is_silent: AtomicBool::new(false),
             head,
             changes,
         }));
@@ -118,6 +124,11 @@ impl SimChain {
     pub fn elsewhere_is(&self, number: BlockNumber, run: RunInfo) {
         let mut elsewhere = self.0.elsewhere.lock().expect("nobody panicked");
         *elsewhere = vec![(number, run)];
+    }
+
+    /// From now on who looks at it waits for ever.
+    pub fn answers_no_look(&self) {
+        self.0.is_silent.store(true, Ordering::Relaxed);
     }
 
     /// The best block.
@@ -316,6 +327,9 @@ impl Chain for SimChain {
     }
 
     async fn audits(&self, at: H256, netuid: Netuid) -> Answer<Vec<AuditInfo>> {
+        if self.0.is_silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.read(at, move || readers::open_audits(netuid))
     }
 

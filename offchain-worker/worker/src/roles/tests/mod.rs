@@ -14,6 +14,7 @@ mod overlap;
 mod repair;
 mod replay;
 mod serving;
+mod stuck;
 mod unseen;
 mod waiting;
 mod witness;

@@ -15,8 +15,9 @@ use super::{Outcome, ValidatorRole};
 use crate::metrics::{Failed, Stage};
 use crate::roles::{
     chain::Chain,
-    driver::{with_engine, Desk, Ended, Jobs},
+    driver::{with_engine, Desk, Ended, Jobs, FETCHES},
     inspect,
+    jobs::moving,
     look::settlement,
     sources::{self, Wanted},
     state::Change,
@@ -33,7 +34,9 @@ impl ValidatorRole {
     ) {
         let desk = desk.clone();
         let mut verdicts = self.machine.verdicts().to_vec();
-        jobs.spawn(async move {
+        let file = moving(FETCHES, desk.run.max_len);
+        let moves = file.saturating_add(moving(FETCHES, audit.longest));
+        jobs.spawn_moving("an audit", moves, async move {
             let _timer = desk.time(Stage::Audit);
             let of = (audit.round, audit.uid);
             let finding = match found(&desk, &audit).await {

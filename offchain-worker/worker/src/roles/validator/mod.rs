@@ -33,8 +33,9 @@ use cairn_round::{
 use super::{
     apply::AtHand,
     chain::Chain,
-    driver::{Desk, Ended, Jobs, Role},
+    driver::{Desk, Ended, Jobs, Role, PUBLISHES},
     idle,
+    jobs::moving,
     join::write_checkpoint,
     ledger::Log,
     look::Looked,
@@ -122,7 +123,9 @@ enum Outcome {
 impl ValidatorRole {
     fn checkpoint<C: Chain>(&self, held: Held, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
         let desk = desk.clone();
-        jobs.spawn(async move {
+        let parameters = desk.run.layout.parameters() as u64;
+        let moves = moving(PUBLISHES, parameters.saturating_mul(4));
+        jobs.spawn_moving("writing a checkpoint", moves, async move {
             // Late joiners need it, this validator does not.
             let is_written = match write_checkpoint(&desk, held).await {
                 Ok(true) => {
