@@ -269,6 +269,9 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   leaves it proven, but what it earned from that round on waits for the next one that is decided. No rule tells such a
   file by its bytes. What the one before did not send comes first in the next, so that two of them have little in
   common; and whoever keeps nothing of what it did not send changes a number.
+- `lying-node`: members have one node each here. Such a worker shows no key before the blocks of the training can have
+  had slots by its own clock. A node that says that all have committed, once the floor of the train phase has passed,
+  still has the key too early; against that a worker needs a second node.
 ";
 
 const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |

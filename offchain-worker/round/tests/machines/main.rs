@@ -8,6 +8,7 @@ mod checks;
 mod common;
 mod course;
 mod endpoints;
+mod heard;
 mod hidden_row;
 mod liveness;
 mod measure;

@@ -73,6 +73,8 @@ pub trait Chain: Clone + Send + Sync + 'static {
     fn finalized_blocks(&self) -> BlockStream;
     /// The hash of the best chain's block with this number.
     fn block_hash(&self, number: BlockNumber) -> impl Future<Output = Answer<Option<H256>>> + Send;
+    /// Milliseconds of a slot.
+    fn slot(&self, at: H256) -> impl Future<Output = Answer<u64>> + Send;
     /// The subnet.
     fn subnet(
         &self,
@@ -175,6 +177,10 @@ impl Chain for Client {
 
     async fn block_hash(&self, number: BlockNumber) -> Answer<Option<H256>> {
         Client::block_hash(self, number).await
+    }
+
+    async fn slot(&self, at: H256) -> Answer<u64> {
+        self.at(at).block_time().await
     }
 
     async fn subnet(&self, at: H256, netuid: Netuid) -> Answer<Option<SubnetInfo>> {

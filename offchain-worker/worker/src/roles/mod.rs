@@ -24,6 +24,7 @@
 mod ahead;
 mod apply;
 pub mod chain;
+mod clocks;
 mod computing;
 mod driver;
 mod error;

@@ -13,6 +13,7 @@ use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, Text, H256};
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
+    heard::Heard,
     hidden_row::HiddenRow,
     miner::Intent,
     pledge::Pledge,
@@ -146,6 +147,12 @@ pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, R
         () = stopped(&mut shutdown) => Ok(None),
         chain = Client::connect_to(&options.nodes, options.genesis, settings, Patience::default()) => {
             let chain = chain?;
+            if let [only] = &options.nodes[..] {
+                tracing::info!(
+                    "{only} is the only --node: what it says of the chain is believed, and nothing is done while it \
+                     is away; name a second one"
+                );
+            }
             supervisor::ready(&format!("connected to {}", chain.url()));
             Ok(Some(chain))
         }
@@ -196,6 +203,7 @@ async fn begin<C: Chain, R: Role>(
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
+    *locked(&run.heard) = Heard::new(chain.slot(heads.best.hash).await?);
     let identity = identity(&chain, &run).await?;
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;

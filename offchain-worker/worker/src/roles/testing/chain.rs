@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc, Arc, Mutex,
     },
     thread,
@@ -40,6 +40,8 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     /// What other nodes say.
     elsewhere: Mutex<Vec<(BlockNumber, RunInfo)>>,
+    /// Milliseconds of a slot, as it says; blocks come when a test wants them.
+    slot: AtomicU64,
     /// Whether who looks at it waits for ever.
     is_silent: AtomicBool,
     head: watch::Sender<Block>,
@@ -68,6 +70,7 @@ impl SimChain {
         let chain = SimChain(Arc::new(Shared {
             jobs,
             elsewhere: Mutex::default(),
+            slot: AtomicU64::new(0),
             is_silent: AtomicBool::new(false),
             head,
             changes,
@@ -124,6 +127,11 @@ impl SimChain {
     pub fn elsewhere_is(&self, number: BlockNumber, run: RunInfo) {
         let mut elsewhere = self.0.elsewhere.lock().expect("nobody panicked");
         *elsewhere = vec![(number, run)];
+    }
+
+    /// From now on it says that a slot has so many milliseconds.
+    pub fn slot_is(&self, milliseconds: u64) {
+        self.0.slot.store(milliseconds, Ordering::Relaxed);
     }
 
     /// From now on who looks at it waits for ever.
@@ -288,6 +296,10 @@ impl Chain for SimChain {
 
     async fn block_hash(&self, number: BlockNumber) -> Answer<Option<H256>> {
         Ok(self.ask(move |node| node.hash_of(number)))
+    }
+
+    async fn slot(&self, _: H256) -> Answer<u64> {
+        Ok(self.0.slot.load(Ordering::Relaxed))
     }
 
     async fn subnet(&self, at: H256, netuid: Netuid) -> Answer<Option<SubnetInfo>> {
