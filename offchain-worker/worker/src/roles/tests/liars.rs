@@ -11,7 +11,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_chain::AccountId;
-use cairn_primitives::{key_hash, Commitment, ModelRoot, Phase, Round, SealedRoot, Secret};
+use cairn_primitives::{
+    key_hash, Commitment, ModelRoot, Phase, Round, RunConfig, SealedRoot, Secret,
+};
 use cairn_round::machine::Transaction;
 use cairn_store::{paths, Fault, Reply, Source, Store};
 use futures::StreamExt;
@@ -88,8 +90,12 @@ fn play(chain: &SimChain, round: Round, root: ModelRoot) {
 
 /// A run in round 41, all of whose rounds are final, and the parameters that round 5 began with. Its phases end when
 /// all is done.
-async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>, Vec<u8>) {
+pub(super) async fn after_forty_rounds(
+    directory: &std::path::Path,
+    change: impl FnOnce(&mut RunConfig),
+) -> (SimChain, Arc<Run>, Vec<u8>) {
     let (mut config, store) = config_and_store(&directory.join("own")).await;
+    change(&mut config);
     let initial = config.initial_root;
     config.phases.floor = 1;
     let chain = SimChain::with_run(config, &["Alice"], &["Victor"]);
@@ -127,7 +133,7 @@ async fn begins_with(chain: &SimChain, run: &Run, others: &[Asked]) -> Round {
 #[tokio::test]
 async fn liars_hold_nobody_up_from_what_others_have() {
     let directory = tempfile::tempdir().expect("room");
-    let (chain, run, bytes) = after_forty_rounds(directory.path()).await;
+    let (chain, run, bytes) = after_forty_rounds(directory.path(), |_| {}).await;
     let honest = Store::create_in(&directory.path().join("honest")).expect("room");
     let prefix = paths::checkpoints(NETUID.get(), 5);
     honest.publish(&prefix, bytes.clone()).await.expect("room");
@@ -158,7 +164,7 @@ async fn liars_hold_nobody_up_from_what_others_have() {
 #[tokio::test]
 async fn who_sends_other_bytes_of_a_checkpoint_is_remembered() {
     let directory = tempfile::tempdir().expect("room");
-    let (chain, run, bytes) = after_forty_rounds(directory.path()).await;
+    let (chain, run, bytes) = after_forty_rounds(directory.path(), |_| {}).await;
     let honest = Store::create_in(&directory.path().join("honest")).expect("room");
     let prefix = paths::checkpoints(NETUID.get(), 5);
     honest.publish(&prefix, bytes.clone()).await.expect("room");

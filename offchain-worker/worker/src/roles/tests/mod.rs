@@ -13,6 +13,7 @@ mod network;
 mod overlap;
 mod repair;
 mod replay;
+mod resuming;
 mod serving;
 mod stuck;
 mod unseen;
