@@ -2,8 +2,9 @@
 //! for it. Until then the account itself, if its key is not lost after all, ends the attempt.
 
 use alloc::collections::BTreeMap;
-use core::ops::RangeInclusive;
 
+use cairn_primitives::CRN;
+use cairn_protocol::limits::{LEAST_RECOVERY_DELAY, MOST_RECOVERY_DELAY};
 use frame_support::{
     ensure, parameter_types,
     traits::{
@@ -16,15 +17,10 @@ use sp_runtime::TryRuntimeError;
 
 use super::{accounts::deposit, money::BurnedDust};
 use crate::{
-    governance::{paced, tracks::DAY},
-    AccountId, Balance, Balances, BlockNumber, Recovery, Runtime, RuntimeCall, RuntimeHoldReason,
-    System,
+    governance::paced, AccountId, Balance, Balances, Recovery, Runtime, RuntimeCall,
+    RuntimeHoldReason, System,
 };
-use cairn_primitives::CRN;
 
-/// From the first vouching to the inheritance: long enough to see it, short enough that nobody's deposit is bound for
-/// good. On a chain for development the least is divided as all its delays are.
-pub const DELAYS: RangeInclusive<BlockNumber> = DAY..=365 * DAY;
 /// The friends of one group.
 pub const MOST_FRIENDS: u32 = 16;
 
@@ -69,8 +65,8 @@ impl pallet_recovery::Config for Runtime {
 pub fn is_timely(group: &FriendGroupOf<Runtime>) -> bool {
     let delay = group.inheritance_delay;
     // What the chain's own delays are divided by is looked up only for what is short.
-    let is_long = delay >= *DELAYS.start() || delay >= paced::<Runtime>(*DELAYS.start());
-    is_long && delay <= *DELAYS.end() && group.cancel_delay <= *DELAYS.end()
+    let is_long = delay >= LEAST_RECOVERY_DELAY || delay >= paced::<Runtime>(LEAST_RECOVERY_DELAY);
+    is_long && delay.max(group.cancel_delay) <= MOST_RECOVERY_DELAY
 }
 
 /// Checks that every attempt is of a group that is there, and that whoever began it has put down what it may lose.

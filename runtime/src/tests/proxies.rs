@@ -85,7 +85,7 @@ fn only_who_may_do_everything_recovers_for_an_account() {
     use pallet_recovery::Call;
     let lost = || Alice.to_account_id().into();
     let remark = RuntimeCall::System(frame_system::Call::remark { remark: vec![] });
-    let calls = [
+    let calls: [Call<crate::Runtime>; 8] = [
         Call::set_friend_groups {
             friend_groups: vec![],
         },

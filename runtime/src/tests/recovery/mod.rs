@@ -1,9 +1,12 @@
 //! Recovery of a coldkey: who gets what is its own, when, and who can stop it.
 
+mod bytes;
+
 use cairn_primitives::{
     traits::{Membership, Positions},
     Balance, BlockNumber, Netuid, Role, CRN,
 };
+use cairn_protocol::limits::{LEAST_RECOVERY_DELAY, MOST_RECOVERY_DELAY};
 use frame_support::traits::{
     fungible::{Inspect, InspectHold},
     Contains,
@@ -14,7 +17,7 @@ use sp_runtime::{traits::Dispatchable, DispatchError};
 
 use super::chain::{genesis, send, Actor, Chain};
 use crate::{
-    configs::recovery::{SecurityDeposit, DELAYS},
+    configs::recovery::SecurityDeposit,
     governance::{filter::Allowed, Hurry},
     presets, readers, Balances, Recovery, Runtime, RuntimeCall, RuntimeEvent, RuntimeHoldReason,
     RuntimeOrigin, Stake, Subnets, System,
@@ -514,7 +517,7 @@ fn a_delay_leaves_time_to_object_and_ends() {
     succeeds(&mut chain, LOST, set(vec![good]));
     chain.ask(|| {
         Hurry::<Runtime>::put(1);
-        let (least, most) = (*DELAYS.start(), *DELAYS.end());
+        let (least, most) = (LEAST_RECOVERY_DELAY, MOST_RECOVERY_DELAY);
         let allowed = |delay, cancel_delay| {
             let call = set(vec![group(delay, cancel_delay)]);
             let batch: RuntimeCall = pallet_utility::Call::batch {
