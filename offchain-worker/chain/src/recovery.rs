@@ -25,6 +25,11 @@ pub struct FriendGroup {
     pub cancel_delay: BlockNumber,
 }
 
+impl FriendGroup {
+    /// The most that an account can name.
+    pub const MOST: usize = 10;
+}
+
 /// A recovery that friends have begun, and that is neither finished nor stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveryAttempt {
@@ -82,14 +87,16 @@ type KeptGroups = (Vec<FriendGroup>, Balance);
 type KeptInheritor = (u32, AccountId, Ticket);
 
 impl View {
-    /// The groups of friends that an account has named.
+    /// The groups of friends that an account has named, [`FriendGroup::MOST`] at most.
     ///
     /// # Errors
     /// Those of the connection.
     pub async fn friend_groups(&self, account: &AccountId) -> Result<Vec<FriendGroup>, ChainError> {
         let keys = [blake2_128_concat(account)];
         let found: Option<KeptGroups> = self.stored("Recovery", "FriendGroups", &keys).await?;
-        Ok(found.unwrap_or_default().0)
+        let mut groups = found.unwrap_or_default().0;
+        groups.truncate(FriendGroup::MOST);
+        Ok(groups)
     }
 
     /// What a group of an account's, by its number, has begun; `None` if nothing.

@@ -65,6 +65,8 @@ fn clients_read_what_the_runtime_keeps() {
     assert_eq!(words.0.len(), 1);
     let most: u32 = <Runtime as Config>::MaxFriendsPerConfig::get();
     assert!(most <= 16);
+    // What clients read at most.
+    assert_eq!(pallet_recovery::MAX_GROUPS_PER_ACCOUNT, 10);
     assert_eq!((ticket.depositor, deposit), (account(1), 10 * CRN));
     assert!(ticket.ticket.is_some());
 

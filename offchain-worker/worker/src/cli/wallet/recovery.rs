@@ -17,9 +17,6 @@ use crate::{
     error::Failure,
 };
 
-/// The most groups that an account can have.
-const MOST_GROUPS: usize = 10;
-
 /// `cairn wallet recovery …`.
 #[derive(Subcommand, Debug)]
 pub enum Recovery {
@@ -193,7 +190,7 @@ pub struct Standing {
 pub async fn standings(view: &View, account: &AccountId) -> Result<Vec<Standing>, Failure> {
     let groups = view.friend_groups(account).await?;
     let mut all = Vec::new();
-    for (number, group) in (0..).zip(groups.into_iter().take(MOST_GROUPS)) {
+    for (number, group) in (0..).zip(groups) {
         let attempt = view.recovery_attempt(account, number, &group).await?;
         all.push(Standing {
             number,
@@ -349,9 +346,9 @@ impl Add {
         let all = standings(&view, &own).await?;
         ensure_at_rest(&own, &all)?;
         let number = all.len();
-        if number == MOST_GROUPS {
+        if number == FriendGroup::MOST {
             return Err(Failure::new(
-                format!("{own} has named {MOST_GROUPS} groups of friends, and no account has more"),
+                format!("{own} has named {number} groups of friends, and no account has more"),
                 "remove one with `cairn wallet recovery remove`",
             ));
         }
