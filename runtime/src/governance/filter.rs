@@ -24,7 +24,7 @@ fn is_allowed(call: &RuntimeCall, root: bool) -> bool {
     if rewrites_state(call) || makes_money(call) || takes_a_name(call) || drops_keys(call) {
         return false;
     }
-    if surprises_an_owner(call) {
+    if surprises_an_owner(call) || hands_an_inheritance_on(call) {
         return false;
     }
     if root && rules_a_subnet(call) {
@@ -94,6 +94,23 @@ fn surprises_an_owner(call: &RuntimeCall) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether an inheritor would let others act for the recovered account: its pallet keeps inheritors from the calls about
+/// recoveries, and a proxy would not be kept.
+fn hands_an_inheritance_on(call: &RuntimeCall) -> bool {
+    use pallet_recovery::Call;
+    match call {
+        RuntimeCall::Recovery(Call::control_inherited_account { call, .. }) => names_a_proxy(call),
+        _ => false,
+    }
+}
+
+/// Whether a call, or one that it carries, names a proxy.
+fn names_a_proxy(call: &RuntimeCall) -> bool {
+    use pallet_proxy::Call;
+    matches!(call, RuntimeCall::Proxy(Call::add_proxy { .. }))
+        || carried(call).into_iter().any(names_a_proxy)
 }
 
 /// Whether a call sets the rules of a subnet, or ends it, which root could do at once. Before anybody has a seat in it

@@ -17,7 +17,7 @@ use sp_runtime::{traits::Dispatchable, DispatchError};
 
 use super::chain::{genesis, send, Actor, Chain};
 use crate::{
-    configs::recovery::SecurityDeposit,
+    configs::{accounts::ProxyKind, recovery::SecurityDeposit},
     governance::{filter::Allowed, Hurry},
     presets, readers, Balances, Recovery, Runtime, RuntimeCall, RuntimeEvent, RuntimeHoldReason,
     RuntimeOrigin, Stake, Subnets, System,
@@ -356,6 +356,22 @@ fn an_inheritor_changes_nothing_of_recoveries() {
         assert_eq!(refused, Err(filtered.stripped()), "{call:?}");
         let carried = pallet_utility::Call::batch_all { calls: vec![call] };
         assert_eq!(inherited(&mut chain, carried), Err(filtered.stripped()));
+    }
+    // Nor by a proxy that it would name: that could.
+    let name = RuntimeCall::Proxy(pallet_proxy::Call::add_proxy {
+        delegate: INHERITOR.account().into(),
+        proxy_type: ProxyKind::Any,
+        delay: 0,
+    });
+    let batch = RuntimeCall::Utility(pallet_utility::Call::batch {
+        calls: vec![name.clone()],
+    });
+    for call in [name, batch] {
+        fails(&mut chain, INHERITOR, as_lost(call.clone()), filtered);
+        let carried = pallet_utility::Call::batch_all {
+            calls: vec![as_lost(call)],
+        };
+        fails(&mut chain, INHERITOR, carried, filtered);
     }
 }
 

@@ -140,8 +140,10 @@ impl Group {
             self.inheritor,
             self.priority
         );
-        let approved = self.attempt.as_ref();
-        let approved = approved.map_or(&[][..], |attempt| &attempt.approved_by);
+        let approved: &[String] = match &self.attempt {
+            Some(attempt) => &attempt.approved_by,
+            None => &[],
+        };
         for friend in &self.friends {
             let says = match approved.contains(friend) {
                 true => "  says that the key is lost",
