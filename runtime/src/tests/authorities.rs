@@ -20,7 +20,7 @@ use crate::{
     authorities::{Authorities as List, Error, LEAST},
     configs::consensus::EPOCH_SLOTS,
     governance::Origin,
-    presets, AccountId, Authorities, Babe, Grandpa, Hash, Header, Historical, Runtime, RuntimeCall,
+    presets, AccountId, Authorities, Babe, Governance, Grandpa, Hash, Header, Historical, Runtime, RuntimeCall,
     RuntimeOrigin, Session, SessionKeys, System,
 };
 
@@ -223,6 +223,43 @@ fn a_list_out_of_order_is_found() {
         List::<Runtime>::kill();
         assert!(Authorities::do_try_state().is_err());
     });
+}
+
+#[test]
+fn finality_begins_anew_with_the_authorities_of_the_next_session() {
+    use crate::governance::{self, Event, RESTART_AFTER};
+    let mut chain = chain();
+    two_sessions(&mut chain);
+    let (set, origin) = (set_id(&mut chain), || RuntimeOrigin::from(Origin::Repair));
+    let now = chain.ask(System::block_number);
+    let after = *RESTART_AFTER.start();
+    chain.ask(|| {
+        let out_of_range = governance::Error::<Runtime>::RestartOutOfRange;
+        for (after, last_final) in [
+            (after - 1, 1),
+            (RESTART_AFTER.end() + 1, 1),
+            (after, now),
+            (after, u32::MAX),
+        ] {
+            let refused = Governance::restart_finality(origin(), after, last_final);
+            assert_eq!(refused, Err(out_of_range.into()), "{after} {last_final}");
+        }
+    });
+    let restarted = chain.block(|| {
+        assert_ok!(Governance::restart_finality(origin(), after, now - 1));
+        let said = Event::FinalityRestarted {
+            after,
+            last_final: now - 1,
+        };
+        System::assert_has_event(said.into());
+        assert!(pallet_grandpa::Stalled::<Runtime>::exists());
+    });
+    restarted.expect("the books are right");
+    two_sessions(&mut chain);
+    // Nobody came or went: that the set is another one is what was asked for.
+    assert_eq!(set_id(&mut chain), set + 1);
+    assert_eq!(counts(&mut chain), (4, 4, 4));
+    assert!(!chain.ask(pallet_grandpa::Stalled::<Runtime>::exists));
 }
 
 /// Five authorities, of whom Eve is one.
