@@ -11,7 +11,7 @@ use frame_support::{
 };
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, MultiplierUpdate};
 use sp_runtime::{
-    traits::{Convert, One},
+    traits::{Convert, One, Saturating},
     FixedPointNumber, Perquintill,
 };
 
