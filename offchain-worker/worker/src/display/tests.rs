@@ -55,6 +55,7 @@ fn status(role: &str) -> Status {
         rounds_committed: 12,
         rounds_included: 11,
         idle: None,
+        drains_until: None,
     }
 }
 

@@ -30,6 +30,9 @@ use crate::roles::chain::{Answer, Chain, Elsewhere};
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// Milliseconds between two blocks by what this chain says; they come when a test says so.
+const BLOCK_TIME: u64 = 6_000;
+
 /// What the node's thread is asked to do.
 type Job = Box<dyn FnOnce(&mut Node) + Send>;
 
@@ -285,6 +288,10 @@ impl Chain for SimChain {
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {
         self.read(at, move || readers::run(netuid))
+    }
+
+    async fn block_time(&self, _: H256) -> Answer<u64> {
+        Ok(BLOCK_TIME)
     }
 
     fn elsewhere(&self, _: Netuid) -> Elsewhere {
