@@ -379,9 +379,11 @@ impl Miner {
             _ => None,
         };
         match draining.owed(view, self.hotkey, made.chain(making).max()) {
-            None => self.course.act(Action::Stop(Reason::Drained)),
+            None if matches!(self.course.work(), Work::Idle | Work::Joining) => {
+                self.course.act(Action::Stop(Reason::Drained));
+            }
             Some(owed) if draining.is_news(owed) => self.course.act(Action::Tell(owed)),
-            Some(_) => {}
+            _ => {}
         }
     }
 

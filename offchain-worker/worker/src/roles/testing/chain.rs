@@ -12,7 +12,7 @@ use cairn_chain::{
 };
 use cairn_primitives::{
     api::{LineageEntry, Scoring, SettledRound},
-    BlockNumber, Netuid, Phase, Role, Round, RunConfig, H256,
+    Balance, BlockNumber, Netuid, Phase, Role, Round, RunConfig, H256,
 };
 use cairn_protocol::phase::{Attesting, Timetable};
 use cairn_round::machine::Transaction;
@@ -147,6 +147,18 @@ impl SimChain {
     pub fn register(&self, name: &str, role: Role) {
         let member = [(name.to_string(), role)];
         self.act(move |node| node.register(&member));
+    }
+
+    /// Adds as much to a miner's bond as each has, which takes a block.
+    pub fn bond(&self, name: &str) {
+        let name = name.to_string();
+        self.act(move |node| node.bond(&name));
+    }
+
+    /// A miner's bond at the best block, in pebble: what counts, and what is being withdrawn.
+    pub fn bond_of(&self, name: &str) -> (Balance, Balance) {
+        let name = name.to_string();
+        self.ask(move |node| node.bond_of(&name))
     }
 
     /// Asks for a miner's bond back, which takes a block.

@@ -435,7 +435,7 @@ impl Network {
 
     /// Waits until nothing holds a worker's state any more. The end of a process ends all of its threads at once; that
     /// of a task lets a thread that computes go on to its end, and hold the lock until then.
-    async fn until_unlocked(&self, name: &str) {
+    pub async fn until_unlocked(&self, name: &str) {
         let directory = self.state_dir(name);
         let below = std::fs::read_dir(&directory).into_iter().flatten();
         let below = below.map(|entry| entry.expect("readable").path());
