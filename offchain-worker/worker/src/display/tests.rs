@@ -309,6 +309,24 @@ fn steps_of_another_contribution_begin_anew() {
 }
 
 #[test]
+fn who_drains_sees_for_what_once_nothing_is_being_done() {
+    let at = Instant::now();
+    let mut board = miner(at);
+    let draining = Progress::Draining {
+        round: 9,
+        owes: "audit",
+        until: 137,
+        blocks: 35,
+        seconds: Some(210),
+    };
+    board.see(&Note::Said(&draining), at);
+    has(&shown(&board, SIZES[0], at), &["now: train"]);
+    board.see(&Note::Ended(Stage::Train), at);
+    let owed = "round 9 · draining: its contribution is audited";
+    has(&shown(&board, SIZES[0], at), &[owed]);
+}
+
+#[test]
 fn who_has_no_part_sees_why_and_another_run_begins_with_nothing() {
     let at = Instant::now();
     let mut board = miner(at);
