@@ -202,8 +202,8 @@ impl Miner {
         Miner { serving, ..self }
     }
 
-    /// From now on it makes no more contributions: it finishes the one that it makes, and ends once no audit of its work
-    /// can be open. To be told once.
+    /// From now on it makes no more contributions: it finishes the one that it makes, and ends once no audit of its
+    /// work can be open. To be told once.
     pub fn drain(&mut self, config: &RunConfig) {
         self.draining = Some(Draining::of(config));
         self.course.look_again();
