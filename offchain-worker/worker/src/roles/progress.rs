@@ -278,7 +278,9 @@ impl fmt::Display for Progress {
                 let minutes = minutes.unwrap_or_default();
                 write!(f, "round {round} · draining: {waits}; over by block {until}, in {blocks} blocks{minutes}")
             }
-            Progress::Drained => write!(f, "drained: no audit of its work can be open any more; another device may begin"),
+            Progress::Drained => {
+                write!(f, "drained: no audit of its work can be open any more; another device may begin")
+            }
             Progress::Trained { round, steps, tokens, first_loss, last_loss, bytes } => write!(
                 f,
                 "round {round} · trained {steps} steps, {} tokens, loss {first_loss:.2} → {last_loss:.2}, {} bytes",
