@@ -18,7 +18,7 @@
 //! them.
 
 use cairn_primitives::{
-    BlockNumber, Commitment, Hotkey, Phase, Round, SealedRoot, Secret, Served, Text,
+    BlockNumber, Commitment, Hotkey, Phase, Round, RunConfig, SealedRoot, Secret, Served, Text,
 };
 use cairn_protocol::overlap;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ use crate::{
     ahead::{Ahead, Sealed},
     audit::{Demand, Serving, Shown},
     course::{Course, Left, Work},
+    drain::Draining,
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
     plan::Plan,
     validator::Id,
@@ -136,6 +137,8 @@ pub struct Miner {
     trained: Option<BlockNumber>,
     /// Files of the round held that are fetched before it is settled.
     fetching: Ahead,
+    /// Its way out of the run, once it was told to drain.
+    draining: Option<Draining>,
 }
 
 impl Miner {
@@ -160,6 +163,7 @@ impl Miner {
             is_serving: false,
             trained: None,
             fetching: Ahead::of(round),
+            draining: None,
         }
     }
 
@@ -196,6 +200,13 @@ impl Miner {
     pub fn serving(self, owed: Option<Demand>, shown: Option<Shown>) -> Miner {
         let serving = Serving::new(owed, shown);
         Miner { serving, ..self }
+    }
+
+    /// From now on it makes no more contributions: it finishes the one that it makes, and ends once no audit of its
+    /// work can be open. To be told once.
+    pub fn drain(&mut self, config: &RunConfig) {
+        self.draining = Some(Draining::of(config));
+        self.course.look_again();
     }
 
     /// The parameters that it holds.
@@ -316,7 +327,8 @@ impl Miner {
     fn look(&mut self, view: &View, now: BlockNumber) {
         let next = view.next.as_ref();
         let next_slot = next.and_then(|next| next.slot_of(self.hotkey));
-        if view.slot_of(self.hotkey).is_none() && next_slot.is_none() {
+        let is_without = view.slot_of(self.hotkey).is_none() && next_slot.is_none();
+        if is_without && self.draining.is_none() {
             self.course.act(Action::Explain(Lack::Part));
         }
         self.serving.look(view, self.hotkey, self.course.round());
@@ -344,9 +356,34 @@ impl Miner {
                 self.course.send(transaction);
             }
         }
-        self.course.announce(view, self.hotkey, now);
+        match self.draining {
+            // Who says that it is back is given data.
+            Some(_) => self.course.name_endpoints(view, now),
+            None => self.course.announce(view, self.hotkey, now),
+        }
         for sealed in self.fetching.next(view, self.hotkey, now) {
             self.course.act(Action::Do(Task::FetchAhead(sealed)));
+        }
+        self.see_out(view);
+    }
+
+    /// Ends once it owes nothing any more, if it drains; until then it says what it owes.
+    fn see_out(&mut self, view: &View) {
+        let Some(draining) = &mut self.draining else {
+            return;
+        };
+        let made = self.intent.iter().chain(&self.ahead);
+        let made = made.map(|made| made.round);
+        let making = match *self.course.work() {
+            Work::Own(round) if !self.is_serving => Some(round),
+            _ => None,
+        };
+        match draining.owed(view, self.hotkey, made.chain(making).max()) {
+            None if matches!(self.course.work(), Work::Idle | Work::Joining) => {
+                self.course.act(Action::Stop(Reason::Drained));
+            }
+            Some(owed) if draining.is_news(owed) => self.course.act(Action::Tell(owed)),
+            _ => {}
         }
     }
 
@@ -489,7 +526,8 @@ impl Miner {
         let anew = self.is_lost(view, now);
         let mut made = self.intent.iter().chain(&self.ahead);
         let is_made = made.any(|made| made.round == round);
-        if is_made || self.skipped == Some(round) || self.is_out(view) {
+        let is_none = self.skipped == Some(round) || self.draining.is_some();
+        if is_made || is_none || self.is_out(view) {
             return None;
         }
         let (slot, plan, deadline) = match round == view.round.round {

@@ -62,13 +62,17 @@ pub struct Work {
 /// `cairn mine`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --key miner --engine torch --gpus 8 --device cuda --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie --store file:///srv/cairn"
+    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --key miner --engine torch --gpus 8 --device cuda --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie --store file:///srv/cairn\n  cairn mine --key miner --store file:///srv/cairn --drain --json"
 )]
 pub struct Mine {
     #[command(flatten)]
     work: Work,
     #[command(flatten)]
     engine: EngineArgs,
+    /// Make no contribution, answer audits of those that were made, and end once none can be open any more; SIGUSR1
+    /// has a miner at work do so
+    #[arg(long, env = "CAIRN_DRAIN", value_parser = BoolishValueParser::new())]
+    drain: bool,
     /// How to behave: all but `honest` are cheats, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
@@ -175,6 +179,8 @@ impl Prepared {
             threads: self.threads,
             json: work.json.json,
             metrics: self.metrics,
+            // Never: nobody is there to say so.
+            drain: watch::channel(false).1,
             shutdown: self.shutdown,
         }
     }
@@ -204,9 +210,12 @@ impl Mine {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let (device, engine) = self.engine.chosen()?;
+        // Before all else: a signal that nobody listens for ends the process.
+        let drain = shutdown::watch_for_drain(self.drain);
         let (prepared, screen) = self.work.prepare(Part::Miner).await?;
         let options = WorkerOptions {
             engine,
+            drain,
             ..prepared.options(self.work, device)
         };
         let ended = miner::run(options, self.behaviour).await;

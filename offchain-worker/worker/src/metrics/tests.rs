@@ -35,6 +35,7 @@ fn status() -> Status {
         rounds_committed: 4,
         rounds_included: 3,
         idle: None,
+        drains_until: None,
     }
 }
 

@@ -67,6 +67,8 @@ pub struct WorkerOptions {
     pub json: bool,
     /// What takes note of all that it does.
     pub metrics: Arc<Metrics>,
+    /// Becomes true when a miner is to make no more contributions, and to end once none of its can be audited.
+    pub drain: watch::Receiver<bool>,
     /// Becomes true when the worker is to stop.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -79,12 +81,17 @@ impl WorkerOptions {
         }
     }
 
+    /// Whether it was told to drain.
+    fn is_draining(&self) -> bool {
+        *self.drain.borrow()
+    }
+
     /// Whether a worker that stopped for this reason begins anew, with the run that is there now. If so, says it.
     fn begins_again(&self, error: &RoleError) -> bool {
         let RoleError::RunReplaced { found, .. } = error else {
             return false;
         };
-        let begins = self.state.has_room_for_another_run();
+        let begins = self.state.has_room_for_another_run() && !self.is_draining();
         if begins {
             let started_at = *found;
             self.reporter().say(&Progress::AnotherRun { started_at });
@@ -165,31 +172,49 @@ pub(super) async fn work<C: Chain, R: Role>(
             () = stopped(&mut shutdown) => return Ok(()),
             ready = begin(chain.clone(), options, &role) => ready?,
         };
-        let (mut driver, mut follower) = ready;
+        let Some((mut driver, mut follower)) = ready else {
+            drained(options);
+            return Ok(());
+        };
         let result = tokio::select! {
             () = stopped(&mut shutdown) => {
                 supervisor::stopping();
                 Ok(())
             }
-            result = driver.work(&mut follower) => result,
+            result = driver.work(&mut follower, options.drain.clone()) => {
+                result.inspect(|()| drained(options))
+            }
         };
         driver.role.stop();
         driver.desk.sources.close().await;
         match result {
             Err(error) if options.begins_again(&error) => {}
+            // Nothing of a run is audited once it is gone.
+            Err(RoleError::RunReplaced { .. }) if options.is_draining() => {
+                drained(options);
+                return Ok(());
+            }
             result => return result,
         }
     }
 }
 
-/// Gets everything ready.
+/// Says that a worker which was told to drain owes nothing.
+fn drained(options: &WorkerOptions) {
+    supervisor::stopping();
+    options.reporter().say(&Progress::Drained);
+}
+
+/// Gets everything ready; nothing if it is to drain and there is no run.
 async fn begin<C: Chain, R: Role>(
     chain: C,
     options: &WorkerOptions,
     role: impl Fn(&Run, Resumed) -> Result<R, RoleError>,
-) -> Result<(Driver<C, R>, HeadFollower), RoleError> {
+) -> Result<Option<(Driver<C, R>, HeadFollower)>, RoleError> {
     let mut follower = HeadFollower::new(&chain, options.stall_after).shown(&options.metrics);
-    let (heads, info) = find_run(&chain, &mut follower, options).await?;
+    let Some((heads, info)) = find_run(&chain, &mut follower, options).await? else {
+        return Ok(None);
+    };
     let hotkey = AccountId::of(&options.hotkey);
     let run = Run::load(options.netuid, hotkey, &info, &options.stores).await?;
     let unseen = match R::MEASURES {
@@ -200,6 +225,7 @@ async fn begin<C: Chain, R: Role>(
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;
     let debts = computing::open_debts(state.debts(), &run.config.audits, info.round.round);
+    let debts = computing::undecided(&chain, heads, &run, debts).await?;
     let asked = (run.as_ref(), R::MEASURES, &debts[..]);
     let mut engine = engine_of(&chain, at, options, asked).await?;
     let on_disk = load(&state, &run, engine.as_mut())?;
@@ -228,7 +254,7 @@ async fn begin<C: Chain, R: Role>(
     if let Some(held) = held {
         driver.say_ready(held, true);
     }
-    Ok((driver, follower))
+    Ok(Some((driver, follower)))
 }
 
 /// What tells the state of this worker in this run from every other.
@@ -406,17 +432,18 @@ async fn started_in<C: Chain>(chain: &C, number: BlockNumber) -> Result<H256, Ro
     })
 }
 
-/// Waits for the subnet's run to be on the finalised chain, and says so.
+/// Waits for the subnet's run to be on the finalised chain, and says so; who drains does not wait.
 async fn find_run<C: Chain>(
     chain: &C,
     follower: &mut HeadFollower,
     options: &WorkerOptions,
-) -> Result<(Heads, RunInfo), RoleError> {
+) -> Result<Option<(Heads, RunInfo)>, RoleError> {
     let mut said = Said::default();
     loop {
         let heads = follower.next().await?;
         match look_for_run(chain, heads, options, &mut said).await {
-            Ok(Some(info)) => return Ok((heads, info)),
+            Ok(Some(info)) => return Ok(Some((heads, info))),
+            Ok(None) if options.is_draining() => return Ok(None),
             Ok(None) => {}
             Err(error) if error.is_transient() => tracing::warn!("{error}"),
             Err(error) => return Err(error),

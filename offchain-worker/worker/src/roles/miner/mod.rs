@@ -11,7 +11,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Netuid, Round, SealedRoot, Served};
+use cairn_primitives::{BlockNumber, Netuid, Round, RunConfig, SealedRoot, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
     validator::Id,
@@ -274,6 +274,10 @@ impl Role for MinerRole {
         for outgoing in &self.outgoing {
             outgoing.tend(desk, jobs);
         }
+    }
+
+    fn drain(&mut self, config: &RunConfig) {
+        self.machine.drain(config);
     }
 
     fn at_hand(&self, _: Round) -> AtHand {

@@ -12,7 +12,7 @@ use cairn_chain::{
 };
 use cairn_primitives::{
     api::{LineageEntry, Scoring, SettledRound},
-    BlockNumber, Netuid, Phase, Role, Round, RunConfig, H256,
+    Balance, BlockNumber, Netuid, Phase, Role, Round, RunConfig, H256,
 };
 use cairn_protocol::phase::{Attesting, Timetable};
 use cairn_round::machine::Transaction;
@@ -29,6 +29,9 @@ use crate::roles::chain::{Answer, Chain, Elsewhere};
 
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Milliseconds between two blocks by what this chain says; they come when a test says so.
+const BLOCK_TIME: u64 = 6_000;
 
 /// What the node's thread is asked to do.
 type Job = Box<dyn FnOnce(&mut Node) + Send>;
@@ -144,6 +147,18 @@ impl SimChain {
     pub fn register(&self, name: &str, role: Role) {
         let member = [(name.to_string(), role)];
         self.act(move |node| node.register(&member));
+    }
+
+    /// Adds as much to a miner's bond as each has, which takes a block.
+    pub fn bond(&self, name: &str) {
+        let name = name.to_string();
+        self.act(move |node| node.bond(&name));
+    }
+
+    /// A miner's bond at the best block, in pebble: what counts, and what is being withdrawn.
+    pub fn bond_of(&self, name: &str) -> (Balance, Balance) {
+        let name = name.to_string();
+        self.ask(move |node| node.bond_of(&name))
     }
 
     /// Asks for a miner's bond back, which takes a block.
@@ -285,6 +300,10 @@ impl Chain for SimChain {
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {
         self.read(at, move || readers::run(netuid))
+    }
+
+    async fn block_time(&self, _: H256) -> Answer<u64> {
+        Ok(BLOCK_TIME)
     }
 
     fn elsewhere(&self, _: Netuid) -> Elsewhere {

@@ -4,6 +4,7 @@
 mod apart;
 mod cards;
 mod cheats;
+mod drain;
 mod elsewhere;
 mod engine;
 mod evidence;
