@@ -203,6 +203,11 @@ impl Miner {
         self.course.held()
     }
 
+    /// What is still to be served of a round before the one held.
+    pub fn unserved(&self) -> Option<Demand> {
+        self.serving.unserved()
+    }
+
     /// The contribution made for the round held.
     pub fn intent(&self) -> Option<&Intent> {
         self.intent.as_ref()
