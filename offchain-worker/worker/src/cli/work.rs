@@ -8,7 +8,7 @@ use clap::{builder::BoolishValueParser, Args};
 use tokio::sync::watch;
 
 use super::{
-    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+    args::{JsonArg, KeepArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
     engine_args::EngineArgs,
     onlookers::OnlookersArgs,
     reach::ReachArgs,
@@ -69,6 +69,8 @@ pub struct Mine {
     work: Work,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    keep: KeepArg,
     /// How to behave: all but `honest` are cheats, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
@@ -169,6 +171,7 @@ impl Prepared {
             reach: work.reach.into(),
             unseen: None,
             state: self.state,
+            keep_states: 0,
             stall_after: Duration::from_secs(work.stall_after.into()),
             device,
             engine: None,
@@ -207,6 +210,7 @@ impl Mine {
         let (prepared, screen) = self.work.prepare(Part::Miner).await?;
         let options = WorkerOptions {
             engine,
+            keep_states: self.keep.keep_states,
             ..prepared.options(self.work, device)
         };
         let ended = miner::run(options, self.behaviour).await;
