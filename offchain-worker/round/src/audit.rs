@@ -5,9 +5,9 @@
 //!   validator:  drawn, and the blob is served ──▶ Audit ──▶ verdict on disk ──▶ CommitVerdict ──▶ RevealVerdict
 //! ```
 //!
-//! A miner that was drawn keeps on disk what the round began with, and makes its states again from there: when it has
-//! made its next contribution, so that auditing takes no time from training, or at once if there might be no time for
-//! it afterwards. A *verdict* is a finding with the salt that
+//! A miner that was drawn keeps on disk what the round began with. It serves the states that it kept while it trained, or
+//! makes them again from there: when it has made its next contribution, so that auditing takes no time from training,
+//! or at once if there might be no time for it afterwards. A *verdict* is a finding with the salt that
 //! hides it; it is on disk before the commitment to it is sent, so that a validator never commits to two.
 
 use std::collections::BTreeMap;

@@ -70,7 +70,8 @@ pub enum Task {
     FinishTraining,
     /// Stop training: the round is over.
     AbandonTraining,
-    /// Make states of a round again from what it began with, and store them for who audits it.
+    /// Take states of a round from what was kept, or make them again from what it began with; store them for who audits
+    /// it.
     Serve(Demand),
     /// Fetch a sealed file, so that it is here when its round is settled.
     FetchAhead(Sealed),
