@@ -71,7 +71,8 @@ pub enum Task {
     FinishTraining,
     /// Stop training: the round is over.
     AbandonTraining,
-    /// Make states of a round again from what it began with, and store them for who audits it.
+    /// Take states of a round from what was kept, or make them again from what it began with; store them for who audits
+    /// it.
     Serve(Demand),
     /// Fetch a sealed file, so that it is here when its round is settled.
     FetchAhead(Sealed),
@@ -212,6 +213,11 @@ impl Miner {
     /// The parameters that it holds.
     pub fn held(&self) -> Option<Held> {
         self.course.held()
+    }
+
+    /// What is still to be served of a round before the one held.
+    pub fn unserved(&self) -> Option<Demand> {
+        self.serving.unserved()
     }
 
     /// The contribution made for the round held.

@@ -55,6 +55,8 @@ pub struct WorkerOptions {
     pub unseen: Option<PathBuf>,
     /// Where the worker keeps what must survive.
     pub state: StatePlace,
+    /// A miner keeps traced states of its work in so many bytes there, beside that.
+    pub keep_states: u64,
     /// After this time without a new block the worker ends.
     pub stall_after: Duration,
     /// Where to compute.

@@ -160,6 +160,8 @@ pub struct Network {
     directory: TempDir,
     workers: Vec<Worker>,
     by_run: bool,
+    /// In how many bytes miners keep traced states.
+    keep_states: u64,
     /// Whether each worker has a store of its own, and is a peer.
     apart: bool,
 }
@@ -215,6 +217,7 @@ impl Network {
             directory,
             workers: Vec::new(),
             by_run: false,
+            keep_states: 1 << 30,
             apart: false,
         }
     }
@@ -240,6 +243,11 @@ impl Network {
     /// From now on, workers have a directory for each run.
     pub fn state_by_run(&mut self) {
         self.by_run = true;
+    }
+
+    /// From now on, miners keep traced states in so many bytes.
+    pub fn keep_states(&mut self, bytes: u64) {
+        self.keep_states = bytes;
     }
 
     fn place(&self, name: &str) -> StatePlace {
@@ -302,6 +310,7 @@ impl Network {
             reach,
             unseen: None,
             state: self.place(name),
+            keep_states: self.keep_states,
             stall_after: Duration::from_secs(3_600),
             device,
             engine: None,
@@ -402,6 +411,11 @@ impl Network {
     /// Bytes of files that a worker fetched from other members since it was started.
     pub fn fetched_from_members(&self, name: &str) -> u64 {
         self.counted(name, ["fetched_bytes_total", "from=\"members\""])
+    }
+
+    /// Inner steps that a miner made again to serve what was audited, since it was started.
+    pub fn made_again(&self, name: &str) -> u64 {
+        self.counted(name, ["replayed_steps_total", "role="])
     }
 
     /// How often a worker's store did not take what it was to publish, since it was started.

@@ -87,6 +87,9 @@ async fn a_card_passes_the_audit_of_a_cpu_and_a_cheat_on_one_does_not() {
     let of = |finding| audits(&state, |found, _| found == Some(finding));
     assert_eq!(of(Finding::Passed), [ALICE]);
     assert_eq!(of(Finding::Failed), [MALLORY]);
+    for name in ["Alice", "Mallory"] {
+        assert_eq!(network.made_again(name), 0, "{name} keeps a card's states");
+    }
     let is_open = || chain.state().audits.iter().any(|audit| audit.round == 0);
     while is_open() {
         chain.tick();

@@ -9,6 +9,7 @@ mod elsewhere;
 mod engine;
 mod evidence;
 mod joining;
+mod kept;
 mod liars;
 mod network;
 mod overlap;
