@@ -69,15 +69,12 @@ pub struct Mine {
     work: Work,
     #[command(flatten)]
     engine: EngineArgs,
-<<<<<<< HEAD
     /// Make no contribution, answer audits of those that were made, and end once none can be open any more; SIGUSR1
     /// has a miner at work do so
     #[arg(long, env = "CAIRN_DRAIN", value_parser = BoolishValueParser::new())]
     drain: bool,
-=======
     #[command(flatten)]
     keep: KeepArg,
->>>>>>> traced
     /// How to behave: all but `honest` are cheats, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
@@ -221,11 +218,8 @@ impl Mine {
         let (prepared, screen) = self.work.prepare(Part::Miner).await?;
         let options = WorkerOptions {
             engine,
-<<<<<<< HEAD
             drain,
-=======
             keep_states: self.keep.keep_states,
->>>>>>> traced
             ..prepared.options(self.work, device)
         };
         let ended = miner::run(options, self.behaviour).await;
