@@ -234,7 +234,6 @@ fn finality_begins_anew_with_the_authorities_of_the_next_session() {
     let now = chain.ask(System::block_number);
     let after = *RESTART_AFTER.start();
     chain.ask(|| {
-        let out_of_range = governance::Error::<Runtime>::RestartOutOfRange;
         for (after, last_final) in [
             (after - 1, 1),
             (RESTART_AFTER.end() + 1, 1),
@@ -242,6 +241,7 @@ fn finality_begins_anew_with_the_authorities_of_the_next_session() {
             (after, u32::MAX),
         ] {
             let refused = Governance::restart_finality(origin(), after, last_final);
+            let out_of_range = governance::Error::<Runtime>::RestartOutOfRange;
             assert_eq!(refused, Err(out_of_range.into()), "{after} {last_final}");
         }
     });
