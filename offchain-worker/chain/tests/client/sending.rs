@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use cairn_chain::{AccountId, Block, Call, ChainError, Client, Patience, Settings};
+use cairn_chain::{AccountId, Block, Call, ChainError, Client, Included, Patience, Settings};
 use cairn_primitives::{ModelRoot, Netuid, Verdicts, Witness};
 use futures::StreamExt;
+use tokio::task::JoinHandle;
 
 use super::{alice, commit, connected, fake::FakeNode, settings, submit};
 
@@ -44,6 +45,17 @@ async fn a_call_is_signed_included_and_its_events_are_given() {
     assert!(included.event("System", "ExtrinsicSuccess").is_some());
 }
 
+/// Waits until a transaction was offered. What asked too little at once has ended before.
+async fn until_offered(
+    node: &FakeNode,
+    submitted: &mut JoinHandle<Result<Included, ChainError>>,
+) {
+    tokio::select! {
+        () = node.offered(1) => {}
+        ended = submitted => panic!("{ended:?}"),
+    }
+}
+
 /// Who is far from its node waits for each answer that it needs before it can ask on, and for no other. A request that
 /// waited for another one of its set would not be answered.
 #[tokio::test]
@@ -65,11 +77,11 @@ async fn a_call_is_signed_sent_and_found_within_four_answers() {
     ];
     // A block without it comes first.
     node.state().together = [sign, offer, look.clone(), look, read].into();
-    let submitted = submit(&client, commit(7));
-    node.offered(1).await;
+    let mut submitted = submit(&client, commit(7));
+    until_offered(&node, &mut submitted).await;
     let pool = std::mem::take(&mut node.state().pool);
     node.produce();
-    while node.state().together.len() > 2 {
+    while node.state().together.len() > 2 && !submitted.is_finished() {
         tokio::task::yield_now().await;
     }
     node.state().pool = pool;
@@ -98,8 +110,8 @@ async fn the_first_call_takes_one_answer_more() {
         vec!["author_submitExtrinsic", "chain_subscribeNewHeads"],
     ];
     node.state().together = sets.into();
-    let submitted = submit(&client, commit(7));
-    node.offered(1).await;
+    let mut submitted = submit(&client, commit(7));
+    until_offered(&node, &mut submitted).await;
     node.produce();
     submitted.await.unwrap().unwrap();
     assert!(node.state().together.is_empty());

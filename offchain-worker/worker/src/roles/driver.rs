@@ -25,7 +25,7 @@ use super::{
     join::join,
     keep::{self, Kept},
     ledger::{Ledger, Line},
-    look::{look, Looked},
+    look::{look, Guess, Looked},
     progress::{Progress, Reporter},
     retention::Pruned,
     run::Run,
@@ -301,10 +301,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     fn look(&mut self, question: Question) {
         let desk = self.desk.clone();
+        let asked = (question, Guess::of(&self.info, desk.run.hotkey));
         self.jobs.spawn(async move {
             let _timer = desk.time(Stage::Look);
             Ok(
-                match look(&desk.chain, &desk.run, desk.heads, question).await {
+                match look(&desk.chain, &desk.run, desk.heads, asked).await {
                     Ok(Some(looked)) => Ended::Looked(Box::new(looked)),
                     Ok(None) => Ended::Gone(Gone::Stopped),
                     Err(RoleError::RunReplaced { found, .. }) => Ended::Gone(Gone::Replaced(found)),
