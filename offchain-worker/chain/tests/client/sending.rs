@@ -46,10 +46,7 @@ async fn a_call_is_signed_included_and_its_events_are_given() {
 }
 
 /// Waits until a transaction was offered. What asked too little at once has ended before.
-async fn until_offered(
-    node: &FakeNode,
-    submitted: &mut JoinHandle<Result<Included, ChainError>>,
-) {
+async fn until_offered(node: &FakeNode, submitted: &mut JoinHandle<Result<Included, ChainError>>) {
     tokio::select! {
         () = node.offered(1) => {}
         ended = submitted => panic!("{ended:?}"),

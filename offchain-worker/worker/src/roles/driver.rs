@@ -19,6 +19,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     apply::{self, AtHand},
+    catch_up::{self, CatchUp},
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
@@ -89,6 +90,8 @@ pub(super) enum Ended<O> {
     Written(Round),
     Joined(Held),
     NotJoined,
+    /// What later rounds included is here, as far as it was to be had.
+    CaughtUp,
     Own(O),
 }
 
@@ -163,6 +166,8 @@ pub(super) struct Driver<C, R: Role> {
     is_included: bool,
     /// Up to which rounds the own store has nothing any more.
     pruned: Arc<Pruned>,
+    /// What is brought of rounds that were settled since the one held.
+    catch_up: CatchUp,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
     /// Whether it was told to drain.
@@ -210,6 +215,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             unwritten: VecDeque::new(),
             is_included: false,
             pruned: Arc::default(),
+            catch_up: CatchUp::default(),
             lacks: false,
             is_draining: false,
             is_drained: false,
@@ -337,6 +343,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn apply(&mut self, settlement: Settlement, is_included: bool) {
         let (desk, round) = (self.desk.clone(), settlement.round);
         let at_hand = self.role.at_hand(round);
+        self.catch_up.applies(round);
         self.is_included = is_included;
         self.jobs.spawn(async move {
             let _timer = desk.time(Stage::Apply);
@@ -398,6 +405,19 @@ impl<C: Chain, R: Role> Driver<C, R> {
                     Ok(Ended::NotJoined)
                 }
             }
+        });
+    }
+
+    fn catch_up(&mut self) {
+        let current = self.info.round.round;
+        let held = self.role.held();
+        let Some(rounds) = held.and_then(|held| self.catch_up.begin(held.round, current)) else {
+            return;
+        };
+        let (desk, over) = (self.desk.clone(), self.catch_up.over());
+        self.jobs.spawn(async move {
+            catch_up::bring(&desk, rounds, over).await;
+            Ok(Ended::CaughtUp)
         });
     }
 
@@ -485,6 +505,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.desk.metrics().failed(Failed::Join);
                 self.tell(Event::NotJoined);
             }
+            Ended::CaughtUp => self.catch_up.ended(),
             Ended::Own(outcome) => {
                 let done = self.role.ended(outcome, &mut self.status)?;
                 self.tell(Event::Done(done));
@@ -511,6 +532,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let event = Event::Looked(Box::new(view));
         self.role.machine().handle(event, block);
         self.act()?;
+        self.catch_up();
         if !self.lacks {
             self.idle.clear();
             self.status.idle = None;

@@ -72,8 +72,7 @@ pub(super) async fn ask<C: Chain>(
     (info, part): (&RunInfo, Part),
 ) -> Result<String, RoleError> {
     let netuid = run.netuid;
-    let (subnet, members) =
-        tokio::try_join!(chain.subnet(at, netuid), chain.members(at, netuid))?;
+    let (subnet, members) = tokio::try_join!(chain.subnet(at, netuid), chain.members(at, netuid))?;
     let subnet = subnet.ok_or(RoleError::NoSubnet { netuid })?;
     let facts = Facts {
         subnet: &subnet,

@@ -22,7 +22,8 @@
 
 mod ahead;
 mod apply;
-pub mod chain;
+pub mod catch_up;
+mod chain;
 mod computing;
 mod driver;
 mod error;

@@ -361,7 +361,8 @@ impl Chain for SimChain {
         netuid: Netuid,
         round: Round,
     ) -> Answer<Vec<ContributionInfo>> {
-        self.read(at, move || readers::contributions(netuid, round)).await
+        self.read(at, move || readers::contributions(netuid, round))
+            .await
     }
 
     async fn settled(
@@ -384,7 +385,8 @@ impl Chain for SimChain {
         hotkeys: &[AccountId],
     ) -> Answer<Vec<MemberEndpoints>> {
         let hotkeys: Vec<Account> = told(hotkeys.to_vec());
-        self.read(at, move || readers::endpoints_of(netuid, &hotkeys)).await
+        self.read(at, move || readers::endpoints_of(netuid, &hotkeys))
+            .await
     }
 
     async fn lineage(&self, at: H256, netuid: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {
@@ -398,7 +400,8 @@ impl Chain for SimChain {
         hotkey: AccountId,
     ) -> Answer<Option<MemberInfo>> {
         let hotkey: Account = told(hotkey);
-        self.read(at, move || readers::member(netuid, &hotkey)).await
+        self.read(at, move || readers::member(netuid, &hotkey))
+            .await
     }
 
     async fn members(&self, at: H256, netuid: Netuid) -> Answer<Vec<MemberInfo>> {
@@ -407,7 +410,8 @@ impl Chain for SimChain {
 
     async fn voting(&self, at: H256, netuid: Netuid, hotkey: AccountId) -> Answer<Option<Scoring>> {
         let hotkey: Account = told(hotkey);
-        self.read(at, move || readers::voting(netuid, &hotkey)).await
+        self.read(at, move || readers::voting(netuid, &hotkey))
+            .await
     }
 
     async fn submit(
