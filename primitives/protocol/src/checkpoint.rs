@@ -82,9 +82,9 @@ pub fn sources(
     held.into_iter().chain(checkpoints).chain(first).collect()
 }
 
-/// Whether who joins begins with the run's first parameters, which it has, rather than have the newest checkpoint sent: of
-/// this round, with so many bytes. There are few rounds before that, and what they `included` has at most half as many
-/// bytes, since each of them is applied and written, too.
+/// Whether who joins begins with the run's first parameters, which it has, rather than have the newest checkpoint sent,
+/// which is of this round and has so many bytes. There are few rounds before that, and what they `included` has at most
+/// half as many bytes, since each of them is applied and written, too.
 pub fn begins_first((round, bytes): (Round, u64), included: u64) -> bool {
     round <= MOST_REPLAYED && included.saturating_mul(2) <= bytes
 }

@@ -1,8 +1,9 @@
 //! Parameters for who comes late.
 //!
 //! The newest checkpoint in a store whose root the chain's lineage has as final; failing that the run's first
-//! parameters, or before it if less has to be sent then. From there the worker's loop applies the rounds that were settled since, one after the other, and
-//! compares the root after each with the lineage: the same way that everybody goes.
+//! parameters, and these at once if less has to be sent then. From there the worker's loop applies the rounds that were
+//! settled since, one after the other, and compares the root after each with the lineage: the same way that everybody
+//! goes.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
