@@ -9,11 +9,19 @@ use std::ops::Range;
 
 use cairn_primitives::Round;
 use cairn_protocol::limits::MOST_REPLAYED;
-use cairn_round::ahead::{Sealed, Whom};
+use cairn_round::{
+    ahead::{Sealed, Whom},
+    Held,
+};
 use futures::{stream, StreamExt};
 use tokio::sync::watch;
 
-use super::{chain::Chain, driver::Desk, inspect, look::settlement};
+use super::{
+    chain::Chain,
+    driver::{Desk, Ended, Jobs},
+    inspect,
+    look::settlement,
+};
 
 /// Files under way at the same time: as many as a peer answers at once on one connection. And rounds of which the chain
 /// is asked at the same time.
@@ -30,9 +38,26 @@ pub(super) struct CatchUp {
 }
 
 impl CatchUp {
+    /// Begins with what is to be brought now, by what is held and the current round, if there is anything.
+    pub fn go_on<C: Chain, O: Send + 'static>(
+        &mut self,
+        desk: &Desk<C>,
+        (held, current): (Option<Held>, Round),
+        jobs: &mut Jobs<O>,
+    ) {
+        let Some(rounds) = held.and_then(|held| self.begin(held.round, current)) else {
+            return;
+        };
+        let (desk, over) = (desk.clone(), self.over.subscribe());
+        jobs.spawn(async move {
+            bring(&desk, rounds, over).await;
+            Ok(Ended::CaughtUp)
+        });
+    }
+
     /// The rounds to begin with now, by the round whose parameters are held and the current one; `None` if there are
     /// none, or others are under way. The round held is fetched by who applies it.
-    pub fn begin(&mut self, held: Round, current: Round) -> Option<Range<Round>> {
+    fn begin(&mut self, held: Round, current: Round) -> Option<Range<Round>> {
         let from = held.saturating_add(1).max(self.next);
         let to = current.min(from.saturating_add(MOST_REPLAYED));
         if self.is_under_way || from >= to {
@@ -41,11 +66,6 @@ impl CatchUp {
         self.is_under_way = true;
         self.next = to;
         Some(from..to)
-    }
-
-    /// What tells those under way to end.
-    pub fn over(&self) -> watch::Receiver<Option<Round>> {
-        self.over.subscribe()
     }
 
     /// A round is being applied.
@@ -60,7 +80,7 @@ impl CatchUp {
 }
 
 /// Brings what these rounds included, those first that are needed first.
-pub(super) async fn bring<C: Chain>(
+async fn bring<C: Chain>(
     desk: &Desk<C>,
     rounds: Range<Round>,
     over: watch::Receiver<Option<Round>>,
@@ -128,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_under_way_of_a_round_ends_when_that_is_applied() {
         let catch_up = CatchUp::default();
-        let mut over = catch_up.over();
+        let mut over = catch_up.over.subscribe();
         assert_eq!(*over.borrow_and_update(), None);
         catch_up.applies(3);
         let is_told = over.wait_for(|over| over.is_some_and(|over| over >= 3));

@@ -19,7 +19,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     apply::{self, AtHand},
-    catch_up::{self, CatchUp},
+    catch_up::CatchUp,
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
@@ -408,19 +408,6 @@ impl<C: Chain, R: Role> Driver<C, R> {
         });
     }
 
-    fn catch_up(&mut self) {
-        let current = self.info.round.round;
-        let held = self.role.held();
-        let Some(rounds) = held.and_then(|held| self.catch_up.begin(held.round, current)) else {
-            return;
-        };
-        let (desk, over) = (self.desk.clone(), self.catch_up.over());
-        self.jobs.spawn(async move {
-            catch_up::bring(&desk, rounds, over).await;
-            Ok(Ended::CaughtUp)
-        });
-    }
-
     fn explain(&mut self, lack: Lack) {
         self.lacks = true;
         let (desk, info) = (self.desk.clone(), self.info.clone());
@@ -532,7 +519,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let event = Event::Looked(Box::new(view));
         self.role.machine().handle(event, block);
         self.act()?;
-        self.catch_up();
+        let (held, current) = (self.role.held(), self.info.round.round);
+        self.catch_up
+            .go_on(&self.desk, (held, current), &mut self.jobs);
         if !self.lacks {
             self.idle.clear();
             self.status.idle = None;

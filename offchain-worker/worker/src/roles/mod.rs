@@ -22,8 +22,8 @@
 
 mod ahead;
 mod apply;
-pub mod catch_up;
-mod chain;
+mod catch_up;
+pub mod chain;
 mod computing;
 mod driver;
 mod error;
