@@ -228,12 +228,12 @@ async fn begin<C: Chain, R: Role>(
     let loaded = Run::load(options.netuid, hotkey, &info, &options.stores);
     let started_in = started_in(&chain, info.started_at);
     let (run, started_in) = tokio::join!(loaded, started_in);
-    let run = run?;
+    let (run, started_in) = (run?, started_in?);
     let unseen = match R::MEASURES {
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
-    let identity = identity(&chain, &run, started_in?);
+    let identity = identity(&chain, &run, started_in);
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;
     let debts = computing::open_debts(state.debts(), &run.config.audits, info.round.round);
