@@ -126,8 +126,9 @@ pub(super) async fn backed<C: Chain>(
     if asked == Device::Cpu || !rules.admits_cards() {
         return Ok(asked);
     }
-    let member = chain.member(at, run.netuid, run.hotkey).await?;
-    let subnet = chain.subnet(at, run.netuid).await?;
+    let member = chain.member(at, run.netuid, run.hotkey);
+    let subnet = chain.subnet(at, run.netuid);
+    let (member, subnet) = tokio::try_join!(member, subnet)?;
     let Some(subnet) = subnet else {
         return Ok(asked);
     };

@@ -19,13 +19,14 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     apply::{self, AtHand},
+    catch_up::CatchUp,
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
     join::join,
     keep::{self, Kept},
     ledger::{Ledger, Line},
-    look::{look, Looked},
+    look::{look, Guess, Looked},
     progress::{Progress, Reporter},
     retention::Pruned,
     run::Run,
@@ -89,6 +90,8 @@ pub(super) enum Ended<O> {
     Written(Round),
     Joined(Held),
     NotJoined,
+    /// What later rounds included is here, as far as it was to be had.
+    CaughtUp,
     Own(O),
 }
 
@@ -163,6 +166,8 @@ pub(super) struct Driver<C, R: Role> {
     is_included: bool,
     /// Up to which rounds the own store has nothing any more.
     pruned: Arc<Pruned>,
+    /// What is brought of rounds that were settled since the one held.
+    catch_up: CatchUp,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
     /// Whether it was told to drain.
@@ -210,6 +215,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             unwritten: VecDeque::new(),
             is_included: false,
             pruned: Arc::default(),
+            catch_up: CatchUp::default(),
             lacks: false,
             is_draining: false,
             is_drained: false,
@@ -301,10 +307,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     fn look(&mut self, question: Question) {
         let desk = self.desk.clone();
+        let asked = (question, Guess::of(&self.info, desk.run.hotkey));
         self.jobs.spawn(async move {
             let _timer = desk.time(Stage::Look);
             Ok(
-                match look(&desk.chain, &desk.run, desk.heads, question).await {
+                match look(&desk.chain, &desk.run, desk.heads, asked).await {
                     Ok(Some(looked)) => Ended::Looked(Box::new(looked)),
                     Ok(None) => Ended::Gone(Gone::Stopped),
                     Err(RoleError::RunReplaced { found, .. }) => Ended::Gone(Gone::Replaced(found)),
@@ -336,6 +343,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn apply(&mut self, settlement: Settlement, is_included: bool) {
         let (desk, round) = (self.desk.clone(), settlement.round);
         let at_hand = self.role.at_hand(round);
+        self.catch_up.applies(round);
         self.is_included = is_included;
         self.jobs.spawn(async move {
             let _timer = desk.time(Stage::Apply);
@@ -484,6 +492,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.desk.metrics().failed(Failed::Join);
                 self.tell(Event::NotJoined);
             }
+            Ended::CaughtUp => self.catch_up.ended(),
             Ended::Own(outcome) => {
                 let done = self.role.ended(outcome, &mut self.status)?;
                 self.tell(Event::Done(done));
@@ -510,6 +519,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let event = Event::Looked(Box::new(view));
         self.role.machine().handle(event, block);
         self.act()?;
+        let (held, current) = (self.role.held(), self.info.round.round);
+        self.catch_up
+            .go_on(&self.desk, (held, current), &mut self.jobs);
         if !self.lacks {
             self.idle.clear();
             self.status.idle = None;

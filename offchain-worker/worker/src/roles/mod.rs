@@ -22,6 +22,7 @@
 
 mod ahead;
 mod apply;
+mod catch_up;
 pub mod chain;
 mod computing;
 mod driver;

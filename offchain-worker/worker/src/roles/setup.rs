@@ -156,6 +156,13 @@ pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, R
         chain = Client::connect_to(&options.nodes, options.genesis, settings, Patience::default()) => {
             let chain = chain?;
             supervisor::ready(&format!("connected to {}", chain.url()));
+            // What is signed later needs the runtime's metadata, which take a while from a node that is far away.
+            let early = chain.clone();
+            tokio::spawn(async move {
+                if let Err(error) = early.prepare().await {
+                    tracing::debug!("{error}");
+                }
+            });
             Ok(Some(chain))
         }
     }
@@ -218,12 +225,15 @@ async fn begin<C: Chain, R: Role>(
         return Ok(None);
     };
     let hotkey = AccountId::of(&options.hotkey);
-    let run = Run::load(options.netuid, hotkey, &info, &options.stores).await?;
+    let loaded = Run::load(options.netuid, hotkey, &info, &options.stores);
+    let started_in = started_in(&chain, info.started_at);
+    let (run, started_in) = tokio::join!(loaded, started_in);
+    let (run, started_in) = (run?, started_in?);
     let unseen = match R::MEASURES {
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
-    let identity = identity(&chain, &run).await?;
+    let identity = identity(&chain, &run, started_in);
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;
     let debts = computing::open_debts(state.debts(), &run.config.audits, info.round.round);
@@ -259,16 +269,16 @@ async fn begin<C: Chain, R: Role>(
     Ok(Some((driver, follower)))
 }
 
-/// What tells the state of this worker in this run from every other.
-async fn identity<C: Chain>(chain: &C, run: &Run) -> Result<Identity, RoleError> {
-    Ok(Identity {
+/// What tells the state of this worker in this run, which was started in the block with this hash, from every other.
+fn identity<C: Chain>(chain: &C, run: &Run, started_in: H256) -> Identity {
+    Identity {
         genesis: chain.genesis(),
         netuid: run.netuid,
         started_at: run.started_at,
-        started_in: started_in(chain, run.started_at).await?,
+        started_in,
         initial_root: run.config.initial_root,
         hotkey: run.hotkey.hotkey(),
-    })
+    }
 }
 
 /// Opens the state directory, says where it is, and watches the room that is left for it and for the store.
