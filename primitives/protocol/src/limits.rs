@@ -18,6 +18,9 @@ pub const LOOK_BACK: Round = 255;
 pub const APPLY_TRIES: u8 = 8;
 /// Checkpoints that a joining worker tries.
 pub const CHECKPOINT_ATTEMPTS: usize = 4;
+/// Settled rounds that a worker which is behind brings at a time, and the most that one applies which begins with the
+/// run's first parameters though there is a checkpoint.
+pub const MOST_REPLAYED: Round = 16;
 
 /// Blocks between two changes of a member's endpoints.
 pub const ENDPOINTS_EVERY: BlockNumber = 100;

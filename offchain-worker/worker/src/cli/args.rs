@@ -7,7 +7,7 @@ use cairn_primitives::{Netuid, H256};
 use clap::{builder::TypedValueParser, ArgMatches, Args, Command, FromArgMatches};
 
 use super::{passphrase::PassphraseArg, signer};
-use crate::{error::Failure, wallet::Wallets};
+use crate::{amount::parse_bytes, error::Failure, wallet::Wallets};
 
 /// Which node.
 #[derive(Args, Clone, Debug)]
@@ -70,6 +70,20 @@ impl ThreadsArg {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or_else(cores)
     }
+}
+
+/// What a miner keeps of its work.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct KeepArg {
+    /// Keep on the disk, in at most so many bytes, the states between a miner's steps that an audit may ask for, so that
+    /// they are not trained again; 0: none
+    #[arg(long, env = "CAIRN_KEEP_STATES", default_value = "8GiB", value_name = "BYTES", value_parser = parse_bytes)]
+    pub keep_states: u64,
+}
+
+impl KeepArg {
+    /// So many bytes where nobody says otherwise.
+    pub const USUAL: u64 = 8 << 30;
 }
 
 /// Where wallets are.
@@ -445,6 +459,19 @@ pub fn parse_hash(text: &str) -> Result<H256, String> {
 mod tests {
     use super::*;
     use clap::{builder::Resettable, Arg};
+
+    #[test]
+    fn what_a_miner_keeps_unless_it_is_told_otherwise_is_what_plans_count() {
+        let command = KeepArg::augment_args(Command::new("x"));
+        let command = command.mut_args(|argument| argument.env(Resettable::Reset));
+        let of = |line: &str| {
+            let matches = command.clone().get_matches_from(line.split(' '));
+            let keep = KeepArg::from_arg_matches(&matches);
+            keep.unwrap().keep_states
+        };
+        assert_eq!(of("x"), KeepArg::USUAL);
+        assert_eq!(of("x --keep-states 20MB"), 20_000_000);
+    }
 
     /// Who signs for a command line, with `default` of an option in the settings file.
     fn signer(line: &str, default: Option<(&'static str, &'static str)>) -> Signer {

@@ -11,7 +11,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Netuid, Round, SealedRoot, Served};
+use cairn_primitives::{BlockNumber, Netuid, Round, RunConfig, SealedRoot, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
     validator::Id,
@@ -33,11 +33,12 @@ use super::{
     driver::{Desk, Ended, Jobs, Role},
     idle,
     look::Looked,
+    retention::may_be_asked_for,
     setup::{connect, work, WorkerOptions},
-    state::StateDir,
+    state::{StateDir, Traces},
     RoleError, Status,
 };
-use crate::metrics::Stage;
+use crate::{metrics::Stage, needs::Vectors};
 
 /// How a miner behaves. All but the first are cheats, which a network has to stand: for devnets and tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -127,6 +128,12 @@ pub(super) async fn mine<C: Chain>(
     clock: Clock,
 ) -> Result<(), RoleError> {
     work(chain, &options, |run, resumed| {
+        let budget = match run.config.audits.rate {
+            0 => 0,
+            _ => options.keep_states,
+        };
+        let each = Vectors::of(&run.config).steps();
+        let traces = Traces::open(&StateDir::traces_in(&resumed.directory), budget, each);
         let copies = StateDir::outgoing_in(&resumed.directory);
         let made = resumed.open.iter().chain(&resumed.ahead);
         // A crash may have come before it was stored: its machine says when to.
@@ -142,6 +149,7 @@ pub(super) async fn mine<C: Chain>(
             outgoing,
             netuid: run.netuid,
             copies,
+            traces,
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -158,6 +166,8 @@ struct MinerRole {
     netuid: Netuid,
     /// Where copies of such files are kept.
     copies: PathBuf,
+    /// Traced states of its work that may be audited.
+    traces: Traces,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
@@ -211,6 +221,7 @@ impl Role for MinerRole {
                     control: self.control.clone(),
                     timing: self.timing.clone(),
                     metrics: desk.reporter.metrics.clone(),
+                    traces: self.traces.clone(),
                 };
                 let (desk, behaviour) = (desk.clone(), self.behaviour);
                 jobs.spawn(async move {
@@ -229,7 +240,10 @@ impl Role for MinerRole {
             }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
-            Task::Serve(demand) => serve::begin(desk, jobs, demand, self.behaviour.opener()),
+            Task::Serve(demand) => {
+                let way = (self.behaviour.opener(), &self.traces);
+                serve::begin(desk, jobs, demand, way);
+            }
             Task::FetchAhead(sealed) => self.fetching.begin(desk, jobs, sealed),
             Task::StopFetching(round) => self.fetching.stop(round),
         }
@@ -274,6 +288,14 @@ impl Role for MinerRole {
         for outgoing in &self.outgoing {
             outgoing.tend(desk, jobs);
         }
+        let held = self.machine.held().map(|held| held.round);
+        let owed = self.machine.unserved().map(|owed| owed.round);
+        let is_needed = |round| may_be_asked_for(round, held, owed);
+        self.traces.retain(is_needed);
+    }
+
+    fn drain(&mut self, config: &RunConfig) {
+        self.machine.drain(config);
     }
 
     fn at_hand(&self, _: Round) -> AtHand {

@@ -65,9 +65,9 @@ fn play(chain: &SimChain, round: Round, root: ModelRoot) {
     attest_for_victor(chain, round, root);
 }
 
-/// A run in round 41, all of whose rounds are final, and the parameters that round 5 began with. Its phases end when
+/// A run in this round, all of whose rounds are final, and the parameters that round 5 began with. Its phases end when
 /// all is done.
-async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>, Vec<u8>) {
+async fn in_round(current: Round, directory: &std::path::Path) -> (SimChain, Arc<Run>, Vec<u8>) {
     let (mut config, store) = config_and_store(&directory.join("own")).await;
     let initial = config.initial_root;
     config.phases.floor = 1;
@@ -79,7 +79,7 @@ async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>,
     let run = run.expect("fine");
     let parameters = (0..run.layout.parameters()).map(|i| i as f32);
     let bytes: Vec<u8> = parameters.flat_map(|it| it.to_le_bytes()).collect();
-    for round in 0..41 {
+    for round in 0..current {
         let root = match round {
             0 => initial,
             5 => ModelRoot::from(*blake3::hash(&bytes).as_bytes()),
@@ -88,7 +88,7 @@ async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>,
         play(&chain, round, root);
     }
     let state = chain.state();
-    assert_eq!((state.round, state.refused), (41, Vec::new()));
+    assert_eq!((state.round, state.refused), (current, Vec::new()));
     (chain, run, bytes)
 }
 
@@ -106,7 +106,7 @@ async fn begins_with(chain: &SimChain, run: &Run, others: &[Arc<dyn Source>]) ->
 #[tokio::test]
 async fn liars_hold_nobody_up_from_what_others_have() {
     let directory = tempfile::tempdir().expect("room");
-    let (chain, run, bytes) = after_forty_rounds(directory.path()).await;
+    let (chain, run, bytes) = in_round(41, directory.path()).await;
     let honest = Store::create_in(&directory.path().join("honest")).expect("room");
     let prefix = paths::checkpoints(NETUID.get(), 5);
     honest.publish(&prefix, bytes.clone()).await.expect("room");
@@ -130,4 +130,18 @@ async fn liars_hold_nobody_up_from_what_others_have() {
         let asked = liar.asked.load(Ordering::Relaxed);
         assert!(asked <= 32, "{asked}");
     }
+}
+
+#[tokio::test]
+async fn first_parameters_are_begun_with_where_less_has_to_be_sent() {
+    let directory = tempfile::tempdir().expect("room");
+    let (chain, run, bytes) = in_round(7, directory.path()).await;
+    let prefix = paths::checkpoints(NETUID.get(), 5);
+    let member = Store::create_in(&directory.path().join("member")).expect("room");
+    member.publish(&prefix, bytes.clone()).await.expect("room");
+    // A byte of each of five rounds, or the whole model.
+    assert_eq!(begins_with(&chain, &run, &[member.source()]).await, 0);
+    // What is in the own store is not sent.
+    run.store.publish(&prefix, bytes).await.expect("room");
+    assert_eq!(begins_with(&chain, &run, &[member.source()]).await, 5);
 }

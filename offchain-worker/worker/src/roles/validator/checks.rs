@@ -72,10 +72,13 @@ impl ValidatorRole {
                 tokio::task::spawn_blocking(move || inspect::check(&run, &claim, before, &sealed))
                     .await?;
             let opened = match opened {
-                Ok(contribution) => inspect::check_bond(&desk, contribution.header())
-                    .await
-                    .map(|()| contribution)
-                    .map_err(Refusal::from),
+                Ok(contribution) => {
+                    let (best, header) = (desk.heads.best.hash, contribution.header());
+                    inspect::check_bond(&desk.chain, &desk.run, best, header)
+                        .await
+                        .map(|()| contribution)
+                        .map_err(Refusal::from)
+                }
                 refused => refused,
             };
             let good = match opened {
