@@ -7,6 +7,7 @@ use futures::FutureExt;
 use sc_client_api::{Backend as _, BlockBackend};
 use sc_consensus_babe::{BabeBlockImport, BabeLink, BabeWorkerHandle, SlotProportion};
 use sc_consensus_grandpa as grandpa;
+use sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging;
 use sc_network::{
     config::{NetworkBackendType, NetworkConfiguration},
     Litep2pNetworkBackend,
@@ -41,6 +42,10 @@ type GrandpaLink = grandpa::LinkHalf<Block, Client, SelectChain>;
 
 /// How many blocks apart GRANDPA's justifications are kept.
 const JUSTIFICATION_PERIOD: u32 = 512;
+
+/// Where nothing becomes final there is a block in this many slots at the least: what helps then is a referendum, and
+/// that takes thousands of blocks.
+const MOST_SLOTS_TO_A_BLOCK: u32 = 4;
 
 /// What only the full service needs of the partial one.
 pub struct Consensus {
@@ -347,9 +352,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
                 Ok((slot, timestamp))
             },
             force_authoring,
-            backoff_authoring_blocks: Some(
-                sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging::default(),
-            ),
+            backoff_authoring_blocks: Some(backoff()),
             babe_link,
             block_proposal_slot_portion: SlotProportion::new(0.5),
             max_block_proposal_slot_portion: None,
@@ -389,6 +392,14 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
             .spawn_blocking("grandpa-voter", None, voter);
     }
     Ok(task_manager)
+}
+
+/// How much slower blocks come the longer none becomes final.
+fn backoff() -> BackoffAuthoringOnFinalizedHeadLagging<u32> {
+    BackoffAuthoringOnFinalizedHeadLagging {
+        max_interval: MOST_SLOTS_TO_A_BLOCK,
+        ..Default::default()
+    }
 }
 
 /// How long what is gossiped takes to reach all: a round of votes takes four times as long, and each leaves a record.

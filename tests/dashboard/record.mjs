@@ -60,7 +60,7 @@ async function recordBlock(url, number) {
   await note('emissions_issuance');
   const members = await note('subnets_members', NETUID, ...PAGE);
   const run = await note('training_run', NETUID);
-  await note('audits_open', NETUID);
+  await note('audits_open', NETUID, null, PAGE[1]);
   await note('emissions_subnet', NETUID);
   await note('emissions_history', NETUID, null, 0, 64);
   for (const { uid } of members) await note('emissions_history', NETUID, uid, 0, 64);

@@ -187,10 +187,26 @@ impl Client {
     pub async fn finalized(&self) -> Result<Block, ChainError> {
         let method = "chain_getFinalizedHead";
         let hash: H256 = self.connection.request(method, rpc_params![]).await?;
+        // Whoever follows the finalised blocks has heard of it, as a rule.
+        if let Some(known) = self.connection.known_final(hash) {
+            return Ok(known);
+        }
         let params = rpc_params![hash];
         let header: Option<Header> = self.connection.request("chain_getHeader", params).await?;
         let header = header.ok_or_else(|| self.unknown_block(hash))?;
-        Block::of(&self.connection, &header)
+        let block = Block::of(&self.connection, &header)?;
+        self.connection.saw_final(block);
+        Ok(block)
+    }
+
+    /// Learns the runtime that transactions are signed for, so that the first one waits no longer than all later ones.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn prepare(&self) -> Result<(), ChainError> {
+        let best = self.best().await?;
+        let runtime = self.runtimes.at(&self.connection, best.hash).await;
+        runtime.map(drop)
     }
 
     /// The hash of the best chain's block with this number; `None` if there is none yet.

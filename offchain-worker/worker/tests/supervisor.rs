@@ -1,8 +1,8 @@
-//! What a supervisor hears.
+//! What a supervisor hears, and what it says by a signal.
 
-use std::os::unix::net::UnixDatagram;
+use std::{os::unix::net::UnixDatagram, process::Command, time::Duration};
 
-use cairn_worker::supervisor;
+use cairn_worker::{shutdown, supervisor};
 
 #[test]
 fn a_supervisor_hears_that_a_worker_is_ready_lives_and_stops() {
@@ -23,4 +23,26 @@ fn a_supervisor_hears_that_a_worker_is_ready_lives_and_stops() {
     assert_eq!(heard(), "READY=1\nSTATUS=waiting for a run");
     assert_eq!(heard(), "WATCHDOG=1\nSTATUS=block 7, round 1");
     assert_eq!(heard(), "STOPPING=1");
+}
+
+/// Who does not listen for it is ended by it.
+#[test]
+fn a_worker_that_is_told_to_drain_by_a_signal_hears_it_and_goes_on() {
+    let mut drain = shutdown::watch_for_drain(false);
+    assert!(!*drain.borrow(), "nobody said so yet");
+    for _ in 0..2 {
+        let told = Command::new("sh").args(["-c", "kill -USR1 $PPID"]).status();
+        assert!(told.expect("a shell").success());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let hears = async {
+        let asked = shutdown::asked(&mut drain);
+        tokio::time::timeout(Duration::from_secs(240), asked).await
+    };
+    let heard = runtime.expect("a runtime").block_on(hears);
+    heard.expect("it was told");
+    let asked = shutdown::watch_for_drain(true);
+    assert!(*asked.borrow(), "from the beginning");
 }

@@ -25,7 +25,7 @@ use crate::{
         tracks::{self, Tracks},
         Days, Origin, Track,
     },
-    AccountId, Balances, Emissions, OriginCaller, Preimage, Referenda, Runtime, RuntimeCall,
+    AccountId, Balances, Emissions, Grandpa, OriginCaller, Preimage, Referenda, Runtime, RuntimeCall,
     RuntimeEvent, RuntimeHoldReason, RuntimeOrigin, Scheduler, System,
 };
 
@@ -215,8 +215,15 @@ impl governance::Config for Runtime {
     type Repairs = Track<{ tracks::REPAIR }>;
     type Cancels = Track<{ tracks::CANCEL }>;
     type Referenda = Referenda;
+    type Finality = Grandpa;
     type HasSudo = HasSudo;
     type RootWaits = RootWaits;
+}
+
+impl governance::Finality for Grandpa {
+    fn restart(after: BlockNumber, last_final: BlockNumber) -> DispatchResult {
+        Grandpa::note_stalled(RuntimeOrigin::root(), after, last_final)
+    }
 }
 
 /// Who decides which runs emit: a referendum and, where there is a sudo key, that.

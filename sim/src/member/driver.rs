@@ -202,7 +202,7 @@ impl World {
             }
             Action::Stop(reason) => self.stop(who, reason),
             // For people.
-            Action::Explain(_) | Action::Do(_) => {}
+            Action::Explain(_) | Action::Tell(_) | Action::Do(_) => {}
         }
     }
 

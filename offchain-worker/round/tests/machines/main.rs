@@ -7,6 +7,7 @@ mod checkpoints;
 mod checks;
 mod common;
 mod course;
+mod drain;
 mod endpoints;
 mod heard;
 mod hidden_row;

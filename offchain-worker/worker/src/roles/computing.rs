@@ -1,10 +1,11 @@
 //! What a worker computes on: by what was asked for, what the run's audits admit, and what stands behind it.
 
+use cairn_chain::AuditInfo;
 use cairn_engine::Device;
 use cairn_primitives::{AuditRules, Balance, EngineClass, Round, H256};
 use cairn_protocol::verdict::{card_bond, Engines};
 
-use super::{chain::Chain, idle::plain, run::Run, state::Debt, RoleError};
+use super::{chain::Chain, heads::Heads, idle::plain, run::Run, state::Debt, RoleError};
 use crate::amount::crn;
 
 /// What to compute on, by what was asked for and how the run audits. What validators show of a round is compared to the
@@ -45,6 +46,33 @@ pub(super) fn open_debts(mut debts: Vec<Debt>, rules: &AuditRules, now: Round) -
     debts
 }
 
+/// Of these, what may still be audited by what the chain says: its round is not settled in a final block, or its audit
+/// is open. Audits are drawn in the block that settles a round.
+///
+/// # Errors
+/// Those of the chain.
+pub(super) async fn undecided<C: Chain>(
+    chain: &C,
+    heads: Heads,
+    run: &Run,
+    debts: Vec<Debt>,
+) -> Result<Vec<Debt>, RoleError> {
+    let (best, last) = (heads.best.hash, heads.finalized.hash);
+    if debts.is_empty() {
+        return Ok(debts);
+    }
+    let audits = chain.audits(best, run.netuid).await?;
+    let mut left = Vec::new();
+    for debt in debts {
+        let is_it = |audit: &AuditInfo| (audit.round, audit.hotkey) == (debt.round, run.hotkey);
+        let is_open = audits.iter().any(is_it);
+        if is_open || chain.settled(last, run.netuid, debt.round).await?.is_none() {
+            left.push(debt);
+        }
+    }
+    Ok(left)
+}
+
 /// The first round in which no audit of it is open: audits begin once its round is settled, in the next one.
 fn free_from(debt: &Debt) -> Round {
     let open = AuditRules::OPEN_ROUNDS.saturating_add(2);
@@ -70,7 +98,8 @@ pub(super) fn check_debts(debts: &[Debt], class: EngineClass) -> Result<(), Role
     };
     Err(RoleError::Run(format!(
         "round {} was computed on `{engine}` and may still be audited, and this is `{}`, which cannot make it again; \
-         serving nothing costs the bond: start {how}; without risk another device begins from round {} on",
+         serving nothing costs the bond: start {how}; without risk another device begins from round {} on, or once \
+         `cairn mine --drain` has ended there",
         debt.round,
         class.text(),
         free_from(debt)
@@ -97,8 +126,9 @@ pub(super) async fn backed<C: Chain>(
     if asked == Device::Cpu || !rules.admits_cards() {
         return Ok(asked);
     }
-    let member = chain.member(at, run.netuid, run.hotkey).await?;
-    let subnet = chain.subnet(at, run.netuid).await?;
+    let member = chain.member(at, run.netuid, run.hotkey);
+    let subnet = chain.subnet(at, run.netuid);
+    let (member, subnet) = tokio::try_join!(member, subnet)?;
     let Some(subnet) = subnet else {
         return Ok(asked);
     };

@@ -7,28 +7,27 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, ModelRoot, Round, Text};
-use cairn_protocol::{
-    checkpoint,
-    limits::{CHECKPOINT_ATTEMPTS, MOST_SOURCES},
-};
+use cairn_primitives::{BlockNumber, Round, RunConfig};
+use cairn_protocol::checkpoint;
 use cairn_round::{
     audit::Demand,
-    machine::{Gone, Kind, Lack, Question, Reason, Transaction},
+    drain::Owed,
+    machine::{Gone, Lack, Question, Reason, Transaction},
     Action, Event, Held, Machine, Settlement,
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     apply::{self, AtHand},
+    catch_up::CatchUp,
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
-    jobs::{moving, Patience},
-    join::join,
+    jobs::{fetching, joining, Patience},
+    join::{checkpoint_bytes, join},
     keep::{self, Kept},
     ledger::{Ledger, Line},
-    look::{look, Looked},
+    look::{look, Guess, Looked},
     progress::{Progress, Reporter},
     retention::Pruned,
     run::Run,
@@ -38,17 +37,12 @@ use super::{
     waiting::{why_no_run, Said, SAY_AGAIN},
     RoleError, Status,
 };
-use crate::metrics::{note::Timer, Failed, Metrics, Stage};
+use crate::{
+    metrics::{note::Timer, Failed, Metrics, Stage},
+    shutdown::asked,
+};
 
-pub(super) use super::jobs::Jobs;
-
-/// Operations, each with a deadline, by which a file of another member comes: from the own store, from those who have
-/// it, into the own store and from there.
-pub(super) const FETCHES: u64 = 8;
-/// The same of a file that is published: it is looked for, sent with its outboard, and read back.
-pub(super) const PUBLISHES: u64 = 4;
-/// Downloads of a checkpoint that a join may try: each member that is asked may lie of all that are tried.
-const JOIN_TRIES: u64 = CHECKPOINT_ATTEMPTS as u64 * (MOST_SOURCES as u64 + 1);
+pub(super) use super::jobs::{Ended, Jobs};
 
 /// What every job needs.
 #[derive(Clone)]
@@ -76,26 +70,6 @@ impl<C> Desk<C> {
     pub fn time(&self, stage: Stage) -> Timer {
         self.metrics().time(stage)
     }
-}
-
-/// What a job brought.
-pub(super) enum Ended<O> {
-    Looked(Box<Looked>),
-    Gone(Gone),
-    NotLooked,
-    Explained(Lack, String),
-    /// Nothing that anybody waits for.
-    Nothing,
-    Sent(Kind, Option<BlockNumber>),
-    Applied(Round, ModelRoot, AtHand),
-    /// And why.
-    NotApplied(Round, String),
-    Kept(Box<Kept>),
-    /// What was kept up to this round is on the disk, too.
-    Written(Round),
-    Joined(Held),
-    NotJoined,
-    Own(O),
 }
 
 /// A role: its machine, and how its own work is done.
@@ -134,6 +108,8 @@ pub(super) trait Role: Sized {
     fn block(&mut self, number: BlockNumber);
     /// Sees to what it has stored, with each block.
     fn tend<C: Chain>(&mut self, _: &Desk<C>, _: &mut Jobs<Self::Outcome>) {}
+    /// From now on it makes nothing more, and its machine ends once nothing of what it made is owed.
+    fn drain(&mut self, _: &RunConfig) {}
     /// These are all that a round included.
     fn applied(&mut self, _: Round, _: AtHand) {}
     /// The checked contributions that it has of a round.
@@ -164,8 +140,14 @@ pub(super) struct Driver<C, R: Role> {
     is_included: bool,
     /// Up to which rounds the own store has nothing any more.
     pruned: Arc<Pruned>,
+    /// What is brought of rounds that were settled since the one held.
+    catch_up: CatchUp,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
+    /// Whether it was told to drain.
+    is_draining: bool,
+    /// Whether it owes nothing any more since then.
+    is_drained: bool,
     idle: Said,
     waiting: Said,
     /// Why the settled round cannot be applied.
@@ -193,6 +175,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             rounds_committed: ledger.committed,
             rounds_included: ledger.included,
             idle: None,
+            drains_until: None,
         };
         Driver {
             desk,
@@ -206,21 +189,35 @@ impl<C: Chain, R: Role> Driver<C, R> {
             unwritten: VecDeque::new(),
             is_included: false,
             pruned: Arc::default(),
+            catch_up: CatchUp::default(),
             lacks: false,
+            is_draining: false,
+            is_drained: false,
             idle: Said::default(),
             waiting: Said::default(),
             unapplied: Said::default(),
         }
     }
 
-    /// Works until something cannot be waited out.
-    pub async fn work(&mut self, follower: &mut HeadFollower) -> Result<(), RoleError> {
+    /// Works until something cannot be waited out, or until it was told to drain and owes nothing any more.
+    pub async fn work(
+        &mut self,
+        follower: &mut HeadFollower,
+        mut drain: watch::Receiver<bool>,
+    ) -> Result<(), RoleError> {
         self.show_held();
         self.role.tend(&self.desk, &mut self.jobs);
         let patience = Patience::of(&self.desk.run.config, follower.limit());
+        if *drain.borrow() {
+            self.drain();
+        }
         loop {
             self.act()?;
+            if self.is_drained {
+                return Ok(());
+            }
             tokio::select! {
+                () = asked(&mut drain), if !self.is_draining => self.drain(),
                 Some(ended) = self.jobs.next() => self.ended(ended?)?,
                 heads = follower.next() => {
                     self.desk.heads = heads?;
@@ -244,6 +241,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
             .handle(event, self.desk.heads.best.number);
     }
 
+    fn drain(&mut self) {
+        self.is_draining = true;
+        self.role.drain(&self.desk.run.config);
+    }
+
     fn act(&mut self) -> Result<(), RoleError> {
         while let Some(action) = self.role.machine().poll_action() {
             match action {
@@ -260,30 +262,36 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 } => self.keep(&settlement, held, audited),
                 Action::Join => self.join(),
                 Action::Explain(lack) => self.explain(lack),
-                Action::Stop(reason) => return Err(self.error(reason)),
+                Action::Tell(owed) => self.say_owed(owed),
+                Action::Stop(reason) => match self.error(reason) {
+                    Some(error) => return Err(error),
+                    None => self.is_drained = true,
+                },
                 Action::Do(work) => self.role.begin(work, &self.desk, &mut self.jobs),
             }
         }
         Ok(())
     }
 
-    fn error(&self, reason: Reason) -> RoleError {
-        match reason {
+    fn error(&self, reason: Reason) -> Option<RoleError> {
+        Some(match reason {
             Reason::Diverged { round, here, chain } => RoleError::Diverged { round, here, chain },
             Reason::Replaced(found) => RoleError::RunReplaced {
                 netuid: self.desk.run.netuid,
                 expected: self.desk.run.started_at,
                 found,
             },
-        }
+            Reason::Drained => return None,
+        })
     }
 
     fn look(&mut self, question: Question) {
         let desk = self.desk.clone();
+        let asked = (question, Guess::of(&self.info, desk.run.hotkey));
         self.jobs.spawn("a look at the chain", async move {
             let _timer = desk.time(Stage::Look);
             Ok(
-                match look(&desk.chain, &desk.run, desk.heads, question).await {
+                match look(&desk.chain, &desk.run, desk.heads, asked).await {
                     Ok(Some(looked)) => Ended::Looked(Box::new(looked)),
                     Ok(None) => Ended::Gone(Gone::Stopped),
                     Err(RoleError::RunReplaced { found, .. }) => Ended::Gone(Gone::Replaced(found)),
@@ -298,7 +306,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     fn send(&mut self, transaction: Transaction) {
         let (desk, kind) = (self.desk.clone(), transaction.kind());
-        let said = said_of(&transaction);
+        let said = Progress::of(&transaction);
         self.jobs.spawn("sending a transaction", async move {
             let _timer = desk.time(Stage::Send);
             let netuid = desk.run.netuid;
@@ -315,9 +323,10 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn apply(&mut self, settlement: Settlement, is_included: bool) {
         let (desk, round) = (self.desk.clone(), settlement.round);
         let at_hand = self.role.at_hand(round);
+        self.catch_up.applies(round);
         self.is_included = is_included;
         let files = settlement.included.len() as u64;
-        let moves = moving(files.saturating_mul(FETCHES), desk.run.max_len);
+        let moves = fetching(files, desk.run.max_len);
         self.jobs.spawn_moving("the outer step", moves, async move {
             let _timer = desk.time(Stage::Apply);
             match apply::apply(&desk, &settlement, &at_hand, is_included).await {
@@ -365,8 +374,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
         }
         let goes_on =
             held.is_some_and(|held| !checkpoint::is_too_far_behind(held.round, info.oldest_round));
-        let parameters = desk.run.layout.parameters() as u64;
-        let moves = moving(JOIN_TRIES, parameters.saturating_mul(4));
+        let moves = joining(checkpoint_bytes(&desk.run));
         self.jobs
             .spawn_moving("getting parameters", moves, async move {
                 let _timer = desk.time(Stage::Join);
@@ -387,11 +395,15 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn explain(&mut self, lack: Lack) {
         self.lacks = true;
         let (desk, info) = (self.desk.clone(), self.info.clone());
+        let is_draining = self.is_draining;
         if lack == Lack::Run {
             self.role.stop();
         }
         self.jobs
             .spawn("asking why there is nothing to do", async move {
+                if is_draining && lack == Lack::Run && has_no_run(&desk).await? {
+                    return Ok(Ended::Drained);
+                }
                 let (chain, run) = (&desk.chain, &desk.run);
                 let (heads, best) = (desk.heads, desk.heads.best);
                 let why = match lack {
@@ -410,6 +422,18 @@ impl<C: Chain, R: Role> Driver<C, R> {
             });
     }
 
+    /// Says what a worker that drains owes, and how long that takes.
+    fn say_owed(&mut self, owed: Owed) {
+        let desk = self.desk.clone();
+        self.jobs.spawn_beside(async move {
+            let best = desk.heads.best;
+            let block_time = desk.chain.block_time(best.hash).await.ok();
+            let said = Progress::draining(owed, best.number, block_time);
+            desk.reporter.say(&said);
+            Ok(Ended::Told(owed.until))
+        });
+    }
+
     /// Takes what a job brought, and tells the machine.
     fn ended(&mut self, ended: Ended<R::Outcome>) -> Result<(), RoleError> {
         match ended {
@@ -420,6 +444,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.tell(Event::NotLooked);
             }
             Ended::Explained(lack, reason) => self.explained(lack, reason),
+            Ended::Told(until) => self.status.drains_until = Some(until),
+            Ended::Drained => self.is_drained = true,
             Ended::Nothing => {}
             Ended::Sent(kind, block) => {
                 if block.is_none() {
@@ -453,6 +479,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.desk.metrics().failed(Failed::Join);
                 self.tell(Event::NotJoined);
             }
+            Ended::CaughtUp => self.catch_up.ended(),
             Ended::Own(outcome) => {
                 let done = self.role.ended(outcome, &mut self.status)?;
                 self.tell(Event::Done(done));
@@ -479,6 +506,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let event = Event::Looked(Box::new(view));
         self.role.machine().handle(event, block);
         self.act()?;
+        let (held, current) = (self.role.held(), self.info.round.round);
+        self.catch_up
+            .go_on(&self.desk, (held, current), &mut self.jobs);
         if !self.lacks {
             self.idle.clear();
             self.status.idle = None;
@@ -632,6 +662,15 @@ pub(super) fn wait_out(error: RoleError) -> Result<(), RoleError> {
     Err(error)
 }
 
+/// Whether the run is gone for good: a block that is not final may be dropped.
+async fn has_no_run<C: Chain>(desk: &Desk<C>) -> Result<bool, RoleError> {
+    let last = desk.heads.finalized.hash;
+    match desk.chain.run(last, desk.run.netuid).await {
+        Ok(found) => Ok(found.is_none()),
+        Err(error) => wait_out(error.into()).map(|()| false),
+    }
+}
+
 /// Locks the engine and lets `work` have it, on a thread that may take long.
 pub(super) async fn with_engine<C, T: Send + 'static>(
     desk: &Desk<C>,
@@ -639,53 +678,4 @@ pub(super) async fn with_engine<C, T: Send + 'static>(
 ) -> Result<T, RoleError> {
     let engine = desk.engine.clone();
     tokio::task::spawn_blocking(move || work(super::setup::locked(&engine).as_mut())).await?
-}
-
-/// What is said of a transaction that is in a block.
-fn said_of(transaction: &Transaction) -> Progress {
-    match transaction {
-        Transaction::Commit(round, commitment) => Progress::Committed {
-            round: *round,
-            sealed_root: commitment.sealed_root,
-        },
-        Transaction::Reveal(round, _) => Progress::Revealed { round: *round },
-        Transaction::CommitAttestation(pledge) => Progress::AttestationCommitted {
-            round: pledge.round,
-        },
-        Transaction::Attest(pledge) => Progress::Attested {
-            round: pledge.round,
-            good: pledge.verdicts.uids().collect(),
-            model_root: pledge.root,
-        },
-        Transaction::Here(round) => Progress::Back { round: *round },
-        Transaction::SetEndpoints(endpoints) => Progress::Serving {
-            endpoints: endpoints.iter().map(Text::to_text).collect(),
-        },
-        Transaction::OpenAudit(_, shown) => Progress::AuditServed {
-            round: shown.round,
-            bytes: shown.served.length,
-        },
-        Transaction::CommitVerdict(verdict) => Progress::VerdictCommitted {
-            round: verdict.round,
-            uid: verdict.uid,
-        },
-        Transaction::RevealVerdict(verdict) => Progress::VerdictRevealed {
-            round: verdict.round,
-            uid: verdict.uid,
-            finding: verdict.finding,
-        },
-        Transaction::SetScores(round, scores) => Progress::ScoresSet {
-            round: *round,
-            scores: scores.clone(),
-        },
-        Transaction::CommitScores(hidden_row) => Progress::ScoresCommitted {
-            round: hidden_row.round,
-            epoch: hidden_row.epoch,
-        },
-        Transaction::RevealScores(hidden_row) => Progress::ScoresRevealed {
-            round: hidden_row.round,
-            epoch: hidden_row.epoch,
-            scores: hidden_row.scores.clone(),
-        },
-    }
 }

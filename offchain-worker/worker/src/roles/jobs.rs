@@ -3,13 +3,18 @@
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
-use cairn_primitives::{BlockNumber, RunConfig};
+use cairn_primitives::{BlockNumber, ModelRoot, Round, RunConfig};
+use cairn_protocol::limits::{CHECKPOINT_ATTEMPTS, MOST_SOURCES};
+use cairn_round::{
+    machine::{Gone, Kind, Lack},
+    Held,
+};
 use tokio::{
     task::{Id, JoinSet},
     time::Instant,
 };
 
-use super::{driver::Ended, RoleError};
+use super::{apply::AtHand, join::WINDOWS, keep::Kept, look::Looked, RoleError};
 
 /// Rounds, at their longest, that a job may take. Who takes longer has missed three in a row, and has no part in the
 /// next one anyway.
@@ -42,10 +47,58 @@ impl Patience {
     }
 }
 
-/// What stores and members are given for so many files of so many bytes each, one after the other.
-pub(super) fn moving(files: u64, bytes: u64) -> Duration {
+/// Operations, each with a deadline, by which a file of another member comes: from the own store, from those who have
+/// it, into the own store and from there.
+const FETCHES: u64 = 8;
+/// The same of a file that is published: it is looked for, sent with its outboard, and read back.
+const PUBLISHES: u64 = 4;
+
+/// What fetching takes at most of so many files of others, of so many bytes each.
+pub(super) fn fetching(files: u64, bytes: u64) -> Duration {
+    moving(files.saturating_mul(FETCHES), bytes)
+}
+
+/// What publishing a file of so many bytes takes at most.
+pub(super) fn publishing(bytes: u64) -> Duration {
+    moving(PUBLISHES, bytes)
+}
+
+/// What getting a checkpoint of so many bytes takes at most: each member that is asked may lie of all that are tried.
+pub(super) fn joining(bytes: u64) -> Duration {
+    let tries = (CHECKPOINT_ATTEMPTS as u64).saturating_mul(MOST_SOURCES as u64 + 1);
+    moving(tries.saturating_mul(WINDOWS), bytes)
+}
+
+/// What stores and members are given for so many operations, one after the other, that move so many bytes each.
+fn moving(operations: u64, bytes: u64) -> Duration {
     let each = Duration::from_secs(60).saturating_add(Duration::from_secs(bytes >> 20));
-    each.saturating_mul(u32::try_from(files).unwrap_or(u32::MAX))
+    each.saturating_mul(u32::try_from(operations).unwrap_or(u32::MAX))
+}
+
+/// What a job brought.
+pub(super) enum Ended<O> {
+    Looked(Box<Looked>),
+    Gone(Gone),
+    NotLooked,
+    Explained(Lack, String),
+    /// What a worker that drains owes, said.
+    Told(BlockNumber),
+    /// A worker that drains has no run any more.
+    Drained,
+    /// Nothing that anybody waits for.
+    Nothing,
+    Sent(Kind, Option<BlockNumber>),
+    Applied(Round, ModelRoot, AtHand),
+    /// And why.
+    NotApplied(Round, String),
+    Kept(Box<Kept>),
+    /// What was kept up to this round is on the disk, too.
+    Written(Round),
+    Joined(Held),
+    NotJoined,
+    /// What later rounds included is here, as far as it was to be had.
+    CaughtUp,
+    Own(O),
 }
 
 /// A job that somebody waits for.
@@ -87,7 +140,7 @@ impl<O: Send + 'static> Jobs<O> {
         self.spawn_moving(what, Duration::ZERO, job);
     }
 
-    /// The same of one that moves files, for which it is given this time ([`moving`]).
+    /// The same of one that moves files, for which it is given this time, as [`fetching`] and its like say.
     pub fn spawn_moving(
         &mut self,
         what: &'static str,

@@ -14,7 +14,7 @@
 //! | `look` | one look at the chain |
 //! | [`sources`] | where files of others come from |
 //! | `join` | parameters for who comes late |
-//! | `retention` | what is removed from the own store |
+//! | `retention` | what is removed from the own store, and which traced states a miner keeps |
 //! | `apply`, `keep` | the outer step, and putting it in force |
 //! | [`inspect`] | opening and checking a contribution |
 //! | [`waiting`], [`idle`] | why there is nothing to do, and when it is said |
@@ -23,6 +23,7 @@
 
 mod ahead;
 mod apply;
+mod catch_up;
 pub mod chain;
 mod clocks;
 mod computing;

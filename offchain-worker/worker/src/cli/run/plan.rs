@@ -10,7 +10,11 @@ use serde::Serialize;
 
 use crate::{
     amount::{size, thousands},
-    cli::{args::JsonArg, doctor::run::machine, print},
+    cli::{
+        args::{JsonArg, KeepArg},
+        doctor::run::machine,
+        print,
+    },
     devnet::setting::RUN,
     error::Failure,
     needs::{
@@ -208,7 +212,7 @@ fn disk(config: &RunConfig, duty: Duty, cards: Option<u32>) -> Vec<Held> {
     let mut held = vec![
         Held {
             what: "state directory, at most",
-            bytes: machine::state_bound(config, duty),
+            bytes: machine::state_bound(config, duty, KeepArg::USUAL),
         },
         Held {
             what: "a store of its own, at most",

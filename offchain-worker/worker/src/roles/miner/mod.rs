@@ -11,7 +11,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Netuid, Round, SealedRoot, Served};
+use cairn_primitives::{BlockNumber, Netuid, Round, RunConfig, SealedRoot, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
     validator::Id,
@@ -30,15 +30,16 @@ use self::{
 use super::{
     apply::AtHand,
     chain::Chain,
-    driver::{Desk, Ended, Jobs, Role, FETCHES, PUBLISHES},
+    driver::{Desk, Ended, Jobs, Role},
     idle,
-    jobs::moving,
+    jobs::{fetching, publishing},
     look::Looked,
+    retention::may_be_asked_for,
     setup::{connect, work, WorkerOptions},
-    state::StateDir,
+    state::{StateDir, Traces},
     RoleError, Status,
 };
-use crate::metrics::Stage;
+use crate::{metrics::Stage, needs::Vectors};
 
 /// How a miner behaves. All but the first are cheats, which a network has to stand: for devnets and tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -128,6 +129,12 @@ pub(super) async fn mine<C: Chain>(
     clock: Clock,
 ) -> Result<(), RoleError> {
     work(chain, &options, |run, resumed| {
+        let budget = match run.config.audits.rate {
+            0 => 0,
+            _ => options.keep_states,
+        };
+        let each = Vectors::of(&run.config).steps();
+        let traces = Traces::open(&StateDir::traces_in(&resumed.directory), budget, each);
         let copies = StateDir::outgoing_in(&resumed.directory);
         let made = resumed.open.iter().chain(&resumed.ahead);
         // A crash may have come before it was stored: its machine says when to.
@@ -143,6 +150,7 @@ pub(super) async fn mine<C: Chain>(
             outgoing,
             netuid: run.netuid,
             copies,
+            traces,
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -159,6 +167,8 @@ struct MinerRole {
     netuid: Netuid,
     /// Where copies of such files are kept.
     copies: PathBuf,
+    /// Traced states of its work that may be audited.
+    traces: Traces,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
@@ -212,9 +222,11 @@ impl Role for MinerRole {
                     control: self.control.clone(),
                     timing: self.timing.clone(),
                     metrics: desk.reporter.metrics.clone(),
+                    traces: self.traces.clone(),
                 };
                 let (desk, behaviour) = (desk.clone(), self.behaviour);
-                let moves = moving(FETCHES + PUBLISHES, desk.run.max_len);
+                let moves =
+                    fetching(1, desk.run.max_len).saturating_add(publishing(desk.run.max_len));
                 jobs.spawn_moving("training", moves, async move {
                     let _timer = desk.time(Stage::Train);
                     let maker = behaviour.maker(&desk, round).await?;
@@ -231,7 +243,10 @@ impl Role for MinerRole {
             }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
-            Task::Serve(demand) => serve::begin(desk, jobs, demand, self.behaviour.opener()),
+            Task::Serve(demand) => {
+                let way = (self.behaviour.opener(), &self.traces);
+                serve::begin(desk, jobs, demand, way);
+            }
             Task::FetchAhead(sealed) => self.fetching.begin(desk, jobs, sealed),
             Task::StopFetching(round) => self.fetching.stop(round),
         }
@@ -279,6 +294,14 @@ impl Role for MinerRole {
         for outgoing in &self.outgoing {
             outgoing.tend(desk, jobs);
         }
+        let held = self.machine.held().map(|held| held.round);
+        let owed = self.machine.unserved().map(|owed| owed.round);
+        let is_needed = |round| may_be_asked_for(round, held, owed);
+        self.traces.retain(is_needed);
+    }
+
+    fn drain(&mut self, config: &RunConfig) {
+        self.machine.drain(config);
     }
 
     fn at_hand(&self, _: Round) -> AtHand {

@@ -20,8 +20,8 @@ use tokio::task::spawn_blocking;
 use super::Outcome;
 use crate::metrics::Failed;
 use crate::roles::{
-    driver::{Desk, Ended, Jobs, PUBLISHES},
-    jobs::moving,
+    driver::{Desk, Ended, Jobs},
+    jobs::publishing,
     look::Looked,
     state::SharedState,
 };
@@ -179,7 +179,7 @@ impl Outgoing {
         jobs: &mut Jobs<Outcome>,
     ) {
         let (own, desk) = (self.clone(), desk.clone());
-        let moves = moving(PUBLISHES, own.length);
+        let moves = publishing(own.length);
         jobs.spawn_moving("storing a contribution", moves, async move {
             let stored = own.publish(&desk.run.store).await;
             if let Err(why) = &stored {

@@ -581,12 +581,12 @@ async fn answer(source: &dyn Source, began: Instant) -> Result<Duration, Unanswe
     }
 }
 
-/// Whether a source has a file of this length.
+/// Whether a source has a file of this length. It has the deadline twice: to be connected to, and to answer.
 ///
 /// # Errors
 /// It does not answer.
 pub(super) async fn has(source: &dyn Source, path: &str, length: u64) -> Result<bool, Fault> {
-    let deadline = PATIENCE.deadline;
+    let deadline = PATIENCE.deadline.saturating_mul(2);
     match tokio::time::timeout(deadline, source.read(path, 0..1)).await {
         Ok(Ok(reply)) => Ok(reply.length == length),
         Ok(Err(Fault::Absent { .. })) => Ok(false),

@@ -104,8 +104,11 @@ impl Kept {
         if !manifest.is_file() && !path.join(LOCK).is_file() {
             return None;
         }
-        let files = fs::read_dir(path).into_iter().flatten().flatten();
-        let bytes = files.filter_map(|file| file.metadata().ok()).fold(0, sum);
+        // Beside its pieces it has directories of files, such as traced states.
+        let places = std::iter::once(path.to_path_buf()).chain(directories(path));
+        let files = places.flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
+        let known = files.filter_map(|file| file.metadata().ok());
+        let bytes = known.filter(fs::Metadata::is_file).fold(0, sum);
         Some(Kept {
             identity: identity(&manifest),
             bytes,
@@ -228,6 +231,9 @@ mod tests {
         assert_eq!(kept(&root.path().join("none")), []);
         let place = StatePlace::Under(root.path().into());
         let used = save(&place, identity(1, Netuid(1), 5, 2));
+        let traces = StateDir::traces_in(used.directory());
+        fs::create_dir(&traces).expect("room");
+        fs::write(traces.join("4-1.bin"), [0; 100_000]).expect("room");
         drop(save(&place, identity(1, Netuid(1), 9, 2)));
         // As older releases had it.
         let old = StatePlace::Named(root.path().join("1-5Grw"));
@@ -245,6 +251,7 @@ mod tests {
             [true, false, false]
         );
         assert!(found.iter().all(|kept| kept.bytes > 4));
+        assert!(found[0].bytes > 100_000 && found[1].bytes < 100_000);
 
         assert!(found[0].remove().is_err());
         found[1].remove().expect("nobody uses it");

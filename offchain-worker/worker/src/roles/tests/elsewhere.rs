@@ -70,7 +70,7 @@ async fn with_one_node_a_key_is_kept_back_until_training_can_be_over_by_the_cloc
     let longer = |config: &mut RunConfig, _: &Store| config.phases.reveal = REVEAL;
     let mut network = Network::with(&["Alice"], &["Victor"], longer).await;
     let chain = network.chain.clone();
-    chain.slot_is(SLOT);
+    chain.block_time_is(SLOT);
     network.mine("Alice", Behaviour::Honest);
     // She was there when round 1 began.
     chain.until("Alice has committed", committed(0, 1)).await;

@@ -4,10 +4,12 @@
 mod apart;
 mod cards;
 mod cheats;
+mod drain;
 mod elsewhere;
 mod engine;
 mod evidence;
 mod joining;
+mod kept;
 mod liars;
 mod network;
 mod overlap;

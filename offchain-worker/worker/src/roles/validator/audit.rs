@@ -15,9 +15,9 @@ use super::{Outcome, ValidatorRole};
 use crate::metrics::{Failed, Stage};
 use crate::roles::{
     chain::Chain,
-    driver::{with_engine, Desk, Ended, Jobs, FETCHES},
+    driver::{with_engine, Desk, Ended, Jobs},
     inspect,
-    jobs::moving,
+    jobs::fetching,
     look::settlement,
     sources::{self, Wanted},
     state::Change,
@@ -34,8 +34,8 @@ impl ValidatorRole {
     ) {
         let desk = desk.clone();
         let mut verdicts = self.machine.verdicts().to_vec();
-        let file = moving(FETCHES, desk.run.max_len);
-        let moves = file.saturating_add(moving(FETCHES, audit.longest));
+        let file = fetching(1, desk.run.max_len);
+        let moves = file.saturating_add(fetching(1, audit.longest));
         jobs.spawn_moving("an audit", moves, async move {
             let _timer = desk.time(Stage::Audit);
             let of = (audit.round, audit.uid);

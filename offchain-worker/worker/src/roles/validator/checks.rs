@@ -13,9 +13,9 @@ use super::{Outcome, ValidatorRole};
 use crate::metrics::{Failed, Stage};
 use crate::roles::{
     chain::Chain,
-    driver::{Desk, Ended, Jobs, FETCHES},
+    driver::{Desk, Ended, Jobs},
     inspect,
-    jobs::moving,
+    jobs::fetching,
     progress::Progress,
     setup::locked,
 };
@@ -29,7 +29,7 @@ pub(super) fn fetch<C: Chain>(
     commitment: Commitment,
 ) {
     let desk = desk.clone();
-    let moves = moving(FETCHES, commitment.length.min(desk.run.max_len));
+    let moves = fetching(1, commitment.length.min(desk.run.max_len));
     jobs.spawn_moving("fetching a contribution", moves, async move {
         let file = match inspect::fetch(&desk, round, hotkey, &commitment).await {
             Ok(file) => Some(file),
@@ -74,10 +74,13 @@ impl ValidatorRole {
                 tokio::task::spawn_blocking(move || inspect::check(&run, &claim, before, &sealed))
                     .await?;
             let opened = match opened {
-                Ok(contribution) => inspect::check_bond(&desk, contribution.header())
-                    .await
-                    .map(|()| contribution)
-                    .map_err(Refusal::from),
+                Ok(contribution) => {
+                    let (best, header) = (desk.heads.best.hash, contribution.header());
+                    inspect::check_bond(&desk.chain, &desk.run, best, header)
+                        .await
+                        .map(|()| contribution)
+                        .map_err(Refusal::from)
+                }
                 refused => refused,
             };
             let good = match opened {

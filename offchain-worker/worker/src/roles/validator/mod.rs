@@ -33,10 +33,10 @@ use cairn_round::{
 use super::{
     apply::AtHand,
     chain::Chain,
-    driver::{Desk, Ended, Jobs, Role, PUBLISHES},
+    driver::{Desk, Ended, Jobs, Role},
     idle,
-    jobs::moving,
-    join::write_checkpoint,
+    jobs::publishing,
+    join::{checkpoint_bytes, write_checkpoint},
     ledger::Log,
     look::Looked,
     setup::{connect, work, WorkerOptions},
@@ -123,8 +123,7 @@ enum Outcome {
 impl ValidatorRole {
     fn checkpoint<C: Chain>(&self, held: Held, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
         let desk = desk.clone();
-        let parameters = desk.run.layout.parameters() as u64;
-        let moves = moving(PUBLISHES, parameters.saturating_mul(4));
+        let moves = publishing(checkpoint_bytes(&desk.run));
         jobs.spawn_moving("writing a checkpoint", moves, async move {
             // Late joiners need it, this validator does not.
             let is_written = match write_checkpoint(&desk, held).await {

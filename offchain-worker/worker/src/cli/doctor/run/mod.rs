@@ -24,7 +24,7 @@ use self::{
     member::Seen,
 };
 use super::super::{
-    args::{numbered, KeyArgs, NodeArgs},
+    args::{numbered, KeepArg, KeyArgs, NodeArgs},
     look::no_subnet,
     reach::AskArgs,
 };
@@ -48,6 +48,8 @@ pub struct RunArgs {
     /// Directory of the worker's state [default: below ~/.cairn/state]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArg,
     /// Where the worker computes: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N [default: auto
     /// for a miner, cpu for a validator]
     #[arg(long, env = "CAIRN_DEVICE", value_name = "DEVICE")]
@@ -334,7 +336,7 @@ impl RunArgs {
         checks.push(machine::disk(
             "state disk",
             &place,
-            machine::state_bound(&run.config, duty),
+            machine::state_bound(&run.config, duty, self.keep.keep_states),
         ));
         checks
     }
