@@ -372,10 +372,26 @@ impl Attacks {
             }
         }
         let made = page(&rows, &longer, bench, field.report());
+        let mut cheap = self.cheap(&rows, bench.rounds);
+        cheap.extend(self.cheap(&longer, bench.longer().rounds));
         rows.extend(longer);
         show(&rows, made, &self.to)?;
         let unsound = field.unsound().iter().chain(later.unsound());
-        sound(unsound.map(|one| (one.broken.as_slice(), self.again(one))))
+        let unsound = sound(unsound.map(|one| (one.broken.as_slice(), self.again(one))));
+        none_of(unsound.err().into_iter().chain(cheap))
+    }
+
+    /// The rows in which a lost audit cost no more than it had brought, and how each is run again.
+    fn cheap(&self, rows: &[Row], rounds: u32) -> Vec<String> {
+        let said = |row: &Row| {
+            let again = self.line(&[row.attack], row.seed, rounds);
+            format!(
+                "{}: an attacker had been paid {} of the bond that an audit took; again: {again}",
+                row.attack,
+                percent(row.audit_gain)
+            )
+        };
+        rows.iter().filter(|row| row.pays()).map(said).collect()
     }
 
     /// Runs these attacks with all seeds.
@@ -409,21 +425,22 @@ impl Attacks {
 
     /// The command that runs a network without an attack again.
     fn again(&self, one: &Unsound) -> String {
-        let mut line = String::from("cairn-sim attacks");
         let all = self.names.iter().map(String::as_str);
         let names: Vec<&str> = one.beside.map_or_else(|| all.collect(), |name| vec![name]);
-        for name in names {
-            line.push_str(&format!(" {name}"));
-        }
-        let Unsound { seed, rounds, .. } = one;
-        line.push_str(&format!(
-            " --seed {seed} --miners {} --validators {} --rounds {rounds}",
-            self.miners, self.validators
-        ));
+        let mut line = self.line(&names, one.seed, one.rounds);
         if let Some(page) = self.to.page.as_ref().filter(|_| one.beside.is_none()) {
             line.push_str(&format!(" --page {}", page.display()));
         }
         line
+    }
+
+    /// The command that runs these attacks, or all if none is named.
+    fn line(&self, names: &[&str], seed: u64, rounds: u32) -> String {
+        let names: String = names.iter().map(|name| format!(" {name}")).collect();
+        format!(
+            "cairn-sim attacks{names} --seed {seed} --miners {} --validators {} --rounds {rounds}",
+            self.miners, self.validators
+        )
     }
 }
 
@@ -591,6 +608,11 @@ fn sound<'a>(networks: impl Iterator<Item = (&'a [&'static str], String)>) -> Re
         let broken = broken.join(", ");
         format!("an honest network broke what {broken} looks for; again: {again}")
     });
+    none_of(wrong)
+}
+
+/// An error if anything is wrong, a line of each.
+fn none_of(wrong: impl Iterator<Item = String>) -> Result<(), String> {
     let wrong: Vec<String> = wrong.collect();
     match wrong.is_empty() {
         true => Ok(()),

@@ -61,7 +61,8 @@ pub struct Row {
     pub held_bytes: u64,
     /// Audits that attackers lost.
     pub lost_audits: u32,
-    /// The most that one of them had been paid by then, for honest work too, as a share of what these took of its bond.
+    /// The most that one of them had been paid when it lost a bond by them, since the one before and for honest work too,
+    /// as a share of that bond.
     pub audit_gain: f64,
     /// What the attackers' coldkeys are richer by, earnings aside, in pebble.
     #[serde(with = "pebble")]
@@ -118,10 +119,14 @@ pub(super) fn verdict_of(rows: &[&Row]) -> Verdict {
 }
 
 impl Row {
+    /// Whether an audit that was lost cost no more than it had brought.
+    pub fn pays(&self) -> bool {
+        self.audit_gain >= 1.0
+    }
+
     /// What it amounts to, the loss aside.
     fn brought(&self) -> Verdict {
-        // Audits are to cost more than cheating brings.
-        if self.attacker_gained >= CRN || self.audit_gain >= 1.0 {
+        if self.attacker_gained >= CRN || self.pays() {
             return Verdict::Open;
         }
         let paid = paid(self.honest_change);
