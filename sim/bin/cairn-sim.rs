@@ -385,11 +385,8 @@ impl Attacks {
     fn cheap(&self, rows: &[Row], rounds: u32) -> Vec<String> {
         let said = |row: &Row| {
             let again = self.line(&[row.attack], row.seed, rounds);
-            format!(
-                "{}: an attacker had been paid {} of the bond that an audit took; again: {again}",
-                row.attack,
-                percent(row.audit_gain)
-            )
+            let paid = percent(row.audit_gain);
+            format!("an attacker had been paid {paid} of the bond that it lost; again: {again}")
         };
         rows.iter().filter(|row| row.pays()).map(said).collect()
     }
@@ -662,12 +659,16 @@ mod tests {
         assert_eq!(said(&["lineage", "money"]), Err(expected));
     }
 
+    fn attacks(arguments: &[&str]) -> Attacks {
+        match Cli::parse_from(["cairn-sim", "attacks"].iter().chain(arguments)).command {
+            Command::Attacks(attacks) => attacks,
+            _ => panic!("it is the attack table"),
+        }
+    }
+
     #[test]
     fn what_is_run_again_has_all_that_was_said() {
-        let arguments = ["cairn-sim", "attacks", "exam", "zeros", "--page", "p.md"];
-        let Command::Attacks(attacks) = Cli::parse_from(arguments).command else {
-            panic!("it is the attack table");
-        };
+        let attacks = attacks(&["exam", "zeros", "--page", "p.md"]);
         let again = |beside| {
             attacks.again(&Unsound {
                 seed: 4,
@@ -680,5 +681,21 @@ mod tests {
         assert_eq!(again(Some("exam")), format!("cairn-sim attacks exam {end}"));
         let all = format!("cairn-sim attacks exam zeros {end} --page p.md");
         assert_eq!(again(None), all);
+    }
+
+    #[test]
+    fn a_bond_that_is_too_small_is_an_error_that_says_how_to_run_it_again() {
+        let mut bench = Bench::usual(4);
+        bench.rounds = 1;
+        let row = Field::default().measure(attacks::ALL[0], bench);
+        let mut row = row.expect("a network");
+        let mut said_at = |audit_gain| {
+            row.audit_gain = audit_gain;
+            attacks(&[]).cheap(std::slice::from_ref(&row), 9)
+        };
+        assert!(said_at(0.99).is_empty());
+        let again = "again: cairn-sim attacks exam --seed 4 --miners 4 --validators 3 --rounds 9";
+        let what = "an attacker had been paid 125.0 % of the bond that it lost";
+        assert_eq!(said_at(1.25), [format!("{what}; {again}")]);
     }
 }
