@@ -188,7 +188,7 @@ pub fn find(name: &str) -> Option<&'static Attack> {
     ALL.into_iter().find(|attack| attack.name == name)
 }
 
-/// Adds the attackers of an attack to a simulation.
+/// Adds the attackers of an attack to a simulation. One with the name of an honest member has its place.
 pub fn stage(settings: &mut Settings, attack: &Attack, attackers: Option<usize>) {
     (attack.setting)(settings);
     let validators = settings
@@ -199,7 +199,13 @@ pub fn stage(settings: &mut Settings, attack: &Attack, attackers: Option<usize>)
         attackers: attackers.unwrap_or(attack.attackers),
         honest_stake: validators.map(|one| one.stake).sum(),
     };
-    settings.cast.extend((attack.stage)(&scene));
+    for recruit in (attack.stage)(&scene) {
+        let mut cast = settings.cast.iter_mut();
+        match cast.find(|one| one.name == recruit.name) {
+            Some(honest) => *honest = recruit,
+            None => settings.cast.push(recruit),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -60,8 +60,8 @@ fn of_audits(rows: &[Row]) -> String {
     }
     let most = rows.iter().map(|row| row.audit_gain).fold(0.0, f64::max);
     let text = format!(
-        "Attackers lost {lost} audits. The most that one of them had been paid by then, for honest work too, was {} of \
-         what these took of its bond.",
+        "Attackers lost {lost} audits. The most that one of them had been paid when it lost a bond, since it lost one \
+         before and for honest work too, was {} of that bond.",
         percent(most)
     );
     wrapped("", &text) + "\n"
@@ -111,6 +111,8 @@ struct Line {
     lost: f64,
     held: u64,
     gained: f64,
+    honest_audits: f64,
+    honest_bonds: f64,
     told: Option<String>,
     verdict: Verdict,
 }
@@ -130,6 +132,13 @@ impl Line {
                 text,
                 " It took {:.2} CRN that others had.",
                 self.gained / 1e9
+            );
+        }
+        if self.honest_audits > 0.0 {
+            let (audits, bonds) = (self.honest_audits, self.honest_bonds / 1e9);
+            let _ = write!(
+                text,
+                " Honest miners lost {audits:.1} audits and {bonds:.2} CRN of bonds, as a mean."
             );
         }
         if self.held == most_held {
@@ -183,6 +192,8 @@ fn line(attack: &'static Attack, rows: &[Row]) -> Option<Line> {
         lost: mean(|row| row.attacker_lost as f64),
         held: rows.iter().map(|row| row.held_bytes).max()?,
         gained: rows.iter().map(|row| row.attacker_gained).max()? as f64,
+        honest_audits: mean(|row| f64::from(row.honest_lost_audits)),
+        honest_bonds: mean(|row| row.honest_bonds as f64),
         told: rows.iter().find_map(|row| row.told.clone()),
         verdict: verdict_of(&rows),
     })
@@ -227,8 +238,9 @@ An attack *holds* if it brought at most half a share, cost honest miners at most
 most 1 % and stalled at most three rounds.
 It is *open* if it brought 0.95 of a share or more, cost them more than half of their pay, moved the loss by more than
 5 %, stalled more than half of the rounds, or took 1 CRN or more that others had.
-It is open, too, if an attacker had been paid as much, by the time that it lost an audit, as the audits that it lost
-took of its bond: each has to cost more than it gained. Else it holds *partly*.
+It is open, too, if audits took 1 CRN or more of honest miners' bonds, or if an attacker that lost a bond had been paid
+as much since it had lost one before: an audit that fails has to cost more than what it is of had gained.
+Else it holds *partly*.
 
 ";
 
@@ -260,6 +272,13 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   to clones that were not found out yet is withheld, and comes back to the others when they are. In a round auditors
   begin with those that have passed an audit, and then with what the chain drew to be first. When they began with the
   lowest uids, the clones that came last were still there after sixteen rounds.
+- `collusion-10`, `collusion-20`, `collusion-30`: of the validators that attested a round three are drawn by lot for
+  each audit, by head and not by stake, and most of those that reveal decide. So who has a share *s* of them has most of
+  three with a probability of 3*s*² − 2*s*³
+  ([decision 029](decisions/029-audits-on-chain.md#what-would-change-it)): 0.03 at a tenth, 0.10 at a fifth, 0.22 at
+  three tenths. Of ten validators, none of whom is drawn twice, two colluding ones are both drawn in 0.07 of audits, and
+  two or three of three in 0.18. Then an honest miner loses its bond, of which a tenth is theirs, and a false one keeps
+  its own. A single one decides only where the other two reveal nothing in time. No rule makes that cost them anything.
 - `idle-seats`, `idle-commits`: before round 0 nobody has shown anything, and the lot gives five slots among four that
   work and sixteen that do not: with a probability of 0.75 fewer than two of the four have one, and then the round is no
   work. In the next rounds those come last that had a slot and did nothing with it. As with `asleep`, what honest miners
@@ -295,6 +314,8 @@ mod tests {
             lost_audits: 2,
             audit_gain: 0.125,
             attacker_gained: 0,
+            honest_lost_audits: 0,
+            honest_bonds: 0,
             told: (seed == 2).then(|| "it rained".into()),
             verdict: Verdict::Partly,
         }
@@ -325,7 +346,26 @@ mod tests {
         );
         assert!(page.contains("0 of 1 attacks hold, 0 hold partly, 1 are open."));
         assert!(words.contains("Attackers lost 4 audits."));
-        assert!(words.contains("for honest work too, was 12.5 % of what these took of its bond."));
+        assert!(words.contains("for honest work too, was 12.5 % of that bond."));
+        assert!(!words.contains("Honest miners lost"));
+    }
+
+    #[test]
+    fn what_audits_took_of_honest_miners_is_told_and_leaves_a_row_open() {
+        let lost = |seed, honest_lost_audits, honest_bonds| Row {
+            honest_lost_audits,
+            honest_bonds,
+            ..row(seed, 0.0)
+        };
+        let of = |rows: &[Row]| page(rows, &[], Bench::usual(1), &Report::default());
+        let open = of(&[lost(1, 3, 30_000_000_000), lost(2, 0, 0)]);
+        let words: Vec<&str> = open.split_whitespace().collect();
+        let said = "Honest miners lost 1.5 audits and 15.00 CRN of bonds, as a mean.";
+        assert!(words.join(" ").contains(said), "{open}");
+        assert!(open.contains("0 hold partly, 1 are open."));
+        // Less than 1 CRN is told, too.
+        let holds = of(&[lost(1, 1, 999_999_999)]);
+        assert!(holds.contains("1 of 1 attacks hold") && holds.contains("lost 1.0 audits"));
     }
 
     #[test]
