@@ -47,6 +47,7 @@ mod table;
 mod tiny_norms;
 mod twice;
 mod two_slots;
+mod unseen;
 mod voter;
 mod wrong_root;
 mod zeros;
@@ -61,7 +62,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 52] = [
+pub const ALL: [&Attack; 54] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -92,6 +93,8 @@ pub const ALL: [&Attack; 52] = [
     &scale::DOUBLE,
     &echo::ATTACK,
     &never_scores::ATTACK,
+    &unseen::GOOD,
+    &unseen::NO_SCORES,
     &copied_scores::ATTACK,
     &copied_evidence::ATTACK,
     &collusion::OWN_MINER,

@@ -272,9 +272,9 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   to clones that were not found out yet is withheld, and comes back to the others when they are. In a round auditors
   begin with those that have passed an audit, and then with what the chain drew to be first. When they began with the
   lowest uids, the clones that came last were still there after sixteen rounds.
-- `collusion-10`, `collusion-20`, `collusion-30`: of the validators that attested a round three are drawn by lot for
-  each audit, by head and not by stake, and most of those that reveal decide. So who has a share *s* of them has most of
-  three with a probability of 3*s*² − 2*s*³
+- `collusion-10`, `collusion-20`, `collusion-30`: of a round's validators three are drawn by lot for each audit, by head
+  and not by stake, and most of those that reveal decide. So who has a share *s* of them has most of three with a
+  probability of 3*s*² − 2*s*³
   ([decision 029](decisions/029-audits-on-chain.md#what-would-change-it)): 0.03 at a tenth, 0.10 at a fifth, 0.22 at
   three tenths. Of ten validators, none of whom is drawn twice, two colluding ones are both drawn in 0.07 of audits, and
   two or three of three in 0.18. Then an honest miner loses its bond, of which a tenth is theirs, and a false one keeps
