@@ -4,6 +4,7 @@ mod absurd_run;
 mod aggregate;
 mod alternates;
 mod asleep;
+mod before;
 mod busy_subnets;
 mod clones;
 mod collusion;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
+use super::{before::before, report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
 use crate::{
     page::{seeds, wrapped},
     spread::percent,
@@ -48,6 +48,7 @@ pub fn page(rows: &[Row], longer: &[Row], bench: Bench, report: &Report) -> Stri
     }
     page.push_str(TAIL);
     page.push_str(&of_longer(&lines, longer, bench));
+    page.push_str(&of_before(&lines));
     page.push_str(&report.sections(bench));
     page
 }
@@ -73,21 +74,36 @@ fn of_longer(lines: &[Line], longer: &[Row], bench: Bench) -> String {
         return String::new();
     }
     let (rounds, more) = (bench.rounds, bench.longer().rounds);
+    let pairs = lines.iter();
+    let pairs = pairs.filter_map(|before| Some((before, line(before.attack, longer)?)));
+    let pairs: Vec<(&Line, Line)> = pairs.collect();
+    let of = |verdict| {
+        pairs
+            .iter()
+            .filter(move |(_, after)| after.verdict == verdict)
+    };
+    let [hold, partly, open] = [Verdict::Holds, Verdict::Partly, Verdict::Open];
     let text = format!(
-        "The attacks that moved the loss by more than 1 %, or cost honest miners more than 5 % of their pay, in networks \
-         of {more} rounds, with the same seeds. Each is held against networks without it that are as long. What an \
-         attack costs once becomes less beside all that is learned and paid later; what it costs in each round does not."
+        "The attacks that moved the loss by more than 1 %, or cost honest miners more than 5 % of their pay, in \
+         networks of {more} rounds, with the same seeds. Each is held against networks without it that are as long. \
+         What an attack costs once becomes less beside all that is learned and paid later; what it costs in each round \
+         does not. \
+         After {more} rounds {} of these {} hold, {} hold partly, and {} are open.",
+        of(hold).count(),
+        pairs.len(),
+        of(partly).count(),
+        of(open).count()
     );
     let mut page = format!("\n## What of that is a delay\n\n{}\n", wrapped("", &text));
+    if more == TARGET {
+        let _ = writeln!(page, "{TARGET_WHY}");
+    }
     let _ = writeln!(
         page,
         "| attack | loss after {rounds} | after {more} | honest after {rounds} | after {more} | |\n\
          |---|---:|---:|---:|---:|---|"
     );
-    for (before, after) in lines
-        .iter()
-        .filter_map(|before| Some((before, line(before.attack, longer)?)))
-    {
+    for (before, after) in &pairs {
         let (name, verdict) = (before.attack.name, after.verdict());
         let columns = [before.loss, after.loss, before.honest, after.honest];
         let columns = columns.map(|change| format!("{:+.1} %", change * 100.0));
@@ -96,6 +112,34 @@ fn of_longer(lines: &[Line], longer: &[Row], bench: Bench) -> String {
             "| `{name}` | {} | **{verdict}** |",
             columns.join(" | ")
         );
+    }
+    page
+}
+
+/// What the attacks brought before protocol 2, beside what they bring; empty cells of those that were not tried then.
+fn of_before(lines: &[Line]) -> String {
+    let mut page = String::from(BEFORE);
+    for line in lines {
+        let name = line.attack.name;
+        let [share_then, loss_then, stalled_then, verdict_then] = match before(name) {
+            Some(it) => [
+                it.share.into(),
+                format!("{} %", it.loss),
+                it.stalled.into(),
+                it.verdict.into(),
+            ],
+            None => Default::default(),
+        };
+        let (share, loss) = (share(line.share), line.loss * 100.0);
+        let (stalled, verdict) = (line.stalled, line.verdict());
+        let cells = [
+            [share_then, share],
+            [loss_then, format!("{loss:+.1} %")],
+            [stalled_then, stalled.to_string()],
+            [verdict_then, format!("**{verdict}**")],
+        ];
+        let cells = cells.map(|[then, now]| format!("{then} | {now}"));
+        let _ = writeln!(page, "| `{name}` | {} |", cells.join(" | "));
     }
     page
 }
@@ -224,7 +268,7 @@ What was not run is not here.
 - **honest** is by how much more was issued for honest miners than in four networks without the attack, in as long a
   time. What their pot still has at the end counts by their part in what epochs gave, what is withheld of them as paid.
 - **loss** is how far the held-out loss ended above the mean of those networks, which differ in the delays of messages
-  alone.
+  alone. The target asks for it after 32 rounds: [below](#what-of-that-is-a-delay).
 - **stalled** is how many rounds more ended with nothing included.
 - **lost** is what the attackers' coldkeys are poorer by, earnings aside, in CRN: prices, fees, what was slashed.
 
@@ -288,6 +332,50 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   leaves it proven, but what it earned from that round on waits for the next one that is decided. No rule tells such a
   file by its bytes. What the one before did not send comes first in the next, so that two of them have little in
   common; and whoever keeps nothing of what it did not send changes a number.
+- `tiny-norms`: in round 0 all have the same trust, and norms are clipped to their median, of an even number the lower
+  of the two in the middle. With half of the seats that one is tiny. So round 0 leaves the model as it was: with the
+  seeds 7, 8 and 9 the loss that the chain keeps changed by -0.01, +0.00 and -0.00 nats in it, and by -0.15, -0.11 and
+  -0.14 without the attack. In round 1 these files are not called good any more
+  ([decision 059](decisions/059-gains-before-pay.md)): rounds 1 to 6 included the four honest ones alone. So the model
+  is one round late, which is what it has more of loss. The upper of the two would let half of the seats send a thousand
+  times as much.
+- `unseen-good`: who calls files good at once and opens them afterwards saves no work. It needs those files to take the
+  outer step, and for the hash of gains without which it has no dividends, so that its share is that of its work; what
+  it gains is time. Nothing punishes it ([decision 048](decisions/048-what-audits-made-unnecessary.md)). Were it two
+  thirds of the stake that do so, a broken file would be included, and nobody could take the outer step, they included.
+  A slash for a good verdict on what two thirds found broken would be the first thing to try.
+- `wrong-root-34`: the others have 66 % of the stake, and a root needs two thirds. So rounds 0 and 1 have no final root
+  and are null, with each of the seeds 7, 8 and 9. Then what counts of the stake that was alone with another root is
+  halved ([protocol.md](protocol.md#attendance)), and round 2 includes all four. So training begins two rounds late,
+  which is most of what it has more of loss, and nothing is issued before, as with `asleep`. Were one round enough, a
+  false root that leads while others are cut off for a round would lead in the next one, too. It is more than a third of
+  the stake, of which the target says nothing.
+";
+
+/// The rounds after which the protocol's target asks by how much an attack has moved the loss.
+const TARGET: u32 = 32;
+
+const TARGET_WHY: &str = "\
+The target is that no attack moves the loss after N rounds by more than 1 %, and N is 32.
+A round that is lost once is no more than a delay, and what it weighs depends on N alone.
+Networks of 4 miners and 3 validators without an attack, seeds 7, 8 and 9: one that ended a round earlier has 2.9, 1.2
+and 2.3 % more loss after 16 rounds, and 0.3, 0.1 and 0.4 % after 32; one that ended two rounds earlier 7.0, 2.3 and
+4.4 % after 16, and 1.0, 0.3 and 0.6 % after 32.
+So by N = 16 no attack could have a single round, and before round 0 is measured nobody can tell who cheats.
+The table above goes by 16 rounds all the same, so that a delay is seen in it.
+";
+
+const BEFORE: &str = "
+## What they brought before protocol 2
+
+The table of this page as of commit 9c0a8d12, of 2026-11-28, beside the one above: the same members and rounds, and the
+seeds 7, 8 and 9. Rows whose cells are empty came later. An attack follows the rules that it is tried on: what one does
+today is told above. In the collusions of then one validator, with that part of the stake, was beside one miner of five.
+The verdict of then did not ask what honest miners lost, nor what audits cost, since there were none. A change of the
+loss within two standard deviations of four networks without the attack counted as none, and the worst seed decided.
+
+| attack | share before | now | loss before | now | stalled before | now | before | now |
+|---|---:|---:|---:|---:|---:|---:|---|---|
 ";
 
 const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |
@@ -381,6 +469,59 @@ mod tests {
         );
         assert!(page.contains("| `exam` | +9.0 % | +2.0 % | -2.0 % | -2.0 % | **holds** |"));
         assert!(page.lines().all(|line| line.len() <= 120), "{page}");
+        let words: Vec<&str> = page.split_whitespace().collect();
+        let counted = "After 32 rounds 1 of these 1 hold, 0 hold partly, and 0 are open.";
+        assert!(words.join(" ").contains(counted), "{page}");
+    }
+
+    #[test]
+    fn what_the_target_asks_for_is_told_where_that_many_rounds_were_run() {
+        let of = |rounds| {
+            let bench = Bench {
+                rounds,
+                ..Bench::usual(1)
+            };
+            page(&[row(1, 0.0)], &[row(1, 0.0)], bench, &Report::default())
+        };
+        assert!(of(16).contains("and N is 32.\nA round that is lost once"));
+        assert!(!of(12).contains("N is 32") && of(12).contains("honest after 12 | after 24"));
+    }
+
+    #[test]
+    fn what_attacks_brought_before_stands_beside_what_they_bring() {
+        let new = Row {
+            attack: "dawdle",
+            ..row(1, 0.0)
+        };
+        let page = page(
+            &[row(1, 0.25), new],
+            &[],
+            Bench::usual(1),
+            &Report::default(),
+        );
+        let exam = "| `exam` | 1.03 | 0.25 | +0.1 % | +1.0 % | 0 | 1 | open | **holds** |";
+        let dawdle = "| `dawdle` |  | 0.00 |  | +1.0 % |  | 1 |  | **holds** |";
+        for row in [exam, dawdle] {
+            assert!(page.lines().any(|line| line == row), "{page}");
+        }
+    }
+
+    /// What people wrote is written here, and the page is made of it.
+    #[test]
+    fn the_page_has_what_is_written_here() {
+        let page = include_str!("../../../docs/security.md");
+        assert!(page.starts_with(HEAD), "its head is not the one here");
+        for part in [TAIL, BEFORE, TARGET_WHY] {
+            let begin = part.trim_start().lines().next().unwrap_or_default();
+            assert!(
+                page.contains(part),
+                "what begins with {begin:?} is not there as here"
+            );
+        }
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+        let names: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        let is_known = |name: &&str| ALL.iter().any(|attack| attack.name == *name);
+        assert!(names.len() > 36 && names.iter().all(is_known), "{names:?}");
     }
 
     #[test]

@@ -61,8 +61,8 @@ pub struct Row {
     pub held_bytes: u64,
     /// Audits that attackers lost.
     pub lost_audits: u32,
-    /// The most that one of them had been paid when it lost a bond by them, since the one before and for honest work too,
-    /// as a share of that bond.
+    /// The most that one of them had been paid when it lost a bond by them, since the one before and for honest work
+    /// too, as a share of that bond.
     pub audit_gain: f64,
     /// What the attackers' coldkeys are richer by, earnings aside, in pebble.
     #[serde(with = "pebble")]
