@@ -580,4 +580,21 @@ mod tests {
             "by the worst seed in what an attack brought, stalled and took, and in what honest miners lost"
         ));
     }
+
+    /// By how much, the table says; why, the parts after it.
+    #[test]
+    fn of_each_row_that_does_not_hold_is_told_why() {
+        let page = include_str!("../../../docs/security.md");
+        let parts = page.split_once("\n## What is left of some, and why\n");
+        let (table, why) = parts.expect("a part says why");
+        let why = why.split("\n## What they brought before").next();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let left: Vec<&str> = rows.filter(|row| !row.ends_with("**holds** |")).collect();
+        assert!(!left.is_empty(), "nothing is left");
+        for row in left {
+            let name = row.split('`').nth(1).map(|name| format!("`{name}`"));
+            let is_told = why.zip(name).is_some_and(|(why, name)| why.contains(&name));
+            assert!(is_told, "nothing says why of {row}");
+        }
+    }
 }
