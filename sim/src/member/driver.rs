@@ -78,6 +78,7 @@ impl World {
     pub(crate) fn start(&mut self, who: Who) {
         let initial_root = self.workshop.initial().root;
         let every = self.workshop.run().checkpoint_every;
+        let block_time = self.settings.block_time;
         let member = &mut self.members[who];
         if member.role == Role::Outsider || !member.is_up {
             return;
@@ -96,7 +97,7 @@ impl World {
             memory: content.memory.clone(),
             open: content.open.clone(),
             ahead: content.ahead.clone(),
-            heard: Heard::new(BLOCK_TIME),
+            heard: Heard::new(block_time),
             ..Process::default()
         };
         member.machine = Some(match member.role {

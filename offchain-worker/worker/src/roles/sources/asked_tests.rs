@@ -1,3 +1,5 @@
+//! Fetches that end well, late, or because somebody said so, and what is remembered of each source then.
+
 use std::ops::Range;
 
 use async_trait::async_trait;
