@@ -257,7 +257,7 @@ impl KeyArgs {
         let recovered = self.acting.recovered.as_ref();
         let recovered = recovered.map(|account| self.account(account)).transpose()?;
         let signer = signer::Signer::new(self.hand()?, standing)?;
-        Ok(signer.as_recovered(recovered).printing(self.json))
+        Ok(signer.acting_as(recovered).printing(self.json))
     }
 
     /// Who signs for itself, as one of those who share the account that --multisig names.

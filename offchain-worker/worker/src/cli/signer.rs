@@ -90,7 +90,7 @@ impl Signer {
     }
 
     /// The same, for a recovered account that the account inherited, if there is one.
-    pub fn as_recovered(self, recovered: Option<AccountId>) -> Signer {
+    pub fn acting_as(self, recovered: Option<AccountId>) -> Signer {
         Signer { recovered, ..self }
     }
 
@@ -265,7 +265,7 @@ mod tests {
         for standing in [Standing::Own, Standing::Proxy(other)] {
             let signer = Signer::new(hand(), standing).unwrap();
             assert_eq!(signer.meant(&call), call);
-            let signer = signer.as_recovered(Some(lost));
+            let signer = signer.acting_as(Some(lost));
             assert_eq!((signer.account(), signer.payer()), (lost, own));
             assert_eq!(signer.meant(&call), Call::as_recovered(&lost, call.clone()));
             assert_eq!(signer.for_itself().account(), own);

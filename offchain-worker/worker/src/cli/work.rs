@@ -43,7 +43,8 @@ pub struct Work {
     /// ~/.cairn/state; `cairn doctor` lists them]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again
+    /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again; and
+    /// at the earliest then if a part of its work does not end
     #[arg(long, env = "CAIRN_STALL_AFTER", default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(60..))]
     stall_after: u32,
     /// Compute threads [default: one per core]

@@ -82,13 +82,13 @@ fn who_goes_next_is_told_once_and_again_after_it_was_safe() {
 
 #[test]
 fn an_owner_is_told_that_somebody_says_that_its_key_is_lost() {
-    let recovery = |since| Recovery {
+    let recovery = |since: u32| Recovery {
         by: AccountId([1; 32]),
         since,
         not_before: since + 40,
         inheritor: AccountId([2; 32]),
     };
-    let begun = |since| Happening::RecoveryBegun {
+    let begun = |since: u32| Happening::RecoveryBegun {
         by: AccountId([1; 32]),
         inheritor: AccountId([2; 32]),
         group: 1,

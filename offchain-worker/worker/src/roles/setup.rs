@@ -13,6 +13,7 @@ use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, Text, H256};
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
+    heard::Heard,
     hidden_row::HiddenRow,
     miner::Intent,
     pledge::Pledge,
@@ -155,6 +156,12 @@ pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, R
         () = stopped(&mut shutdown) => Ok(None),
         chain = Client::connect_to(&options.nodes, options.genesis, settings, Patience::default()) => {
             let chain = chain?;
+            if let [only] = &options.nodes[..] {
+                tracing::info!(
+                    "{only} is the only --node: what it says of the chain is believed, and nothing is done while it \
+                     is away; name a second one"
+                );
+            }
             supervisor::ready(&format!("connected to {}", chain.url()));
             // What is signed later needs the runtime's metadata, which take a while from a node that is far away.
             let early = chain.clone();
@@ -234,6 +241,9 @@ async fn is_replaced<C: Chain>(
             Err(error) => wait_out(error.into())?,
         }
         heads = follower.next().await?;
+        if follower.has_risen() {
+            follower.is_alive();
+        }
     }
 }
 
@@ -262,6 +272,8 @@ async fn begin<C: Chain, R: Role>(
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
+    let slot = chain.block_time(heads.best.hash).await?;
+    *locked(&run.heard) = Heard::new(slot);
     let identity = identity(&chain, &run, started_in);
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;
@@ -483,6 +495,9 @@ async fn find_run<C: Chain>(
     let (mut said, mut behind) = (Said::default(), Said::default());
     loop {
         let heads = follower.next().await?;
+        if follower.has_risen() {
+            follower.is_alive();
+        }
         if let Some(why) = is_behind(chain, heads, options) {
             if behind.is_due(&why, heads.best.number) {
                 tracing::warn!("{why}");
