@@ -113,7 +113,12 @@ impl Work {
         let threads = self.threads.map_or_else(cores, usize::from);
         let screen = Screen::new();
         let close = screen.closer();
-        let shutdown = shutdown::watch_with_deadline(DEADLINE, 0, move || {
+        // One that has drained ends with 0.
+        let code = match part {
+            Part::Miner => shutdown::STOPPED,
+            Part::Validator => 0,
+        };
+        let shutdown = shutdown::watch_with_deadline(DEADLINE, code.into(), move || {
             close();
             tracing::info!("asked to stop: stopping; a restart continues from the state on disk");
         });
@@ -217,6 +222,7 @@ impl Mine {
         // Before all else: a signal that nobody listens for ends the process.
         let drain = shutdown::watch_for_drain(self.drain);
         let (prepared, screen) = self.work.prepare(Part::Miner).await?;
+        let stop = prepared.shutdown.clone();
         let options = WorkerOptions {
             engine,
             drain,
@@ -225,6 +231,11 @@ impl Mine {
         };
         let ended = miner::run(options, self.behaviour).await;
         screen.close();
-        Ok(ended?)
+        ended?;
+        let is_stopped = *stop.borrow();
+        match is_stopped {
+            true => Err(Failure::stopped()),
+            false => Ok(()),
+        }
     }
 }

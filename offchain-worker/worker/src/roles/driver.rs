@@ -34,7 +34,7 @@ use super::{
     setup::SharedEngine,
     sources::Sources,
     state::SharedState,
-    waiting::{why_no_run, Said, SAY_AGAIN},
+    waiting::{is_gone, why_no_run, Said, SAY_AGAIN},
     RoleError, Status,
 };
 use crate::{
@@ -401,11 +401,14 @@ impl<C: Chain, R: Role> Driver<C, R> {
         }
         self.jobs
             .spawn("asking why there is nothing to do", async move {
-                if is_draining && lack == Lack::Run && has_no_run(&desk).await? {
-                    return Ok(Ended::Drained);
-                }
                 let (chain, run) = (&desk.chain, &desk.run);
                 let (heads, best) = (desk.heads, desk.heads.best);
+                if is_draining && lack == Lack::Run {
+                    let of_run = (run.netuid, run.started_at);
+                    if is_gone(chain, heads.finalized, of_run).await? {
+                        return Ok(Ended::Drained);
+                    }
+                }
                 let why = match lack {
                     Lack::Part => {
                         idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await
@@ -660,15 +663,6 @@ pub(super) fn wait_out(error: RoleError) -> Result<(), RoleError> {
         return Ok(());
     }
     Err(error)
-}
-
-/// Whether the run is gone for good: a block that is not final may be dropped.
-async fn has_no_run<C: Chain>(desk: &Desk<C>) -> Result<bool, RoleError> {
-    let last = desk.heads.finalized.hash;
-    match desk.chain.run(last, desk.run.netuid).await {
-        Ok(found) => Ok(found.is_none()),
-        Err(error) => wait_out(error.into()).map(|()| false),
-    }
 }
 
 /// Locks the engine and lets `work` have it, on a thread that may take long.

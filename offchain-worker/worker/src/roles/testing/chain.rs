@@ -146,6 +146,14 @@ impl SimChain {
         self.0.is_silent.store(true, Ordering::Relaxed);
     }
 
+    /// Until a block comes, this node is where it was at this one: as one that is behind.
+    pub fn falls_back(&self, number: BlockNumber) {
+        let hash = self.ask(move |node| node.hash_of(number));
+        let hash = hash.expect("it was made");
+        self.0.head.send_replace(Block { number, hash });
+        self.changed();
+    }
+
     /// From now on answers wait until [`SimChain::trips`] lets them through.
     pub fn far(&self) {
         self.0.trips.send_replace(Some(0));
