@@ -159,7 +159,8 @@ impl LeastBond {
                 crn(least, 9).replace(',', "")
             )),
             (Standing::NoneIsEnough, _) => Some(
-                "a run whose file says more in `[audits] rate` has more of its work replayed".into(),
+                "a run whose file says more in `[audits] rate` has more of its work replayed"
+                    .into(),
             ),
             _ => None,
         };
