@@ -22,6 +22,7 @@ mod front_run;
 mod half_steps;
 mod idle_seats;
 mod junk;
+mod junk_bytes;
 mod late;
 mod leave;
 mod leave_late;
@@ -63,7 +64,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 54] = [
+pub const ALL: [&Attack; 55] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -108,6 +109,7 @@ pub const ALL: [&Attack; 54] = [
     &asleep::ATTACK,
     &rival::ATTACK,
     &junk::ATTACK,
+    &junk_bytes::ATTACK,
     &not_served::ATTACK,
     &delete::ATTACK,
     &owner::ATTACK,

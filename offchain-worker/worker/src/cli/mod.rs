@@ -21,6 +21,7 @@ pub mod export;
 mod governance;
 mod gpu_selftest;
 mod gradient;
+mod least_bond;
 mod look;
 mod manual;
 pub mod member;

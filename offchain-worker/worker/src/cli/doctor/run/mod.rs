@@ -1,5 +1,6 @@
 //! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
 
+mod bond;
 pub(in crate::cli) mod check;
 mod files;
 pub(in crate::cli) mod machine;
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use cairn_chain::{AccountId, Block, Client, MemberInfo, RunInfo, SubnetInfo, View};
+use cairn_chain::{AccountId, Block, Client, MemberInfo, RoundInfo, RunInfo, SubnetInfo, View};
 use cairn_engine::Device;
 use cairn_primitives::{api::Duty, BlockNumber, Netuid, Role, Round, Text};
 use cairn_store::Store;
@@ -109,6 +110,8 @@ struct Facts {
     every: Duration,
     subnet: SubnetInfo,
     run: Option<RunInfo>,
+    /// The run's oldest round that the chain has kept.
+    oldest: Option<RoundInfo>,
     members: Vec<MemberInfo>,
     endpoints: Vec<Text>,
 }
@@ -122,6 +125,11 @@ impl Facts {
         let block = client.best().await?;
         let view: View = client.at(block.hash);
         let subnet = view.subnet(netuid).await?;
+        let run = view.run(netuid).await?;
+        let oldest = match &run {
+            Some(run) => view.round(netuid, run.oldest_round).await?,
+            None => None,
+        };
         let own = match hotkey {
             Some(hotkey) => view.endpoints_of(netuid, &[hotkey]).await?,
             None => Vec::new(),
@@ -131,7 +139,8 @@ impl Facts {
             made: view.made_at().await?,
             every: Duration::from_millis(view.block_time().await?),
             subnet: subnet.ok_or_else(|| no_subnet(netuid))?,
-            run: view.run(netuid).await?,
+            run,
+            oldest,
             members: view.members(netuid).await?,
             endpoints: own
                 .into_iter()
@@ -234,7 +243,7 @@ impl RunArgs {
         checks
     }
 
-    /// Lines on this machine and the run.
+    /// Lines on the run and this machine.
     async fn of_run(
         &self,
         run: &RunInfo,
@@ -246,7 +255,8 @@ impl RunArgs {
             Some(Role::Validator) => Duty::Validator,
             Some(Role::Miner) | None => Duty::Miner,
         };
-        let mut checks = self.of_machine(run, duty, facts.every).await?;
+        let mut checks = vec![bond::least(run, facts, hotkey)];
+        checks.extend(self.of_machine(run, duty, facts.every).await?);
         match &self.store {
             None => checks.push(files::no_store(None)),
             Some(url) => match files::time(url, &run.config).await {
