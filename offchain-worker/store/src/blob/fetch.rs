@@ -78,17 +78,34 @@ impl Default for Patience {
 
 /// How much of a blob is there while it is fetched. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<AtomicU64>);
+pub struct Meter(Arc<Shown>);
+
+/// In bytes.
+#[derive(Debug, Default)]
+struct Shown {
+    resumed: AtomicU64,
+    there: AtomicU64,
+}
 
 impl Meter {
     /// Good bytes on the disk.
     pub fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.there.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that were there before; 0 until they were looked at.
+    pub fn resumed(&self) -> u64 {
+        self.0.resumed.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self, resumed: u64) {
+        self.0.resumed.store(resumed, Ordering::Relaxed);
+        self.tell(resumed);
     }
 
     /// Several sources tell it at a time: the most is what is there.
     fn tell(&self, bytes: u64) {
-        self.0.fetch_max(bytes, Ordering::Relaxed);
+        self.0.there.fetch_max(bytes, Ordering::Relaxed);
     }
 }
 
@@ -191,7 +208,7 @@ pub async fn fetch_metered(
     let roster = Roster::new(names, patience.strikes);
     let path = into.to_path_buf();
     if off(move || is_there(&path, tree)).await.map_err(disk)? {
-        meter.tell(tree.length);
+        meter.begin(tree.length);
         return Ok(Outcome {
             resumed: tree.length,
             fetched: 0,
@@ -291,7 +308,7 @@ async fn bring_all(work: &Arc<Work>) -> io::Result<Option<u64>> {
         Ok((resumed, at.partial.gaps()))
     })
     .await?;
-    work.meter.tell(resumed);
+    work.meter.begin(resumed);
     *work.plan() = Plan::new(gaps);
     if work.tree.length == 0 {
         return Ok(Some(0));
