@@ -328,6 +328,9 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   work. In the next rounds those come last that had a slot and did nothing with it. As with `asleep`, what honest miners
   lose is what is issued for them before the first round that is work: once, and nothing of it waits in a pot. It is
   issued to nobody, and so to whoever works later, since what a block issues follows from all that was issued before.
+- `lying-node`: members have one node each here. Such a worker shows no key before the blocks of the training can have
+  had slots by its own clock. A node that says that all have committed, once the floor of the train phase has passed,
+  still has the key too early; against that a worker needs a second node.
 - `old-file`: the same as with `clones`, where a miner is proven by its one honest round. An audit that ends undecided
   leaves it proven, but what it earned from that round on waits for the next one that is decided. No rule tells such a
   file by its bytes. What the one before did not send comes first in the next, so that two of them have little in

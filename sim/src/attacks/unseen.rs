@@ -96,7 +96,6 @@ impl Behaviour for NoScores {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{
         attacks::{self, find},
         settings::Settings,

@@ -20,7 +20,7 @@
 mod task;
 
 use cairn_primitives::{BlockNumber, Hotkey, Phase, Round, RunConfig, SealedRoot, Text};
-use cairn_protocol::overlap;
+use cairn_protocol::{audit, overlap};
 
 use crate::{
     ahead::Ahead,
@@ -306,14 +306,23 @@ impl Miner {
         let Some(draining) = &mut self.draining else {
             return;
         };
+        // A node that is behind does not have what is known here to be final: of its audits it says nothing.
+        let held = self.course.round();
+        let is_behind = held.is_some_and(|held| view.round.round < held);
         let made = self.intent.iter().chain(&self.ahead);
         let made = made.map(|made| made.round);
         let making = match *self.course.work() {
             Work::Own(round) if !self.is_serving => Some(round),
             _ => None,
         };
-        match draining.owed(view, self.hotkey, made.chain(making).max()) {
-            None if matches!(self.course.work(), Work::Idle | Work::Joining) => {
+        // Another state directory may have had the intent of what is on chain.
+        let on_chain = view.contribution_of(self.hotkey).map(|_| view.round.round);
+        let made = made.chain(making).chain(on_chain);
+        // Whether or not its round could be applied here.
+        let made = made.filter(|made| view.round.round < audit::free_from(*made));
+        let is_busy = matches!(self.course.work(), Work::Own(_) | Work::Keeping(_));
+        match draining.owed(view, self.hotkey, made.max()) {
+            None if !is_behind && !is_busy => {
                 self.course.act(Action::Stop(Reason::Drained));
             }
             Some(owed) if draining.is_news(owed) => self.course.act(Action::Tell(owed)),

@@ -49,7 +49,7 @@ impl CatchUp {
             return;
         };
         let (desk, over) = (desk.clone(), self.over.subscribe());
-        jobs.spawn(async move {
+        jobs.spawn_beside(async move {
             bring(&desk, rounds, over).await;
             Ok(Ended::CaughtUp)
         });

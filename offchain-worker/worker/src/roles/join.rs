@@ -16,7 +16,7 @@ use cairn_protocol::{
     verdict::Ends,
 };
 use cairn_round::Held;
-use cairn_store::{fetch_metered, paths, Blob, Fault, Meter, Outcome, Patience, Source, Store};
+use cairn_store::{fetch_metered, paths, Blob, Fault, Outcome, Patience, Source, Store};
 use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ use super::{
     look::settlement,
     run::Run,
     setup::locked,
-    sources,
+    sources::{self, Asked, Notes},
     state::{floats, Change, OpenChange},
     RoleError,
 };
@@ -36,7 +36,7 @@ use crate::shards;
 /// this one comes so fast that it is whole within [`WINDOWS`] of them.
 const LEAST: Duration = Duration::from_secs(60);
 /// The most windows.
-const WINDOWS: u64 = 10;
+pub(super) const WINDOWS: u64 = 10;
 /// How often it is said how far a checkpoint is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -149,7 +149,7 @@ pub(super) async fn newest<C: Chain>(
     run: &Run,
     at: H256,
     info: &RunInfo,
-    (place, others): (&Path, &[Arc<dyn Source>]),
+    (place, others): (&Path, &[Asked]),
 ) -> Result<(Held, Vec<f32>), RoleError> {
     let oldest = info.oldest_round;
     let from = checkpoint::first_looked_at(info.round.round, oldest);
@@ -265,7 +265,7 @@ async fn begins_first<C: Chain>(
         let lengths = lengths.map(|one| one.seen.commitment.length);
         included = lengths.fold(included, u64::saturating_add);
     }
-    checkpoint::begins_first((newest.round, bytes_of(run)), included)
+    checkpoint::begins_first((newest.round, checkpoint_bytes(run)), included)
 }
 
 /// A checkpoint that is said to be there.
@@ -280,7 +280,7 @@ pub(super) struct Claim {
 }
 
 /// Bytes of a checkpoint.
-fn bytes_of(run: &Run) -> u64 {
+pub(super) fn checkpoint_bytes(run: &Run) -> u64 {
     (run.layout.parameters() as u64).saturating_mul(4)
 }
 
@@ -289,7 +289,7 @@ fn bytes_of(run: &Run) -> u64 {
 pub(super) async fn there(
     run: &Run,
     finals: &[(Round, ModelRoot)],
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Result<Vec<Claim>, RoleError> {
     let due = finals
         .iter()
@@ -319,7 +319,7 @@ pub(super) async fn there(
 /// Who has the checkpoint of a round, if anybody has it; and who of the others did not answer.
 async fn whose(
     run: &Run,
-    (others, answering): (&[Arc<dyn Source>], &[usize]),
+    (others, answering): (&[Asked], &[usize]),
     round: Round,
     root: ModelRoot,
 ) -> Result<(Option<Claim>, Vec<usize>), RoleError> {
@@ -328,7 +328,7 @@ async fn whose(
         let by = Vec::new();
         return Ok((Some(Claim { round, root, by }), Vec::new()));
     }
-    let (path, length) = (paths::blob(&prefix, root.bytes()), bytes_of(run));
+    let (path, length) = (paths::blob(&prefix, root.bytes()), checkpoint_bytes(run));
     let answers = who_has(others, answering, &path, length).await;
     let those = |is_it: fn(&Result<bool, Fault>) -> bool| -> Vec<usize> {
         let those = answers.iter().filter(|(_, answer)| is_it(answer));
@@ -356,7 +356,7 @@ async fn in_a_store(run: &Run, prefix: &str, root: &ModelRoot) -> Result<bool, R
 
 /// What those that answer say, each by its place: whether they have a file.
 async fn who_has(
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
     answering: &[usize],
     path: &str,
     length: u64,
@@ -365,7 +365,7 @@ async fn who_has(
         .iter()
         .filter_map(|at| Some((*at, others.get(*at)?)));
     let asked = asked.map(|(at, one)| async move {
-        let answer = sources::has(one.as_ref(), path, length).await;
+        let answer = sources::has(one.source.as_ref(), path, length).await;
         (at, answer)
     });
     join_all(asked).await
@@ -376,7 +376,7 @@ pub(super) async fn read_checkpoint(
     run: &Run,
     held: Held,
     place: &Path,
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Option<Vec<f32>> {
     let round = held.round;
     match download(run, held, place, others).await {
@@ -436,15 +436,23 @@ impl Pace {
 }
 
 /// Fetches, says now and then how far that is, and gives up on what comes too slowly.
-async fn told(blob: &Blob, sources: &[Arc<dyn Source>], into: &Path) -> Result<Outcome, String> {
+async fn told(
+    blob: &Blob,
+    sources: &[Arc<dyn Source>],
+    into: &Path,
+    notes: &mut Notes<'_>,
+) -> Result<Outcome, String> {
     let mut pace = Pace::of(blob.length);
-    let meter = Meter::default();
+    let meter = notes.meter().clone();
     let fetched = fetch_metered(blob, sources, into, Patience::default(), &meter);
     tokio::pin!(fetched);
     let (began, mut before) = (Instant::now(), None);
     loop {
         tokio::select! {
-            ended = &mut fetched => return ended.map_err(|error| error.to_string()),
+            ended = &mut fetched => {
+                notes.ended();
+                return ended.map_err(|error| error.to_string());
+            }
             () = tokio::time::sleep(SAY_EVERY) => {
                 let there = meter.bytes();
                 // What was there from the beginning took no time.
@@ -452,6 +460,7 @@ async fn told(blob: &Blob, sources: &[Arc<dyn Source>], into: &Path) -> Result<O
                 tracing::info!("{}", how_far(blob.length, first, (there, began.elapsed())));
                 pace.begins_at(meter.resumed());
                 if !pace.goes_on(there, began.elapsed()) {
+                    notes.late(began.elapsed());
                     let seconds = began.elapsed().as_secs();
                     return Err(format!("it did not come in {seconds} s; what came stays"));
                 }
@@ -480,18 +489,21 @@ async fn download(
     run: &Run,
     held: Held,
     place: &Path,
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Result<Vec<u8>, String> {
-    let length = bytes_of(run);
+    let length = checkpoint_bytes(run);
     let blob = Blob::new(
         &paths::checkpoints(run.netuid.get(), held.round),
         *held.root.bytes(),
         length,
     );
     let into = place.join(held.round.to_string());
-    let stores = run.stores().map(Store::source);
-    let sources: Vec<_> = stores.chain(others.iter().cloned()).collect();
-    let fetched = told(&blob, &sources, &into).await?;
+    let mut sources: Vec<_> = run.stores().map(Store::source).collect();
+    let mut notes = Notes::new(others, sources.len());
+    sources.extend(others.iter().map(|one| one.source.clone()));
+    let fetched = told(&blob, &sources, &into, &mut notes).await;
+    drop(notes);
+    let fetched = fetched?;
     if fetched.resumed > 0 {
         let (had, all) = (fetched.resumed >> 20, length >> 20);
         tracing::info!("the download went on where it was: {had} of {all} MiB were there");

@@ -27,6 +27,7 @@ use super::{
     heads::Heads,
     idle::has_begun,
     run::Run,
+    setup::locked,
     RoleError,
 };
 
@@ -77,6 +78,7 @@ pub(super) async fn look<C: Chain>(
     (question, guess): (Question, Guess),
 ) -> Result<Option<Looked>, RoleError> {
     let (best, netuid) = (heads.best.hash, run.netuid);
+    let heard_at = run.clocks.now();
     let (info, known, of_round, voting, audits, named, bond) = tokio::try_join!(
         chain.run(best, netuid),
         chain.run(heads.finalized.hash, netuid),
@@ -91,6 +93,10 @@ pub(super) async fn look<C: Chain>(
     };
     run.expect(&info)?;
     let round = &info.round;
+    if has_begun(&info) {
+        let begun = (round.round, round.times.start);
+        locked(&run.heard).note(begun, heads.best.number, heard_at);
+    }
     let OfRound {
         contributions,
         ended,
@@ -267,8 +273,9 @@ async fn certain<C: Chain>(
     }
 }
 
-/// A round's times, if another node bears out that nobody can commit any more, or none answers; else as if the round
-/// began only now. A key that is out while others can commit gives the work away, and one node may say anything.
+/// A round's times, if another node bears out that nobody can commit any more; or none answers, and by this machine's
+/// own clock it can be so. Else as if the round began only now: a key that is out while others can commit gives the
+/// work away, and one node may say anything.
 async fn borne_out<C: Chain>(
     chain: &C,
     run: &Run,
@@ -283,13 +290,20 @@ async fn borne_out<C: Chain>(
         }
         is_denied = true;
     }
-    if !is_denied {
+    let (round, times) = (info.round.round, Timetable(info.round.times));
+    let can_be_over =
+        || locked(&run.heard).can_be_over(times, &run.config.phases, run.clocks.now());
+    if !is_denied && can_be_over() {
         return certain;
     }
-    let round = info.round.round;
-    tracing::warn!(
-        "round {round} · the key is kept back: no other node says that training is over; see which --node is wrong"
-    );
+    let why = match is_denied {
+        true => "no other node says that training is over; see which --node is wrong",
+        false => {
+            "by this machine's clock training is not over, whatever its only node says; name a second --node, and see \
+             whether the clock is right"
+        }
+    };
+    tracing::warn!("round {round} · the key is kept back: {why}");
     Timetable::new(now.saturating_add(1), &info.config.phases)
 }
 

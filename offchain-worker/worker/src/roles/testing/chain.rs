@@ -3,7 +3,10 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{mpsc, Arc, Mutex},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc, Arc, Mutex,
+    },
     task::Poll,
     thread,
     time::Duration,
@@ -33,9 +36,6 @@ use crate::roles::chain::{Answer, Chain, Elsewhere};
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Milliseconds between two blocks by what this chain says; they come when a test says so.
-const BLOCK_TIME: u64 = 6_000;
-
 /// What the node's thread is asked to do.
 type Job = Box<dyn FnOnce(&mut Node) + Send>;
 
@@ -43,6 +43,11 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     /// What other nodes say.
     elsewhere: Mutex<Vec<(BlockNumber, RunInfo)>>,
+    /// Milliseconds between two blocks by what it says. They come when a test says so, so by a clock they can have come
+    /// at any time.
+    block_time: AtomicU64,
+    /// Whether who looks at it waits for ever.
+    is_silent: AtomicBool,
     head: watch::Sender<Block>,
     changes: watch::Sender<u64>,
     /// How often the answers that wait were let through, if they wait for that.
@@ -71,6 +76,8 @@ impl SimChain {
         let chain = SimChain(Arc::new(Shared {
             jobs,
             elsewhere: Mutex::default(),
+            block_time: AtomicU64::new(0),
+            is_silent: AtomicBool::new(false),
             head,
             changes,
             trips: watch::Sender::new(None),
@@ -127,6 +134,24 @@ impl SimChain {
     pub fn elsewhere_is(&self, number: BlockNumber, run: RunInfo) {
         let mut elsewhere = self.0.elsewhere.lock().expect("nobody panicked");
         *elsewhere = vec![(number, run)];
+    }
+
+    /// From now on it says that there are so many milliseconds between two blocks.
+    pub fn block_time_is(&self, milliseconds: u64) {
+        self.0.block_time.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// From now on who looks at it waits for ever.
+    pub fn answers_no_look(&self) {
+        self.0.is_silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Until a block comes, this node is where it was at this one: as one that is behind.
+    pub fn falls_back(&self, number: BlockNumber) {
+        let hash = self.ask(move |node| node.hash_of(number));
+        let hash = hash.expect("it was made");
+        self.0.head.send_replace(Block { number, hash });
+        self.changed();
     }
 
     /// From now on answers wait until [`SimChain::trips`] lets them through.
@@ -342,7 +367,7 @@ impl Chain for SimChain {
     }
 
     async fn block_time(&self, _: H256) -> Answer<u64> {
-        Ok(BLOCK_TIME)
+        Ok(self.0.block_time.load(Ordering::Relaxed))
     }
 
     fn elsewhere(&self, _: Netuid) -> Elsewhere {
@@ -375,6 +400,9 @@ impl Chain for SimChain {
     }
 
     async fn audits(&self, at: H256, netuid: Netuid) -> Answer<Vec<AuditInfo>> {
+        if self.0.is_silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.read(at, move || readers::open_audits(netuid)).await
     }
 
