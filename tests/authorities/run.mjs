@@ -208,6 +208,9 @@ async function neverComeBack([alice, bob, charlie, dave], eve, { api, keyring })
   say(`block ${began + DELAY} is final at the three that are left`);
   const { best } = await alice.ask('grandpa_roundState');
   expect(best.thresholdWeight === 3 && best.totalWeight === 4, `${best.thresholdWeight} of ${best.totalWeight} vote`);
+  const { setId } = await alice.ask('grandpa_roundState');
+  const told = (await api.query.grandpa.currentSetId()).toNumber();
+  expect(setId === told, `nodes are at set ${setId}, and the chain says ${told}`);
 }
 
 /** Two nodes run with one authority's keys. Others see it, report it, and the authority does nothing any more. */
@@ -220,7 +223,13 @@ async function twice(nodes, dave, again, { api, keyring }) {
     const offences = await api.query.offences.reports.entries();
     return offences.map(([, details]) => details.unwrap().offender[0].toString());
   };
-  await until('somebody reports it', async () => (await reported()).length > 0);
+  // Two blocks in one slot, and two votes in one round.
+  const kinds = async () => {
+    const offences = await api.query.offences.concurrentReportsIndex.entries();
+    return new Set(offences.map(([{ args: [kind] }]) => Buffer.from(kind.toU8a()).toString()));
+  };
+  await until('somebody reports both', async () => (await kinds()).size > 1);
+  say(`reported: ${[...await kinds()].join(', ')}`);
   const offenders = new Set(await reported());
   expect(offenders.size === 1 && offenders.has(account), `of ${[...offenders]} it is proven`);
   const place = (await api.query.session.validators()).findIndex((one) => one.eq(account));

@@ -17,6 +17,13 @@ use crate::{
     AccountId, Block, BlockStream, ChainError, Patience, Settings, View,
 };
 
+/// What a node says of the votes on blocks, as far as it is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RoundState {
+    set_id: u64,
+}
+
 /// A client of a chain, by one of its nodes at a time. Cloning it is cheap, and the clones share connection and nonces.
 #[derive(Clone)]
 pub struct Client {
@@ -250,6 +257,16 @@ impl Client {
     /// Those of the connection.
     pub async fn at_finalized(&self) -> Result<View, ChainError> {
         Ok(self.at(self.finalized().await?.hash))
+    }
+
+    /// The number of the set of authorities that votes at this node: 0 at the beginning, and one more with each change
+    /// of them that became final.
+    pub async fn voting_set(&self) -> Result<u64, ChainError> {
+        let state: RoundState = self
+            .connection
+            .request("grandpa_roundState", rpc_params![])
+            .await?;
+        Ok(state.set_id)
     }
 
     /// The turns in which an account's transactions are sent.

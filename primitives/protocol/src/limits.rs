@@ -78,7 +78,7 @@ pub const RAISE: u64 = 2;
 /// Blocks from the first friend's word that a key is lost to when the account is recovered, at least: a day of blocks of
 /// six seconds, in which the owner can object. A chain for development divides it.
 pub const LEAST_RECOVERY_DELAY: BlockNumber = 14_400;
-/// The same, at most: a year, so that no deposit is bound for good.
+/// The same, at most: a year, so that no friend's deposit is bound for good.
 pub const MOST_RECOVERY_DELAY: BlockNumber = 365 * LEAST_RECOVERY_DELAY;
 
 /// Rounds in a row that a member misses before it is not expected any more.

@@ -7,10 +7,7 @@ use cairn_primitives::CRN;
 use cairn_protocol::limits::{LEAST_RECOVERY_DELAY, MOST_RECOVERY_DELAY};
 use frame_support::{
     ensure, parameter_types,
-    traits::{
-        fungible::{HoldConsideration, InspectHold},
-        ConstU32, LinearStoragePrice,
-    },
+    traits::{fungible::HoldConsideration, ConstU32, LinearStoragePrice},
 };
 use pallet_recovery::{pallet::Attempt, FriendGroupOf, HoldReason};
 use sp_runtime::TryRuntimeError;
@@ -69,7 +66,8 @@ pub fn is_timely(group: &FriendGroupOf<Runtime>) -> bool {
     is_long && delay.max(group.cancel_delay) <= MOST_RECOVERY_DELAY
 }
 
-/// Checks that every attempt is of a group that is there, and that whoever began it has put down what it may lose.
+/// Checks that every attempt is of a group that is there, and that whoever began it has put down what it may lose, and
+/// nobody anything else.
 pub fn do_try_state() -> Result<(), TryRuntimeError> {
     let mut put_down: BTreeMap<AccountId, Balance> = BTreeMap::new();
     for (lost, group, (attempt, _, deposit)) in Attempt::<Runtime>::iter() {
@@ -81,11 +79,17 @@ pub fn do_try_state() -> Result<(), TryRuntimeError> {
         *sum = sum.saturating_add(deposit);
     }
     let reason = RuntimeHoldReason::Recovery(HoldReason::SecurityDeposit);
-    for (who, sum) in put_down {
-        ensure!(
-            Balances::balance_on_hold(&reason, &who) == sum,
-            "what is held for recoveries is not what was put down"
-        );
+    for (who, holds) in pallet_balances::Holds::<Runtime>::iter() {
+        for held in holds.iter().filter(|held| held.id == reason) {
+            ensure!(
+                put_down.remove(&who) == Some(held.amount),
+                "what is held for recoveries is not what was put down"
+            );
+        }
     }
+    ensure!(
+        put_down.values().all(|sum| *sum == 0),
+        "what was put down for recoveries is not held"
+    );
     Ok(())
 }

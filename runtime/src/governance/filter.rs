@@ -90,7 +90,10 @@ fn surprises_an_owner(call: &RuntimeCall) -> bool {
     use pallet_recovery::Call;
     match call {
         RuntimeCall::Recovery(Call::set_friend_groups { friend_groups }) => {
-            !friend_groups.iter().all(recovery::is_timely)
+            let most =
+                usize::try_from(pallet_recovery::MAX_GROUPS_PER_ACCOUNT).unwrap_or(usize::MAX);
+            // More are refused by the pallet as well, which compares each with all others first.
+            friend_groups.len() > most || !friend_groups.iter().all(recovery::is_timely)
         }
         _ => false,
     }

@@ -17,7 +17,10 @@ use sp_runtime::{traits::Dispatchable, DispatchError};
 
 use super::chain::{genesis, send, Actor, Chain};
 use crate::{
-    configs::{accounts::ProxyKind, recovery::SecurityDeposit},
+    configs::{
+        accounts::ProxyKind,
+        recovery::{self, SecurityDeposit},
+    },
     governance::{filter::Allowed, Hurry},
     presets, readers, Balances, Recovery, Runtime, RuntimeCall, RuntimeEvent, RuntimeHoldReason,
     RuntimeOrigin, Stake, Subnets, System,
@@ -530,6 +533,7 @@ fn a_delay_leaves_time_to_object_and_ends() {
         set(vec![good.clone(), group(1, 1)]),
         filtered,
     );
+    fails(&mut chain, LOST, set(vec![good.clone(); 11]), filtered);
     succeeds(&mut chain, LOST, set(vec![good]));
     chain.ask(|| {
         Hurry::<Runtime>::put(1);
@@ -546,6 +550,21 @@ fn a_delay_leaves_time_to_object_and_ends() {
         assert!(allowed(least, 1) && allowed(most, most));
         assert!(!allowed(least - 1, 1) && !allowed(most + 1, 1) && !allowed(most, most + 1));
         assert!(!allowed(BlockNumber::MAX, 1) && !allowed(0, 1));
+    });
+}
+
+#[test]
+fn what_is_held_for_no_recovery_is_found_and_what_is_not_held_as_well() {
+    let mut chain = prepared();
+    succeeds(&mut chain, FRIENDS[0], begin());
+    chain.ask(|| {
+        assert!(recovery::do_try_state().is_ok());
+        Attempt::<Runtime>::remove(LOST.account(), 0);
+        assert!(recovery::do_try_state().is_err());
+    });
+    chain.ask(|| {
+        pallet_balances::Holds::<Runtime>::remove(FRIENDS[0].account());
+        assert!(recovery::do_try_state().is_err());
     });
 }
 

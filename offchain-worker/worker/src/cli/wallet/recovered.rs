@@ -153,8 +153,8 @@ impl Group {
         }
         if let Some(attempt) = &self.attempt {
             text += &format!(
-                "  begun in block {}; {} of {needed} say so; can be finished from block {} on, and stopped until then \
-                 with `cairn wallet recovery cancel`; {} of {} are held\n",
+                "  begun in block {}; {} of {needed} say so; can be finished from block {} on, and stopped until \
+                 somebody does, with `cairn wallet recovery cancel`; {} of {} are held\n",
                 attempt.since,
                 attempt.approved_by.len(),
                 attempt.not_before,

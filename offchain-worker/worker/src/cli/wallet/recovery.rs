@@ -333,8 +333,9 @@ impl Add {
             inheritor: self.key.account(&self.inheritor)?,
             delay: self.delay,
             priority: self.priority,
-            // So that who began cannot take the deposit out of the owner's reach before it is over.
-            cancel_delay: self.delay,
+            // So that who began can neither take the deposit out of the owner's reach nor drop what others have yet to
+            // finish.
+            cancel_delay: self.delay.saturating_mul(2).min(MOST_RECOVERY_DELAY),
         };
         let client = self.node.connect().await?;
         let view = client.at_best().await?;
