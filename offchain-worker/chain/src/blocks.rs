@@ -149,7 +149,7 @@ impl Follower {
                     let error = connection.down("it shows no new block");
                     // If it was at a block that others do not have, they are not behind for that.
                     connection.endpoints.forget();
-                    connection.leave(*session).await;
+                    connection.leave(*session);
                     return Err(error);
                 }
                 // Nothing may have happened, or the other end may be gone without a word.

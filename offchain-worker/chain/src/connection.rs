@@ -1,8 +1,11 @@
 //! One connection at a time, to one of the nodes that may be asked; made anew, to the next one, when it breaks.
+//!
+//! Whoever asks for several things may look at some of them only later. So nothing that others wait for is held by who
+//! asks: a request, and the making of a connection, are tasks of their own.
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex as Lock, OnceLock, PoisonError},
+    sync::{Arc, Mutex as Lock, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -14,6 +17,7 @@ use subxt::rpcs::{
 };
 use tokio::{
     sync::{Mutex, Semaphore},
+    task::JoinSet,
     time::{sleep, timeout, Instant},
 };
 
@@ -68,8 +72,10 @@ pub(crate) struct Connection {
     pub settings: Settings,
     /// The chain that this is about: the one expected, or that of the first connection.
     genesis: OnceLock<H256>,
-    session: Mutex<Option<Session>>,
+    session: Lock<Option<Session>>,
     sessions: std::sync::atomic::AtomicU64,
+    /// Held by who makes a session, on a task of its own.
+    connecting: Mutex<()>,
     /// One for each request that may be under way.
     places: Semaphore,
     /// The finalised block that was heard of last.
@@ -93,8 +99,9 @@ impl Connection {
             endpoints: Endpoints::new(urls)?,
             settings,
             genesis: expected.map_or_else(OnceLock::new, OnceLock::from),
-            session: Mutex::new(None),
+            session: Lock::default(),
             sessions: 0.into(),
+            connecting: Mutex::default(),
             places: Semaphore::new(AT_ONCE),
             finalized: Lock::default(),
         }))
@@ -110,13 +117,13 @@ impl Connection {
     }
 
     /// The number of the present session, made if need be. Numbers are never used twice.
-    pub async fn session_number(&self) -> Result<u64, ChainError> {
+    pub async fn session_number(self: &Arc<Self>) -> Result<u64, ChainError> {
         self.session().await.map(|session| session.number)
     }
 
     /// Asks until there is an answer, the node refuses, or patience ends. For what may be asked twice.
-    pub async fn request<T: DeserializeOwned>(
-        &self,
+    pub async fn request<T: DeserializeOwned + Send + 'static>(
+        self: &Arc<Self>,
         method: &'static str,
         params: RpcParams,
     ) -> Result<T, ChainError> {
@@ -126,8 +133,18 @@ impl Connection {
     }
 
     /// Asks once.
-    pub async fn request_once<T: DeserializeOwned>(
-        &self,
+    pub async fn request_once<T: DeserializeOwned + Send + 'static>(
+        self: &Arc<Self>,
+        method: &'static str,
+        params: RpcParams,
+    ) -> Result<T, ChainError> {
+        let this = self.clone();
+        self.apart(async move { this.ask(method, params).await })
+            .await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        self: &Arc<Self>,
         method: &'static str,
         params: RpcParams,
     ) -> Result<T, ChainError> {
@@ -139,19 +156,32 @@ impl Connection {
             method,
             session.rpc.request(method, params),
         );
-        self.judge(&session, answer.await).await
+        self.judge(&session, answer.await)
+    }
+
+    /// Has this done on a task of its own, which ends with who waits for it.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ChainError>> + Send + 'static,
+    ) -> Result<T, ChainError> {
+        let mut task = JoinSet::new();
+        task.spawn(work);
+        match task.join_next().await {
+            Some(Ok(result)) => result,
+            _ => Err(self.down("the task that asked it was ended")),
+        }
     }
 
     /// Opens a subscription, once. Also gives the number of its session.
     pub async fn subscribe_once<T: DeserializeOwned>(
-        &self,
+        self: &Arc<Self>,
         method: &'static str,
         unsubscribe: &'static str,
     ) -> Result<(u64, RpcSubscription<T>), ChainError> {
         let session = self.session().await?;
         let opened = session.rpc.subscribe(method, rpc_params![], unsubscribe);
         let opened = self.within(self.settings.request, method, opened).await;
-        Ok((session.number, self.judge(&session, opened).await?))
+        Ok((session.number, self.judge(&session, opened)?))
     }
 
     /// Repeats what fails for reasons that pass.
@@ -209,18 +239,34 @@ impl Connection {
         }
     }
 
-    /// The present session, made if need be. Whoever comes meanwhile waits for the same attempt.
-    async fn session(&self) -> Result<Session, ChainError> {
-        let mut present = self.session.lock().await;
-        if let Some(session) = present.as_ref() {
-            return Ok(session.clone());
+    /// The present session, if there is one. It is locked for no longer than it takes to read or write it.
+    fn present(&self) -> MutexGuard<'_, Option<Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present session, made if need be.
+    async fn session(self: &Arc<Self>) -> Result<Session, ChainError> {
+        let present = self.present().clone();
+        if let Some(session) = present {
+            return Ok(session);
+        }
+        let this = self.clone();
+        self.apart(async move { this.make_session().await }).await
+    }
+
+    /// Makes a session, unless somebody else has made one meanwhile.
+    async fn make_session(&self) -> Result<Session, ChainError> {
+        let _one = self.connecting.lock().await;
+        let present = self.present().clone();
+        if let Some(session) = present {
+            return Ok(session);
         }
         let rpc = self.connect_to_any().await?;
         let number = self
             .sessions
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let session = Session { number, rpc };
-        *present = Some(session.clone());
+        *self.present() = Some(session.clone());
         if number > 0 {
             tracing::info!(url = %self.url(), "connected to a node again");
         }
@@ -331,8 +377,8 @@ impl Connection {
     }
 
     /// Leaves the node of this session, if it is the present one, for the next node.
-    pub async fn leave(&self, number: u64) {
-        let mut present = self.session.lock().await;
+    pub fn leave(&self, number: u64) {
+        let mut present = self.present();
         // Somebody else may have made a new one already.
         if present.as_ref().is_some_and(|now| now.number == number) {
             *present = None;
@@ -358,13 +404,9 @@ impl Connection {
     }
 
     /// Drops the session if what came of it says that it is broken.
-    async fn judge<T>(
-        &self,
-        session: &Session,
-        result: Result<T, ChainError>,
-    ) -> Result<T, ChainError> {
+    fn judge<T>(&self, session: &Session, result: Result<T, ChainError>) -> Result<T, ChainError> {
         if result.as_ref().is_err_and(ChainError::is_transient) {
-            self.leave(session.number).await;
+            self.leave(session.number);
         }
         result
     }

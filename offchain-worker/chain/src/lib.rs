@@ -48,6 +48,7 @@ mod keys;
 mod offline;
 mod patience;
 mod recovery;
+mod refusal;
 mod runtime;
 mod standing;
 mod stored;

@@ -94,7 +94,10 @@ impl EncodeAsFields for Encoded {
 
 impl Runtimes {
     /// The runtime after the node's best block, if it is the one that was used last.
-    pub async fn now(&self, connection: &Connection) -> Result<Option<Arc<Runtime>>, ChainError> {
+    pub async fn now(
+        &self,
+        connection: &Arc<Connection>,
+    ) -> Result<Option<Arc<Runtime>>, ChainError> {
         let version = version(connection, rpc_params![]).await?;
         let last = self.0.lock().await;
         let last = last.as_ref().filter(|last| last.is(&version));
@@ -104,7 +107,7 @@ impl Runtimes {
     /// The runtime after the block with this hash.
     pub async fn at(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         hash: H256,
     ) -> Result<Arc<Runtime>, ChainError> {
         let version = version(connection, rpc_params![hash]);
@@ -130,12 +133,15 @@ impl Runtimes {
 }
 
 /// The version of the runtime after the block that `at` has the hash of, or after the best one.
-async fn version(connection: &Connection, at: RpcParams) -> Result<RuntimeVersion, ChainError> {
+async fn version(
+    connection: &Arc<Connection>,
+    at: RpcParams,
+) -> Result<RuntimeVersion, ChainError> {
     connection.request("state_getRuntimeVersion", at).await
 }
 
 /// The metadata of the runtime after the block with this hash.
-async fn metadata(connection: &Connection, hash: H256) -> Result<ArcMetadata, ChainError> {
+async fn metadata(connection: &Arc<Connection>, hash: H256) -> Result<ArcMetadata, ChainError> {
     let method = "state_getMetadata";
     let bytes: Bytes = connection.request(method, rpc_params![hash]).await?;
     let metadata = Metadata::decode_from(&bytes.0);

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout, Instant};
 
 use crate::{
     dispatch::Event,
+    refusal::{judge, Next, INVALID},
     runtime::{Hand, Validity, MORTALITY},
     turn::Urgency,
     view::SYSTEM_EVENTS,
@@ -35,8 +36,6 @@ const FREE_BLOCKS: u32 = 2;
 const TIP: u128 = 1;
 /// Heads about which the node is asked at the same time: so many come while one answer is under way from a far node.
 const HEADS_AT_ONCE: usize = 4;
-/// The code by which a node's `author` namespace calls a transaction invalid.
-const INVALID: i32 = 1010;
 
 /// A transaction in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +80,10 @@ struct Offered {
 }
 
 impl Offered {
-    /// Whether this is it, free or paying.
-    fn is(&self, bytes: &[u8]) -> bool {
-        bytes == self.bytes || self.paying.as_deref() == Some(bytes)
+    /// Its number in this block, free or paying, if it is there.
+    fn position(&self, body: &Body) -> Option<usize> {
+        let is = |bytes: &[u8]| bytes == self.bytes || self.paying.as_deref() == Some(bytes);
+        body.extrinsics.iter().position(|bytes| is(&bytes.0))
     }
 
     /// Makes sure that a block after `head`, which does not have it, can have it, by what the runtime says of it there.
@@ -106,6 +106,17 @@ impl Offered {
         }
     }
 
+    /// Makes sure that it is not too late for it, by what is said of a head that neither has it nor comes after a block
+    /// that does.
+    fn ensure_waits(&self, head: Block, said: Said) -> Result<(), ChainError> {
+        match said.nonce {
+            Ok(nonce) if u64::from(nonce) > self.nonce => return Err(self.overtaken()),
+            Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.ensure_possible(head, said.invalidity?)
+    }
+
     /// Its nonce was taken by another one.
     fn overtaken(&self) -> ChainError {
         ChainError::Overtaken {
@@ -126,19 +137,20 @@ struct Body {
 struct Said {
     /// If it may be in that block, and the node has it.
     body: Option<Body>,
-    /// The account's.
+    /// The account's; 0 if the transaction is in that block.
     nonce: Result<u32, ChainError>,
     /// Why no block after it can have it.
     invalidity: Result<Option<&'static str>, ChainError>,
 }
 
-/// What to do with a transaction that was offered to the node.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    /// The node has it, or had it: look for it in the blocks.
-    Look,
-    /// Its nonce was taken: sign it anew.
-    Again,
+/// What was found of a transaction in a head and the blocks below it.
+enum Walked {
+    /// It is there, and so it ended.
+    Found(Result<Included, ChainError>),
+    /// It is in none of them.
+    Absent,
+    /// The node does not have one of them, which says nothing: another node may have been asked for the head.
+    Cut,
 }
 
 impl Client {
@@ -192,6 +204,8 @@ impl Client {
                     return followed;
                 }
                 Next::Again if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
+                    // Nobody looks at these any more.
+                    drop(heads);
                     // The node's count goes on with the next block.
                     let _ = timeout(left, self.next_head(signed.best.hash)).await;
                 }
@@ -352,14 +366,18 @@ impl Client {
         &self,
         signed: &Offered,
     ) -> Result<(Next, u64, BlockStream), ChainError> {
-        let (mut heads, mut first) = (self.best_blocks(), None);
+        let (mut heads, mut first, mut listens) = (self.best_blocks(), None, true);
         let offered = {
             let offering = self.offer(signed);
             tokio::pin!(offering);
             loop {
                 tokio::select! {
                     offered = &mut offering => break offered,
-                    head = heads.next(), if first.is_none() => first = head,
+                    head = heads.next(), if listens => {
+                        listens = false;
+                        // Where there is none, whoever looks asks again.
+                        first = head.filter(Result::is_ok);
+                    }
                 }
             }
         };
@@ -430,19 +448,13 @@ impl Client {
                 }
                 Some(answer) = answers.next() => answer?,
             };
-            if let Some(said) = said {
-                let found = self.search(signed, (head, said.body), &mut seen);
-                if let Some(included) = found.await? {
-                    return included;
+            if let Some(mut said) = said {
+                let at_hand = said.body.take();
+                match self.search(signed, (head, at_hand), &mut seen).await? {
+                    Walked::Found(included) => return included,
+                    Walked::Absent => signed.ensure_waits(head, said)?,
+                    Walked::Cut => {}
                 }
-                match said.nonce {
-                    Ok(nonce) if u64::from(nonce) > signed.nonce => {
-                        return Err(signed.overtaken());
-                    }
-                    Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-                signed.ensure_possible(head, said.invalidity?)?;
             }
             // A node that was restarted has forgotten what waited in its pool.
             let now = self.connection.session_number().await?;
@@ -459,7 +471,7 @@ impl Client {
     }
 
     /// What the node says of a head, in one answer's time; nothing if it is the block after which the transaction was
-    /// signed.
+    /// signed. If it is in that block, no answer but that is waited for.
     async fn said_of(
         &self,
         signed: &Offered,
@@ -483,9 +495,23 @@ impl Client {
                 false => at.invalidity(&signed.bytes).await,
             }
         };
-        let (body, nonce, invalidity) = tokio::join!(body, at.nonce(&signed.account), invalidity);
+        let others = async { tokio::join!(at.nonce(&signed.account), invalidity) };
+        tokio::pin!(body, others);
+        let (body, (nonce, invalidity)) = tokio::select! {
+            biased;
+            body = &mut body => {
+                let body = body?;
+                let found = body.as_ref().and_then(|body| signed.position(body));
+                let others = match found {
+                    Some(_) => (Ok(0), Ok(None)),
+                    None => others.await,
+                };
+                (body, others)
+            }
+            others = &mut others => (body.await?, others),
+        };
         let said = Said {
-            body: body?,
+            body,
             nonce,
             invalidity,
         };
@@ -510,7 +536,7 @@ impl Client {
         signed: &Offered,
         (head, mut at_hand): (Block, Option<Body>),
         seen: &mut HashSet<H256>,
-    ) -> Result<Option<Result<Included, ChainError>>, ChainError> {
+    ) -> Result<Walked, ChainError> {
         let mut block = head;
         // Only a walk that came to its end makes its blocks known: what lies below a block that has been
         // seen has been seen as well.
@@ -521,26 +547,27 @@ impl Client {
                 None => self.body(block.hash).await?,
             };
             // A block that was dropped in the meantime; the next head will lead elsewhere.
-            let Some(Body { parent, extrinsics }) = body else {
-                return Ok(None);
+            let Some(body) = body else {
+                return Ok(Walked::Cut);
             };
-            let position = extrinsics.iter().position(|bytes| signed.is(&bytes.0));
-            if let Some(index) = position {
-                let bytes = extrinsics.get(index).map(|bytes| blake2_256(&bytes.0));
-                let (Ok(index), Some(hash)) = (u32::try_from(index), bytes) else {
-                    return Ok(None);
+            if let Some(index) = signed.position(&body) {
+                let bytes = body.extrinsics.get(index);
+                let hash = bytes.map(|bytes| blake2_256(&bytes.0));
+                let (Ok(index), Some(hash)) = (u32::try_from(index), hash) else {
+                    return Ok(Walked::Cut);
                 };
                 let place = (index, hash);
-                return Ok(Some(self.outcome(signed, block, parent, place).await));
+                let ended = self.outcome(signed, block, body.parent, place).await;
+                return Ok(Walked::Found(ended));
             }
             walked.push(block.hash);
             block = Block {
                 number: block.number.saturating_sub(1),
-                hash: parent,
+                hash: body.parent,
             };
         }
         seen.extend(walked);
-        Ok(None)
+        Ok(Walked::Absent)
     }
 
     /// How the transaction with number `index` in `block` ended.
@@ -588,96 +615,4 @@ pub(crate) fn anchor(best: Block, finalized: Block, period: u32) -> Block {
 /// The last block that cannot have a transaction which is offered now.
 fn floor(best: Block, finalized: Block) -> u32 {
     finalized.number.max(best.number.saturating_sub(MORTALITY))
-}
-
-/// What to make of the refusal of a transaction. `unclear` says that the node may have got it before, when the
-/// connection broke, `free` that the call may cost nothing. The error is the remedy. The codes are those of the
-/// `author` namespace of every Substrate node.
-fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'static str> {
-    const UNKNOWN: i32 = 1011;
-    const BANNED: i32 = 1012;
-    const ALREADY_IMPORTED: i32 = 1013;
-    const LOW_PRIORITY: i32 = 1014;
-    const DROPPED: i32 = 1016;
-    let says = |words: &str| message.contains(words);
-    match code {
-        ALREADY_IMPORTED => Ok(Next::Look),
-        INVALID if says("outdated") && unclear => Ok(Next::Look),
-        BANNED | LOW_PRIORITY if unclear => Ok(Next::Look),
-        INVALID if says("outdated") => Ok(Next::Again),
-        BANNED | LOW_PRIORITY => Ok(Next::Again),
-        // What is free costs a fee where it would fail, and hotkeys seldom have anything to pay it with.
-        INVALID if free && (says("pay some fees") || says("call is not expected")) => Err(
-            "it is free once a round, in its phase, for members in its role: check the round and the role",
-        ),
-        INVALID if says("pay some fees") => Err("send the account some CRN"),
-        INVALID if says("bad signature") || says("birth block") => {
-            Err("the chain moved on meanwhile; try again")
-        }
-        INVALID if says("exhaust") => Err("the block was full; try again"),
-        // What the chain says of an account that has as many waiting as it may, 64.
-        UNKNOWN if says("Custom(1)") => Err(
-            "64 transactions of this account wait for a block: try again once one of them is in one",
-        ),
-        DROPPED => Err("the node's pool is full; try again later"),
-        _ => Err("check what the account may do now, then try again"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transaction_that_the_node_has_is_looked_for() {
-        assert_eq!(
-            judge(1013, "Transaction Already Imported", false, false),
-            Ok(Next::Look)
-        );
-    }
-
-    #[test]
-    fn a_nonce_that_was_taken_is_drawn_again() {
-        let outdated = "Invalid Transaction: Transaction is outdated";
-        assert_eq!(judge(1010, outdated, false, false), Ok(Next::Again));
-        assert_eq!(
-            judge(1014, "Priority is too low: (1 vs 1)", false, false),
-            Ok(Next::Again)
-        );
-        assert_eq!(
-            judge(1012, "Transaction is temporarily banned", false, false),
-            Ok(Next::Again)
-        );
-    }
-
-    #[test]
-    fn after_a_broken_connection_a_taken_nonce_may_be_our_own() {
-        let outdated = "Invalid Transaction: Transaction is outdated";
-        for (code, message) in [(1010, outdated), (1012, ""), (1013, ""), (1014, "")] {
-            assert_eq!(judge(code, message, true, false), Ok(Next::Look), "{code}");
-        }
-    }
-
-    #[test]
-    fn what_will_not_do_is_refused_with_a_remedy() {
-        let poor = "Invalid Transaction: Inability to pay some fees (e.g. account balance too low)";
-        assert_eq!(
-            judge(1010, poor, false, false),
-            Err("send the account some CRN")
-        );
-        assert_eq!(
-            judge(1010, poor, true, false),
-            Err("send the account some CRN")
-        );
-        let free = judge(1010, poor, false, true).unwrap_err();
-        assert!(free.contains("free once a round"), "{free}");
-        for (code, message) in [
-            (1016, "Immediately Dropped"),
-            (1011, "Unknown Transaction Validity: Custom(1)"),
-            (1010, "Custom error: 1"),
-            (-1, ""),
-        ] {
-            assert!(judge(code, message, false, false).is_err(), "{code}");
-        }
-    }
 }

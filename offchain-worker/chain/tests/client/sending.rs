@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cairn_chain::{AccountId, Block, Call, ChainError, Client, Included, Patience, Settings};
+use cairn_chain::{AccountId, Block, Call, ChainError, Client, Patience, Settings};
 use cairn_primitives::{ModelRoot, Netuid, Verdicts, Witness};
 use futures::StreamExt;
-use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use super::{alice, commit, connected, fake::FakeNode, settings, submit};
+use super::{alice, commit, connected, fake::FakeNode, settings, still, submit, HANGS};
 
 #[tokio::test]
 async fn a_call_is_signed_included_and_its_events_are_given() {
@@ -45,14 +45,6 @@ async fn a_call_is_signed_included_and_its_events_are_given() {
     assert!(included.event("System", "ExtrinsicSuccess").is_some());
 }
 
-/// Waits until a transaction was offered. What asked too little at once has ended before.
-async fn until_offered(node: &FakeNode, submitted: &mut JoinHandle<Result<Included, ChainError>>) {
-    tokio::select! {
-        () = node.offered(1) => {}
-        ended = submitted => panic!("{ended:?}"),
-    }
-}
-
 /// Who is far from its node waits for each answer that it needs before it can ask on, and for no other. A request that
 /// waited for another one of its set would not be answered.
 #[tokio::test]
@@ -75,12 +67,11 @@ async fn a_call_is_signed_sent_and_found_within_four_answers() {
     // A block without it comes first.
     node.state().together = [sign, offer, look.clone(), look, read].into();
     let mut submitted = submit(&client, commit(7));
-    until_offered(&node, &mut submitted).await;
+    still(&mut submitted, node.offered(1)).await;
     let pool = std::mem::take(&mut node.state().pool);
     node.produce();
-    while node.state().together.len() > 2 && !submitted.is_finished() {
-        tokio::task::yield_now().await;
-    }
+    // All but the last two sets.
+    still(&mut submitted, node.until_whole(3)).await;
     node.state().pool = pool;
     node.produce();
     let included = submitted.await.unwrap().unwrap();
@@ -108,7 +99,7 @@ async fn the_first_call_takes_one_answer_more() {
     ];
     node.state().together = sets.into();
     let mut submitted = submit(&client, commit(7));
-    until_offered(&node, &mut submitted).await;
+    still(&mut submitted, node.offered(1)).await;
     node.produce();
     submitted.await.unwrap().unwrap();
     assert!(node.state().together.is_empty());
@@ -121,9 +112,7 @@ async fn heads_are_asked_about_at_the_same_time() {
     client.prepare().await.unwrap();
     let submitted = submit(&client, commit(7));
     node.offered(1).await;
-    while node.state().asked("chain_subscribeNewHeads") == 0 {
-        tokio::task::yield_now().await;
-    }
+    node.until_asked("chain_subscribeNewHeads", 1).await;
     let pool = std::mem::take(&mut node.state().pool);
     let of_one = ["chain_getBlock", "state_getStorage", "state_call"];
     // Both blocks before any of them is answered, then the events of the second.
@@ -183,6 +172,43 @@ async fn an_error_of_the_runtime_has_a_name() {
     );
 }
 
+/// What the block has shown is not asked for again, by whether a later block could have it.
+#[tokio::test]
+async fn a_transaction_that_was_seen_waits_for_no_other_answer() {
+    let (node, client) = connected().await;
+    node.state().hung.insert("state_call");
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, node.offered(1)).await;
+    node.produce();
+    let included = timeout(HANGS, submitted).await.expect("it is there");
+    assert_eq!(included.unwrap().unwrap().block.number, 1);
+}
+
+/// The stream of heads is refused while the transaction is being offered.
+#[tokio::test]
+async fn a_stream_that_failed_during_the_offer_is_opened_again() {
+    let (node, client) = connected().await;
+    node.state().deaf = 1;
+    node.hold("author_submitExtrinsic");
+    let mut submitted = submit(&client, commit(7));
+    still(
+        &mut submitted,
+        node.until_asked("chain_subscribeNewHeads", 1),
+    )
+    .await;
+    // An answer to what was asked later: the refusal came before it.
+    client.best().await.unwrap();
+    node.let_go();
+    still(
+        &mut submitted,
+        node.until_asked("chain_subscribeNewHeads", 2),
+    )
+    .await;
+    still(&mut submitted, node.offered(1)).await;
+    node.produce();
+    assert_eq!(submitted.await.unwrap().unwrap().block.number, 1);
+}
+
 #[tokio::test]
 async fn a_node_that_forgets_a_transaction_is_given_it_again() {
     let (mut node, client) = connected().await;
@@ -231,9 +257,7 @@ async fn a_free_call_waits_on_if_nothing_can_be_paid() {
     node.produce();
     node.produce();
     // Asked, and refused.
-    while !node.state().refusals.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    node.offered(2).await;
     node.state().pool = free;
     node.produce();
     assert_eq!(submitted.await.unwrap().unwrap().block.number, 3);

@@ -84,6 +84,7 @@ pub struct Meter(Arc<Dials>);
 #[derive(Debug, Default)]
 struct Dials {
     bytes: AtomicU64,
+    resumed: AtomicU64,
     roster: Mutex<Option<Arc<Mutex<Roster>>>>,
 }
 
@@ -93,10 +94,20 @@ impl Meter {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
+    /// Those of them that were there before; 0 until they were looked at.
+    pub fn resumed(&self) -> u64 {
+        self.0.resumed.load(Ordering::Relaxed)
+    }
+
     /// What was found so far of each source, in the caller's order; empty before any was asked.
     pub fn reports(&self) -> Vec<Report> {
         let roster = locked(&self.0.roster).clone();
         roster.map_or_else(Vec::new, |roster| locked(&roster).reports())
+    }
+
+    fn begin(&self, resumed: u64) {
+        self.0.resumed.store(resumed, Ordering::Relaxed);
+        self.tell(resumed);
     }
 
     /// Several sources tell it at a time: the most is what is there.
@@ -213,7 +224,7 @@ pub async fn fetch_metered(
     let roster = Roster::new(names, patience.strikes);
     let path = into.to_path_buf();
     if off(move || is_there(&path, tree)).await.map_err(disk)? {
-        meter.tell(tree.length);
+        meter.begin(tree.length);
         return Ok(Outcome {
             resumed: tree.length,
             fetched: 0,
@@ -316,7 +327,7 @@ async fn bring_all(work: &Arc<Work>) -> io::Result<Option<u64>> {
         Ok((resumed, at.partial.gaps()))
     })
     .await?;
-    work.meter.tell(resumed);
+    work.meter.begin(resumed);
     *work.plan() = Plan::new(gaps);
     if work.tree.length == 0 {
         return Ok(Some(0));

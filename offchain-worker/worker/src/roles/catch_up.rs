@@ -58,8 +58,10 @@ impl CatchUp {
     /// The rounds to begin with now, by the round whose parameters are held and the current one; `None` if there are
     /// none, or others are under way. The round held is fetched by who applies it.
     fn begin(&mut self, held: Round, current: Round) -> Option<Range<Round>> {
-        let from = held.saturating_add(1).max(self.next);
-        let to = current.min(from.saturating_add(MOST_REPLAYED));
+        let after = held.saturating_add(1);
+        let from = after.max(self.next);
+        // No more than that lies here unused, however often it is asked.
+        let to = current.min(after.saturating_add(MOST_REPLAYED));
         if self.is_under_way || from >= to {
             return None;
         }
@@ -107,15 +109,10 @@ async fn bring<C: Chain>(
 }
 
 /// Brings one file, unless its round is being applied.
-async fn file<C: Chain>(desk: &Desk<C>, sealed: Sealed, mut over: watch::Receiver<Option<Round>>) {
+async fn file<C: Chain>(desk: &Desk<C>, sealed: Sealed, over: watch::Receiver<Option<Round>>) {
     let round = sealed.round;
-    let is_over = async move {
-        let is_it = |over: &Option<Round>| over.is_some_and(|over| over >= round);
-        // There is nobody left to tell of it, or it was told.
-        let _ = over.wait_for(is_it).await;
-    };
     tokio::select! {
-        () = is_over => {}
+        () = until_applied(over, round) => {}
         fetched = inspect::fetch_ahead(desk, &sealed) => {
             if let Err(error) = fetched {
                 tracing::debug!("round {round} · {error}");
@@ -124,9 +121,17 @@ async fn file<C: Chain>(desk: &Desk<C>, sealed: Sealed, mut over: watch::Receive
     }
 }
 
+/// Waits until this round is being applied, or a later one.
+async fn until_applied(mut over: watch::Receiver<Option<Round>>, round: Round) {
+    let is_it = |over: &Option<Round>| over.is_some_and(|over| over >= round);
+    // There is nobody left to tell of it, or it was told.
+    let _ = over.wait_for(is_it).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
 
     #[test]
     fn each_round_is_begun_with_once_and_few_at_a_time() {
@@ -143,15 +148,26 @@ mod tests {
         // Who went far ahead, by a checkpoint, leaves out what is no longer needed.
         let some = catch_up.begin(100, 200);
         assert_eq!(some, Some(101..101 + MOST_REPLAYED));
+        catch_up.ended();
+        assert_eq!(catch_up.begin(100, 200), None, "so many lie here unused");
+        catch_up.ended();
+        assert_eq!(catch_up.begin(101, 200), Some(117..118));
     }
 
-    #[tokio::test]
-    async fn what_is_under_way_of_a_round_ends_when_that_is_applied() {
+    #[test]
+    fn what_is_under_way_of_a_round_ends_when_that_is_applied() {
         let catch_up = CatchUp::default();
-        let mut over = catch_up.over.subscribe();
-        assert_eq!(*over.borrow_and_update(), None);
+        let of = |round| until_applied(catch_up.over.subscribe(), round).boxed();
+        let (mut third, mut fourth) = (of(3), of(4));
+        assert!((&mut third).now_or_never().is_none());
+        catch_up.applies(2);
+        assert!((&mut third).now_or_never().is_none());
         catch_up.applies(3);
-        let is_told = over.wait_for(|over| over.is_some_and(|over| over >= 3));
-        assert_eq!(is_told.await.map(|over| *over).ok(), Some(Some(3)));
+        assert!((&mut third).now_or_never().is_some());
+        assert!((&mut fourth).now_or_never().is_none());
+        catch_up.applies(4);
+        assert!((&mut fourth).now_or_never().is_some());
+        // Who begins later learns of it, too.
+        assert!(of(3).now_or_never().is_some());
     }
 }

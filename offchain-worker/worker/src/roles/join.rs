@@ -141,9 +141,9 @@ pub(super) async fn join<C: Chain>(
 }
 
 /// The newest parameters to be had that the chain vouches for. A checkpoint is downloaded below `place`, where a
-/// download that was cut off goes on; nothing is left there afterwards. Stores are asked, and these others. Who says
-/// that it has one and does not bring it is not asked again, so that liars hold nobody up for longer than there are
-/// others.
+/// download that was cut off goes on; nothing is left there afterwards, and nothing of what is not tried any more.
+/// Stores are asked, and these others. Who says that it has one and does not bring it is not asked again, so that liars
+/// hold nobody up for longer than there are others.
 pub(super) async fn newest<C: Chain>(
     chain: &C,
     run: &Run,
@@ -158,16 +158,19 @@ pub(super) async fn newest<C: Chain>(
     let finals = finals.map(|entry| (entry.round, entry.model_root));
     let finals: Vec<(Round, ModelRoot)> = finals.collect();
     let mut others = others.to_vec();
+    let mut tried = BTreeSet::new();
     loop {
         let claims = there(run, &finals, &others).await?;
-        if begins_first(chain, run, at, (claims.first(), oldest)).await {
+        let listed = claims.iter().map(|claim| (claim.round, claim.root));
+        let candidates = checkpoint::candidates(listed, finals.iter().copied(), oldest);
+        tried.extend(candidates.iter().map(|(round, _)| *round));
+        forget_others(place, &tried).await;
+        if begins_first(chain, run, at, (&claims, oldest)).await {
             match shards::verified_parameters(&run.config, &run.data_store).await {
                 Ok(parameters) => return Ok((first(run), parameters)),
                 Err(error) => tracing::warn!("{error}; a checkpoint is fetched"),
             }
         }
-        let listed = claims.iter().map(|claim| (claim.round, claim.root));
-        let candidates = checkpoint::candidates(listed, finals.iter().copied(), oldest);
         let mut fallen = BTreeSet::new();
         for source in checkpoint::sources(None, &candidates, oldest) {
             match source {
@@ -204,6 +207,25 @@ pub(super) async fn newest<C: Chain>(
     }
 }
 
+/// Removes below `place` what came of checkpoints of other rounds than these.
+async fn forget_others(place: &Path, tried: &BTreeSet<Round>) {
+    let Ok(mut entries) = tokio::fs::read_dir(place).await else {
+        return;
+    };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        let name = entry.file_name();
+        // What is not whole has an ending after its round.
+        let round = name.to_str().and_then(|name| name.split('.').next());
+        let round = round.and_then(|round| round.parse::<Round>().ok());
+        if round.is_none_or(|round| tried.contains(&round)) {
+            continue;
+        }
+        if let Err(error) = tokio::fs::remove_file(entry.path()).await {
+            tracing::debug!("{} stays: {error}", entry.path().display());
+        }
+    }
+}
+
 /// What is held with the run's first parameters.
 fn first(run: &Run) -> Held {
     Held {
@@ -213,16 +235,20 @@ fn first(run: &Run) -> Held {
 }
 
 /// Whether the run's first parameters, which are at hand, and all rounds before the newest checkpoint have to be sent
-/// less than that checkpoint, which only other members have.
+/// less than that checkpoint, which only other members say to have, and no store has one that is tried: what is in a
+/// store is there.
 async fn begins_first<C: Chain>(
     chain: &C,
     run: &Run,
     at: H256,
-    (newest, oldest): (Option<&Claim>, Round),
+    (claims, oldest): (&[Claim], Round),
 ) -> bool {
     let is_at_hand = matches!(run.config.initial_parameters, InitialParameters::Seed(_));
-    let is_sent = |claim: &&Claim| !claim.by.is_empty() && claim.round <= MOST_REPLAYED;
-    let Some(newest) = newest.filter(|_| is_at_hand && oldest == 0).filter(is_sent) else {
+    if !is_at_hand || oldest != 0 || claims.iter().any(|claim| claim.by.is_empty()) {
+        return false;
+    }
+    let newest = claims.first();
+    let Some(newest) = newest.filter(|claim| claim.round <= MOST_REPLAYED) else {
         return false;
     };
     let asked = (0..newest.round).map(|round| settlement(chain, run, at, round));
@@ -390,6 +416,11 @@ impl Pace {
         }
     }
 
+    /// So many bytes were there before it began: they did not come in any window.
+    fn begins_at(&mut self, resumed: u64) {
+        self.before = self.before.max(resumed);
+    }
+
     /// Whether to go on, where so many bytes are there after this time: in the middle of a window, or if the rest comes
     /// in those that are left as fast as in the last one.
     fn goes_on(&mut self, there: u64, after: Duration) -> bool {
@@ -427,6 +458,7 @@ async fn told(
                 // What was there from the beginning took no time.
                 let first = *before.get_or_insert((there, began.elapsed()));
                 tracing::info!("{}", how_far(blob.length, first, (there, began.elapsed())));
+                pace.begins_at(meter.resumed());
                 if !pace.goes_on(there, began.elapsed()) {
                     notes.late(began.elapsed());
                     let seconds = began.elapsed().as_secs();
@@ -512,7 +544,35 @@ mod tests {
         let mut late = [100; 10];
         late[9] = 99;
         assert_eq!(passed(&late)[8..], [true, false]);
+        // What was there before does not make up for it either.
+        let mut resumed = Pace::of(1_000);
+        resumed.begins_at(900);
+        let end = resumed.window;
+        assert!(!resumed.goes_on(900, end));
         assert_eq!(Pace::of(5 << 20).window, LEAST + Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn what_came_of_checkpoints_that_are_not_tried_any_more_is_removed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = directory.path().join("joining");
+        let tried = BTreeSet::from([5, 35]);
+        // It need not be there.
+        forget_others(&place, &tried).await;
+        std::fs::create_dir(&place).expect("room");
+        let stays = ["35.partial", "5", "5.outboard", "5.partial", "lock"];
+        for name in ["3.outboard", "3.partial", "30", "355.partial"] {
+            std::fs::write(place.join(name), "some").expect("room");
+        }
+        for name in stays {
+            std::fs::write(place.join(name), "some").expect("room");
+        }
+        forget_others(&place, &tried).await;
+        let left = std::fs::read_dir(&place).expect("it is there");
+        let left = left.map(|entry| entry.expect("readable").file_name());
+        let mut left: Vec<_> = left.collect();
+        left.sort_unstable();
+        assert_eq!(left, stays);
     }
 
     #[test]

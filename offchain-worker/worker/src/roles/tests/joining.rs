@@ -123,10 +123,14 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
         .await
         .expect("fine");
     let place = directory.path().join("joining");
+    std::fs::create_dir(&place).expect("room");
+    let part = place.join("3.partial");
+    std::fs::write(&part, "what came of it").expect("room");
     let (held, _) = newest(&chain, &run, head, &info, (&place, &[]))
         .await
         .expect("from the beginning");
     assert_eq!((held.round, held.root), (0, initial));
+    assert!(!part.exists(), "nobody goes on with it");
 }
 
 #[tokio::test]

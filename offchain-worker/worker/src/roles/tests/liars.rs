@@ -188,7 +188,24 @@ async fn first_parameters_are_begun_with_where_less_has_to_be_sent() {
     let asked = [Asked::new("https://member.example", member.source())];
     // A byte of each of five rounds, or the whole model.
     assert_eq!(begins_with(&chain, &run, &asked).await, 0);
-    // What is in the own store is not sent.
+    // What is in a store is not sent.
+    run.store.publish(&prefix, bytes).await.expect("room");
+    assert_eq!(begins_with(&chain, &run, &asked).await, 5);
+}
+
+/// A member that says to have a newer one is not believed where it would cost all rounds since the first.
+#[tokio::test]
+async fn a_claim_keeps_nobody_from_what_a_store_has() {
+    let directory = tempfile::tempdir().expect("room");
+    let (chain, run, bytes) = in_round((12, 5), directory.path(), |_| {}).await;
+    let liar = Arc::new(Liar {
+        length: bytes.len() as u64,
+        asked: AtomicU32::new(0),
+    });
+    let asked = [Asked::new("https://liar.example", liar)];
+    let alone = begins_with(&chain, &run, &asked).await;
+    assert_eq!(alone, 0, "ten rounds of a byte each");
+    let prefix = paths::checkpoints(NETUID.get(), 5);
     run.store.publish(&prefix, bytes).await.expect("room");
     assert_eq!(begins_with(&chain, &run, &asked).await, 5);
 }
