@@ -7,6 +7,7 @@ use std::{
 };
 
 use cairn_primitives::{BlockNumber, H256};
+use serde::Deserialize;
 use subxt::rpcs::rpc_params;
 
 use crate::{
