@@ -84,9 +84,7 @@ fn fences_say_what_they_hold() {
 #[test]
 fn commands_are_understood() {
     assert_none(&faults(|page| {
-        let commands = commands::of(page)
-            .into_iter()
-            .chain(commands::told(page));
+        let commands = commands::of(page).into_iter().chain(commands::told(page));
         let mut faults: Vec<_> = commands
             .flat_map(|command| {
                 let wrong = known::faults(&command.text).into_iter();
