@@ -397,7 +397,8 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
 /// How much slower blocks come the longer none becomes final.
 fn backoff() -> BackoffAuthoringOnFinalizedHeadLagging<u32> {
     BackoffAuthoringOnFinalizedHeadLagging {
-        max_interval: MOST_SLOTS_TO_A_BLOCK,
+        // It waits for so many, and takes the next one.
+        max_interval: MOST_SLOTS_TO_A_BLOCK.saturating_sub(1),
         ..Default::default()
     }
 }
@@ -417,5 +418,21 @@ fn voting_rules(is_development: bool) -> grandpa::VotingRulesBuilder<Block, Clie
     match is_development {
         true => grandpa::VotingRulesBuilder::new(),
         false => grandpa::VotingRulesBuilder::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sc_consensus_slots::BackoffAuthoringBlocksStrategy;
+
+    use super::*;
+
+    #[test]
+    fn without_finality_there_is_a_block_in_four_slots() {
+        let head = 100;
+        let waits =
+            |slot: u64| backoff().should_backoff(1_000, head.into(), 0, slot.into(), "test");
+        let most = u64::from(MOST_SLOTS_TO_A_BLOCK);
+        assert!(waits(head + most - 1) && !waits(head + most));
     }
 }

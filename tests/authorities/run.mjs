@@ -1,5 +1,5 @@
 // What docs/operators.md says under "When authorities stop", tried on four nodes of the `local` chain with a block in
-// half a second: two of them stop and come back, and then two are lost for good, which a referendum mends.
+// half a second: two of them stop and come back; two are lost for good, which a referendum mends; and one runs twice.
 //
 //   CAIRN_BIN=… CAIRN_NODE_BIN=… node tests/authorities/run.mjs
 //
@@ -208,6 +208,36 @@ async function neverComeBack([alice, bob, charlie, dave], eve, { api, keyring })
   say(`block ${began + DELAY} is final at the three that are left`);
   const { best } = await alice.ask('grandpa_roundState');
   expect(best.thresholdWeight === 3 && best.totalWeight === 4, `${best.thresholdWeight} of ${best.totalWeight} vote`);
+  const { setId } = await alice.ask('grandpa_roundState');
+  const told = (await api.query.grandpa.currentSetId()).toNumber();
+  expect(setId === told, `nodes are at set ${setId}, and the chain says ${told}`);
+}
+
+/** Two nodes run with one authority's keys. Others see it, report it, and the authority does nothing any more. */
+async function twice(nodes, dave, again, { api, keyring }) {
+  const boot = await Promise.all(nodes.map((node) => node.address()));
+  await Promise.all([dave.start(boot), again.start(boot)]);
+  say('dave has two nodes');
+  const account = keyring.addFromUri('//Dave').address;
+  const reported = async () => {
+    const offences = await api.query.offences.reports.entries();
+    return offences.map(([, details]) => details.unwrap().offender[0].toString());
+  };
+  // Two blocks in one slot, and two votes in one round.
+  const kinds = async () => {
+    const offences = await api.query.offences.concurrentReportsIndex.entries();
+    return new Set(offences.map(([{ args: [kind] }]) => Buffer.from(kind.toU8a()).toString()));
+  };
+  await until('somebody reports both', async () => (await kinds()).size > 1);
+  say(`reported: ${[...await kinds()].join(', ')}`);
+  const offenders = new Set(await reported());
+  expect(offenders.size === 1 && offenders.has(account), `of ${[...offenders]} it is proven`);
+  const place = (await api.query.session.validators()).findIndex((one) => one.eq(account));
+  const disabled = await api.query.session.disabledValidators();
+  expect(disabled.flat().some((one) => Number(one) === place), `${disabled} are disabled, and not ${place}`);
+  const made = await nodes[0].best();
+  await Promise.all(nodes.map((node) => node.finalises(made + DELAY)));
+  say('it is proven: dave does nothing any more, and the others make blocks final');
 }
 
 async function library(url) {
@@ -221,12 +251,14 @@ async function library(url) {
 
 async function story(place, nodes) {
   const spec = await specification(place);
-  const ports = await freePorts(10);
+  const ports = await freePorts(12);
   const named = ['alice', 'bob', 'charlie', 'dave'].map((name, at) => (
     new Node(name, place, spec, ports.slice(2 * at, 2 * at + 2), [`--${name}`])
   ));
-  const eve = new Node('eve', place, spec, ports.slice(8), ['--validator', '--name', 'eve', '--rpc-methods', 'unsafe']);
-  nodes.push(...named, eve);
+  const keyless = ['--validator', '--name', 'eve', '--rpc-methods', 'unsafe'];
+  const eve = new Node('eve', place, spec, ports.slice(8, 10), keyless);
+  const again = new Node('dave-again', place, spec, ports.slice(10), ['--dave']);
+  nodes.push(...named, eve, again);
   const [alice, ...others] = named;
   await alice.start();
   const boot = [await alice.address()];
@@ -237,6 +269,7 @@ async function story(place, nodes) {
   const tools = await library(alice.ws);
   try {
     await neverComeBack(named, eve, tools);
+    await twice([alice, named[1], eve], named[3], again, tools);
   } finally {
     await tools.api.disconnect();
   }

@@ -135,7 +135,13 @@ impl Follower {
         };
         loop {
             match timeout(connection.settings.silence, subscription.next()).await {
-                Ok(Some(Ok(header))) => return Block::of(&connection, &header),
+                Ok(Some(Ok(header))) => {
+                    let block = Block::of(&connection, &header)?;
+                    if matches!(self.kind, Kind::Finalized) {
+                        connection.saw_final(block);
+                    }
+                    return Ok(block);
+                }
                 Ok(Some(Err(error))) => return Err(connection.down(&error.to_string())),
                 Ok(None) => return Err(connection.down("the connection was lost")),
                 // Blocks come all the time: this node stands still, or the chain does.

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex as Lock, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -13,13 +13,17 @@ use subxt::rpcs::{
     rpc_params, RpcClient, UserError,
 };
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, Semaphore},
     time::{sleep, timeout, Instant},
 };
 
 use crate::{
     account, blocks::Header, endpoints::Endpoints, error::reason, Block, ChainError, Patience,
 };
+
+/// Requests under way at the same time: as many as a look at the chain and what is sent beside it have, and few for a
+/// node that serves many.
+const AT_ONCE: usize = 32;
 
 /// What a chain tells wallets of itself.
 #[derive(Deserialize)]
@@ -66,6 +70,10 @@ pub(crate) struct Connection {
     genesis: OnceLock<H256>,
     session: Mutex<Option<Session>>,
     sessions: std::sync::atomic::AtomicU64,
+    /// One for each request that may be under way.
+    places: Semaphore,
+    /// The finalised block that was heard of last.
+    finalized: Lock<Option<Block>>,
 }
 
 /// A connection that was made.
@@ -87,6 +95,8 @@ impl Connection {
             genesis: expected.map_or_else(OnceLock::new, OnceLock::from),
             session: Mutex::new(None),
             sessions: 0.into(),
+            places: Semaphore::new(AT_ONCE),
+            finalized: Lock::default(),
         }))
     }
 
@@ -121,6 +131,8 @@ impl Connection {
         method: &'static str,
         params: RpcParams,
     ) -> Result<T, ChainError> {
+        // It is never closed. Who waits for a place waits for no longer than those before have for an answer.
+        let _place = self.places.acquire().await;
         let session = self.session().await?;
         let answer = self.within(
             self.settings.request,
@@ -165,6 +177,19 @@ impl Connection {
             tracing::debug!(%error, ?pause, "trying again");
             sleep(pause).await;
         }
+    }
+
+    /// The finalised block with this hash, if it is the one that was heard of last.
+    pub fn known_final(&self, hash: H256) -> Option<Block> {
+        let known = self.finalized.lock();
+        let known = *known.unwrap_or_else(PoisonError::into_inner);
+        known.filter(|known| known.hash == hash)
+    }
+
+    /// Takes note of a finalised block.
+    pub fn saw_final(&self, block: Block) {
+        let known = self.finalized.lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = Some(block);
     }
 
     /// An answer of the node that cannot be read.
@@ -226,7 +251,8 @@ impl Connection {
         Err(ChainError::none_of(&errors))
     }
 
-    /// Connects, and makes sure that the node is on the chain that this is about.
+    /// Connects, and makes sure that the node is on the chain that this is about. All that it is asked it is asked at
+    /// once.
     async fn connect(&self) -> Result<RpcClient, ChainError> {
         let opened = timeout(
             self.settings.connect,
@@ -241,10 +267,9 @@ impl Connection {
                 return Err(self.down(&format!("no connection within {seconds} s")));
             }
         };
-        let method = "chain_getBlockHash";
-        let asked = rpc.request(method, rpc_params![0u32]);
-        let found: Option<H256> = self.within(self.settings.request, method, asked).await?;
-        let found = found.ok_or_else(|| self.malformed(method, "there is no block 0"))?;
+        let (found, head, prefix) =
+            tokio::join!(self.block_0(&rpc), self.head(&rpc), self.prefix(&rpc));
+        let found = found?;
         let expected = *self.genesis.get_or_init(|| found);
         if found != expected {
             return Err(ChainError::WrongChain {
@@ -253,32 +278,48 @@ impl Connection {
                 found,
             });
         }
-        if self.endpoints.has_others() {
-            self.ensure_abreast(&rpc).await?;
+        if let Some(head) = head? {
+            self.ensure_abreast(&head)?;
         }
-        self.learn_prefix(&rpc).await;
+        account::write_with(prefix);
         Ok(rpc)
     }
 
-    /// Learns how the chain writes addresses. Who does not say it writes them as anybody may.
-    async fn learn_prefix(&self, rpc: &RpcClient) {
+    /// The hash of the node's block 0.
+    async fn block_0(&self, rpc: &RpcClient) -> Result<H256, ChainError> {
+        let method = "chain_getBlockHash";
+        let asked = rpc.request(method, rpc_params![0u32]);
+        let found: Option<H256> = self.within(self.settings.request, method, asked).await?;
+        found.ok_or_else(|| self.malformed(method, "there is no block 0"))
+    }
+
+    /// How the chain writes addresses. Who does not say it writes them as anybody may.
+    async fn prefix(&self, rpc: &RpcClient) -> u16 {
         let method = "system_properties";
         let asked = rpc.request(method, rpc_params![]);
         let told: Result<Properties, _> = self.within(self.settings.request, method, asked).await;
         let prefix = told.ok().and_then(|properties| properties.ss58_format);
         // No other: a node could make money look like another network's.
-        account::write_with(match prefix {
+        match prefix {
             Some(SS58_PREFIX) => SS58_PREFIX,
             _ => GENERIC_SS58_PREFIX,
-        });
+        }
     }
 
-    /// Makes sure that the node is not far behind what another one showed.
-    async fn ensure_abreast(&self, rpc: &RpcClient) -> Result<(), ChainError> {
+    /// The node's best block, if there is another node to ask in its place.
+    async fn head(&self, rpc: &RpcClient) -> Result<Option<Header>, ChainError> {
+        if !self.endpoints.has_others() {
+            return Ok(None);
+        }
         let method = "chain_getHeader";
         let asked = rpc.request(method, rpc_params![]);
-        let head: Header = self.within(self.settings.request, method, asked).await?;
-        let best = Block::of(self, &head)?.number;
+        let head = self.within(self.settings.request, method, asked).await?;
+        Ok(Some(head))
+    }
+
+    /// Makes sure that the node with this best block is not far behind what another one showed.
+    fn ensure_abreast(&self, head: &Header) -> Result<(), ChainError> {
+        let best = Block::of(self, head)?.number;
         match self.endpoints.is_behind(best) {
             Some(seen) => Err(ChainError::Behind {
                 url: self.url().to_string(),

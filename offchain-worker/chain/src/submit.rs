@@ -8,10 +8,13 @@ use std::collections::HashSet;
 
 use cairn_keys::Keypair;
 use cairn_primitives::{blake2_256, H256};
-use futures::StreamExt;
+use futures::{stream::FuturesOrdered, StreamExt};
 use subxt::{
     config::{substrate::SubstrateConfig, RpcConfigFor},
-    rpcs::{methods::legacy::BlockDetails, rpc_params},
+    rpcs::{
+        methods::legacy::{BlockDetails, Bytes},
+        rpc_params,
+    },
 };
 use tokio::time::{sleep, timeout, Instant};
 
@@ -20,7 +23,7 @@ use crate::{
     runtime::{Hand, Validity, MORTALITY},
     turn::Urgency,
     view::SYSTEM_EVENTS,
-    AccountId, Block, Call, ChainError, Client, Signed,
+    AccountId, Block, BlockStream, Call, ChainError, Client, Signed,
 };
 
 /// How often a transaction is signed anew because its nonce was taken meanwhile.
@@ -30,6 +33,8 @@ const NONCE_ATTEMPTS: u32 = 5;
 const FREE_BLOCKS: u32 = 2;
 /// What it pays then beside the fee, in pebble: a tip is what tells it from a free one.
 const TIP: u128 = 1;
+/// Heads about which the node is asked at the same time: so many come while one answer is under way from a far node.
+const HEADS_AT_ONCE: usize = 4;
 /// The code by which a node's `author` namespace calls a transaction invalid.
 const INVALID: i32 = 1010;
 
@@ -68,6 +73,8 @@ struct Offered {
     nonce: u64,
     /// The best block when it was signed.
     best: Block,
+    /// Where neither that nor a block below it can have it, since it was signed here after it: its hash.
+    after: Option<H256>,
     /// The last block that cannot have it.
     floor: u32,
     valid_until: u32,
@@ -79,6 +86,26 @@ impl Offered {
         bytes == self.bytes || self.paying.as_deref() == Some(bytes)
     }
 
+    /// Makes sure that a block after `head`, which does not have it, can have it, by what the runtime says of it there.
+    fn ensure_possible(
+        &self,
+        head: Block,
+        invalidity: Option<&'static str>,
+    ) -> Result<(), ChainError> {
+        let Some(reason) = invalidity else {
+            return Ok(());
+        };
+        match judge(INVALID, reason, false, self.free) {
+            Ok(_) => Ok(()),
+            Err(remedy) => Err(ChainError::Rejected {
+                call: self.call.clone(),
+                account: self.account,
+                reason: format!("no block can take it after block {}: {reason}", head.number),
+                remedy,
+            }),
+        }
+    }
+
     /// Its nonce was taken by another one.
     fn overtaken(&self) -> ChainError {
         ChainError::Overtaken {
@@ -87,6 +114,22 @@ impl Offered {
             nonce: self.nonce,
         }
     }
+}
+
+/// A block's transactions, and the block before it.
+struct Body {
+    parent: H256,
+    extrinsics: Vec<Bytes>,
+}
+
+/// What the node says of a head that may have a transaction, and of the transaction there.
+struct Said {
+    /// If it may be in that block, and the node has it.
+    body: Option<Body>,
+    /// The account's.
+    nonce: Result<u32, ChainError>,
+    /// Why no block after it can have it.
+    invalidity: Result<Option<&'static str>, ChainError>,
 }
 
 /// What to do with a transaction that was offered to the node.
@@ -140,18 +183,19 @@ impl Client {
                 .sign(call, Hand::Key(signer), account, turn.given_up())
                 .await?;
             let left = until.saturating_duration_since(Instant::now());
-            match self.offer(&signed).await? {
-                (Next::Look, session) => {
-                    let followed = self.follow(&signed, session, until).await;
+            let (next, session, heads) = self.offer_and_listen(&signed).await?;
+            match next {
+                Next::Look => {
+                    let followed = self.follow(&signed, (session, heads), until).await;
                     let rejected = matches!(followed, Err(ChainError::Rejected { .. }));
                     turn.gives_up(rejected.then_some(signed.nonce));
                     return followed;
                 }
-                (Next::Again, _) if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
+                Next::Again if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
                     // The node's count goes on with the next block.
                     let _ = timeout(left, self.next_head(signed.best.hash)).await;
                 }
-                (Next::Again, _) => {
+                Next::Again => {
                     return Err(signed.overtaken());
                 }
             }
@@ -162,7 +206,7 @@ impl Client {
     async fn follow(
         &self,
         signed: &Offered,
-        session: u64,
+        from: (u64, BlockStream),
         until: Instant,
     ) -> Result<Included, ChainError> {
         let late = |_| ChainError::NotIncluded {
@@ -172,14 +216,14 @@ impl Client {
             valid_until: signed.valid_until,
         };
         let left = until.saturating_duration_since(Instant::now());
-        let looking = self.look_for(signed, session);
+        let looking = self.look_for(signed, from);
         timeout(left, looking).await.map_err(late)?
     }
 
     /// Offers a transaction that was signed elsewhere, and sees it into a block.
     pub(crate) async fn see_into_a_block(&self, signed: &Signed) -> Result<Included, ChainError> {
         let until = Instant::now() + self.connection.settings.inclusion;
-        let (best, finalized) = (self.best().await?, self.finalized().await?);
+        let (best, finalized) = tokio::try_join!(self.best(), self.finalized())?;
         let signed = Offered {
             call: signed.call.clone(),
             free: false,
@@ -188,12 +232,14 @@ impl Client {
             paying: None,
             nonce: signed.nonce,
             best,
+            after: None,
             floor: floor(best, finalized),
             valid_until: signed.valid_until,
         };
-        let found = match self.offer(&signed).await? {
-            (Next::Look, session) => self.follow(&signed, session, until).await,
-            (Next::Again, _) => Err(signed.overtaken()),
+        let (next, session, heads) = self.offer_and_listen(&signed).await?;
+        let found = match next {
+            Next::Look => self.follow(&signed, (session, heads), until).await,
+            Next::Again => Err(signed.overtaken()),
         };
         // It cannot be signed anew from here, and may be in a block that nobody looked at.
         found.map_err(|error| match error {
@@ -221,7 +267,8 @@ impl Client {
     }
 
     /// Signs a call with the account's next nonce, transactions that wait in the node's pool included, but for one with
-    /// the nonce `given_up`.
+    /// the nonce `given_up`. What can be asked together is: it takes one answer's time if the runtime and the finalised
+    /// block are known, two if not, and one more if a nonce was given up.
     async fn sign(
         &self,
         call: &Call,
@@ -229,10 +276,19 @@ impl Client {
         account: AccountId,
         given_up: Option<u64>,
     ) -> Result<Offered, ChainError> {
-        let (best, finalized) = (self.best().await?, self.finalized().await?);
+        let ahead = async {
+            let known = self.runtimes.now(&self.connection);
+            let (best, known) = tokio::try_join!(self.best(), known)?;
+            let runtime = match known {
+                Some(runtime) => runtime,
+                None => self.runtimes.at(&self.connection, best.hash).await?,
+            };
+            Ok::<_, ChainError>((best, runtime))
+        };
+        let ((best, runtime), finalized, next) =
+            tokio::try_join!(ahead, self.finalized(), self.next_index(account))?;
         let anchor = anchor(best, finalized, MORTALITY);
-        let runtime = self.runtimes.at(&self.connection, best.hash).await?;
-        let nonce = self.next_nonce(account, best, given_up).await?;
+        let nonce = self.nonce(account, (best, next), given_up).await?;
         let validity = |tip| Validity {
             nonce,
             anchor,
@@ -249,23 +305,25 @@ impl Client {
             paying: paying.transpose()?,
             nonce,
             best,
+            after: Some(best.hash),
             floor: floor(best, finalized),
             valid_until: anchor.number.saturating_add(MORTALITY),
         })
     }
 
-    /// The account's next nonce. One that came to nothing is used again, though the node may still count it.
-    async fn next_nonce(
+    /// The account's next nonce, as the node counts.
+    async fn next_index(&self, account: AccountId) -> Result<u64, ChainError> {
+        let (method, params) = ("system_accountNextIndex", rpc_params![account]);
+        self.connection.request(method, params).await
+    }
+
+    /// The account's `next` nonce. One that came to nothing is used again, though the node may still count it.
+    async fn nonce(
         &self,
         account: AccountId,
-        best: Block,
+        (best, next): (Block, u64),
         given_up: Option<u64>,
     ) -> Result<u64, ChainError> {
-        let params = rpc_params![account];
-        let next: u64 = self
-            .connection
-            .request("system_accountNextIndex", params)
-            .await?;
         let Some(given_up) = given_up.filter(|nonce| *nonce < next) else {
             return Ok(next);
         };
@@ -286,6 +344,28 @@ impl Client {
             .sign(call, Hand::Nobody(account), account, None)
             .await?;
         Ok((signed.bytes, signed.best.hash))
+    }
+
+    /// Offers a transaction, and opens the stream of heads meanwhile in which it is looked for then. Also gives the
+    /// number of the session in which it was offered.
+    async fn offer_and_listen(
+        &self,
+        signed: &Offered,
+    ) -> Result<(Next, u64, BlockStream), ChainError> {
+        let (mut heads, mut first) = (self.best_blocks(), None);
+        let offered = {
+            let offering = self.offer(signed);
+            tokio::pin!(offering);
+            loop {
+                tokio::select! {
+                    offered = &mut offering => break offered,
+                    head = heads.next(), if first.is_none() => first = head,
+                }
+            }
+        };
+        let (next, session) = offered?;
+        let heads = futures::stream::iter(first).chain(heads).boxed();
+        Ok((next, session, heads))
     }
 
     /// Offers a transaction to the node until it has it or has turned it away. Also gives the number of the
@@ -330,24 +410,40 @@ impl Client {
         }
     }
 
-    /// Follows the best chain until the transaction is in it.
-    async fn look_for(&self, signed: &Offered, mut session: u64) -> Result<Included, ChainError> {
-        let mut heads = self.best_blocks();
-        let mut seen = HashSet::new();
+    /// Follows the best chain, from the session and by the heads that there were when it was offered, until the
+    /// transaction is in it. Heads are judged in their order, though the node is asked about several at once: so who is
+    /// far from it does not fall behind.
+    async fn look_for(
+        &self,
+        signed: &Offered,
+        (mut session, mut heads): (u64, BlockStream),
+    ) -> Result<Included, ChainError> {
+        let mut seen: HashSet<H256> = signed.after.into_iter().collect();
         let mut paying = signed.paying.as_deref();
-        while let Some(head) = heads.next().await {
-            let head = head?;
-            if let Some(included) = self.search(signed, head, &mut seen).await? {
-                return included;
-            }
-            match self.at(head.hash).nonce(&signed.account).await {
-                Ok(nonce) if u64::from(nonce) > signed.nonce => {
-                    return Err(signed.overtaken());
+        let mut answers = FuturesOrdered::new();
+        loop {
+            let (head, said) = tokio::select! {
+                head = heads.next(), if answers.len() < HEADS_AT_ONCE => {
+                    let ended = || self.connection.down("the stream of blocks ended");
+                    answers.push_back(self.said_of(signed, head.ok_or_else(ended)?));
+                    continue;
                 }
-                Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
-                Err(error) => return Err(error),
+                Some(answer) = answers.next() => answer?,
+            };
+            if let Some(said) = said {
+                let found = self.search(signed, (head, said.body), &mut seen);
+                if let Some(included) = found.await? {
+                    return included;
+                }
+                match said.nonce {
+                    Ok(nonce) if u64::from(nonce) > signed.nonce => {
+                        return Err(signed.overtaken());
+                    }
+                    Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+                signed.ensure_possible(head, said.invalidity?)?;
             }
-            self.ensure_possible(signed, head).await?;
             // A node that was restarted has forgotten what waited in its pool.
             let now = self.connection.session_number().await?;
             if now != session {
@@ -360,34 +456,59 @@ impl Client {
                 let _ = self.offer_once(bytes).await;
             }
         }
-        Err(self.connection.down("the stream of blocks ended"))
     }
 
-    /// Makes sure that a block after `head`, which does not have the transaction, can have it.
-    async fn ensure_possible(&self, signed: &Offered, head: Block) -> Result<(), ChainError> {
-        // Of the block by which it was signed the node has just said so itself.
-        if head.hash == signed.best.hash {
-            return Ok(());
+    /// What the node says of a head, in one answer's time; nothing if it is the block after which the transaction was
+    /// signed.
+    async fn said_of(
+        &self,
+        signed: &Offered,
+        head: Result<Block, ChainError>,
+    ) -> Result<(Block, Option<Said>), ChainError> {
+        let head = head?;
+        if signed.after == Some(head.hash) {
+            return Ok((head, None));
         }
-        let Some(reason) = self.at(head.hash).invalidity(&signed.bytes).await? else {
-            return Ok(());
+        let at = self.at(head.hash);
+        let body = async {
+            match head.number > signed.floor {
+                true => self.body(head.hash).await,
+                false => Ok(None),
+            }
         };
-        match judge(INVALID, reason, false, signed.free) {
-            Ok(_) => Ok(()),
-            Err(remedy) => Err(ChainError::Rejected {
-                call: signed.call.clone(),
-                account: signed.account,
-                reason: format!("no block can take it after block {}: {reason}", head.number),
-                remedy,
-            }),
-        }
+        let invalidity = async {
+            // Of the block by which it was signed the node has just said so itself.
+            match head.hash == signed.best.hash {
+                true => Ok(None),
+                false => at.invalidity(&signed.bytes).await,
+            }
+        };
+        let (body, nonce, invalidity) = tokio::join!(body, at.nonce(&signed.account), invalidity);
+        let said = Said {
+            body: body?,
+            nonce,
+            invalidity,
+        };
+        Ok((head, Some(said)))
     }
 
-    /// Looks for the transaction in `head` and the blocks below it that have not been `seen`.
+    /// What is in the block with this hash, if the node has it.
+    async fn body(&self, hash: H256) -> Result<Option<Body>, ChainError> {
+        let params = rpc_params![hash];
+        let details: Option<BlockDetails<RpcConfigFor<SubstrateConfig>>> =
+            self.connection.request("chain_getBlock", params).await?;
+        Ok(details.map(|details| Body {
+            parent: details.block.header.parent_hash,
+            extrinsics: details.block.extrinsics,
+        }))
+    }
+
+    /// Looks for the transaction in a head, of which the body may be at hand, and the blocks below it that have not been
+    /// `seen`.
     async fn search(
         &self,
         signed: &Offered,
-        head: Block,
+        (head, mut at_hand): (Block, Option<Body>),
         seen: &mut HashSet<H256>,
     ) -> Result<Option<Result<Included, ChainError>>, ChainError> {
         let mut block = head;
@@ -395,23 +516,17 @@ impl Client {
         // seen has been seen as well.
         let mut walked = Vec::new();
         while block.number > signed.floor && !seen.contains(&block.hash) {
-            let params = rpc_params![block.hash];
-            let details: Option<BlockDetails<RpcConfigFor<SubstrateConfig>>> =
-                self.connection.request("chain_getBlock", params).await?;
+            let body = match at_hand.take() {
+                Some(body) => Some(body),
+                None => self.body(block.hash).await?,
+            };
             // A block that was dropped in the meantime; the next head will lead elsewhere.
-            let Some(details) = details.map(|details| details.block) else {
+            let Some(Body { parent, extrinsics }) = body else {
                 return Ok(None);
             };
-            let position = details
-                .extrinsics
-                .iter()
-                .position(|bytes| signed.is(&bytes.0));
-            let parent = details.header.parent_hash;
+            let position = extrinsics.iter().position(|bytes| signed.is(&bytes.0));
             if let Some(index) = position {
-                let bytes = details
-                    .extrinsics
-                    .get(index)
-                    .map(|bytes| blake2_256(&bytes.0));
+                let bytes = extrinsics.get(index).map(|bytes| blake2_256(&bytes.0));
                 let (Ok(index), Some(hash)) = (u32::try_from(index), bytes) else {
                     return Ok(None);
                 };
@@ -436,13 +551,11 @@ impl Client {
         parent: H256,
         (index, hash): (u32, H256),
     ) -> Result<Included, ChainError> {
-        let bytes = self
-            .at(block.hash)
-            .storage(&SYSTEM_EVENTS)
-            .await?
-            .unwrap_or_default();
+        let at = self.at(block.hash);
         // The block was made by the runtime that its parent left behind.
-        let runtime = self.runtimes.at(&self.connection, parent).await?;
+        let runtime = self.runtimes.at(&self.connection, parent);
+        let (bytes, runtime) = tokio::try_join!(at.storage(&SYSTEM_EVENTS), runtime)?;
+        let bytes = bytes.unwrap_or_default();
         let malformed = |why: String| self.connection.malformed("System.Events", why);
         let events = runtime.events(bytes, index).map_err(malformed)?;
         let outcome = runtime

@@ -43,12 +43,14 @@
 //! - of each audit for which it was drawn it commits to one finding at most, which it has on disk ([`audit`]).
 //!
 //! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
-//! another inner step ([`pace`]), and how evidence becomes values and scores ([`scoring`]).
+//! another inner step ([`pace`]), since when a round can have been under way ([`heard`]), and how evidence becomes
+//! values and scores ([`scoring`]).
 
 pub mod ahead;
 pub mod audit;
 pub mod course;
 pub mod drain;
+pub mod heard;
 pub mod hidden_row;
 pub mod machine;
 pub mod measure;

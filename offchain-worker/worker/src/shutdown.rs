@@ -10,6 +10,10 @@ use tokio::{
     sync::watch,
 };
 
+/// The exit code of a miner that a signal stopped, as shells have it of SIGTERM: whoever starts miners again tells by
+/// it that this one has not drained.
+pub const STOPPED: u8 = 143;
+
 /// A watch that turns true when the process is asked to stop.
 pub fn watch() -> watch::Receiver<bool> {
     listen(stops(), false, || {})

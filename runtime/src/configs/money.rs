@@ -5,7 +5,7 @@ use frame_support::{
     parameter_types,
     traits::{
         fungible::{Balanced, Credit},
-        ConstU32, ConstU8, Get, Imbalance, OnUnbalanced, VariantCountOf,
+        ConstU32, ConstU8, Imbalance, OnUnbalanced, VariantCountOf,
     },
     weights::{Weight, WeightToFee},
 };

@@ -20,8 +20,8 @@ use crate::{
     authorities::{Authorities as List, Error, LEAST},
     configs::consensus::EPOCH_SLOTS,
     governance::Origin,
-    presets, AccountId, Authorities, Babe, Governance, Grandpa, Hash, Header, Historical, Runtime, RuntimeCall,
-    RuntimeOrigin, Session, SessionKeys, System,
+    presets, AccountId, Authorities, Babe, Governance, Grandpa, Hash, Header, Historical, Runtime,
+    RuntimeCall, RuntimeOrigin, Session, SessionKeys, System,
 };
 
 fn account(key: Sr25519Keyring) -> AccountId {
@@ -234,31 +234,42 @@ fn finality_begins_anew_with_the_authorities_of_the_next_session() {
     let now = chain.ask(System::block_number);
     let after = *RESTART_AFTER.start();
     chain.ask(|| {
-        let out_of_range = governance::Error::<Runtime>::RestartOutOfRange;
-        for (after, last_final) in [
-            (after - 1, 1),
-            (RESTART_AFTER.end() + 1, 1),
-            (after, now),
-            (after, u32::MAX),
+        for (after, last_final, set) in [
+            (after - 1, 1, set),
+            (RESTART_AFTER.end() + 1, 1, set),
+            (after, now, set),
+            (after, u32::MAX, set),
+            (after, 1, set + 1),
         ] {
-            let refused = Governance::restart_finality(origin(), after, last_final);
+            let refused = Governance::restart_finality(origin(), after, last_final, set);
+            let out_of_range = governance::Error::<Runtime>::RestartOutOfRange;
             assert_eq!(refused, Err(out_of_range.into()), "{after} {last_final}");
         }
     });
+    // New keys hold, and since nothing is final no node takes them up: the chain counts a set more than nodes do.
+    let changed = chain.block(|| {
+        let eve = account(Sr25519Keyring::Eve);
+        assert_ok!(registers(&eve, Sr25519Keyring::Eve, Ed25519Keyring::Eve));
+        assert_ok!(Authorities::add(governance(), eve));
+    });
+    changed.expect("the books are right");
+    two_sessions(&mut chain);
+    assert_eq!(set_id(&mut chain), set + 1);
     let restarted = chain.block(|| {
-        assert_ok!(Governance::restart_finality(origin(), after, now - 1));
+        assert_ok!(Governance::restart_finality(origin(), after, now - 1, set));
         let said = Event::FinalityRestarted {
             after,
             last_final: now - 1,
         };
         System::assert_has_event(said.into());
-        assert!(pallet_grandpa::Stalled::<Runtime>::exists());
+        let stalled = pallet_grandpa::Stalled::<Runtime>::get();
+        assert_eq!(stalled, Some((after, now - 1)));
     });
     restarted.expect("the books are right");
     two_sessions(&mut chain);
-    // Nobody came or went: that the set is another one is what was asked for.
+    // Nobody came or went: that it is another set, and which, is what was asked for.
     assert_eq!(set_id(&mut chain), set + 1);
-    assert_eq!(counts(&mut chain), (4, 4, 4));
+    assert_eq!(counts(&mut chain), (5, 5, 5));
     assert!(!chain.ask(pallet_grandpa::Stalled::<Runtime>::exists));
 }
 

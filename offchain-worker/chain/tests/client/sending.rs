@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use cairn_chain::{AccountId, Block, Call, ChainError, Client, Patience, Settings};
+use cairn_chain::{AccountId, Block, Call, ChainError, Client, Included, Patience, Settings};
 use cairn_primitives::{ModelRoot, Netuid, Verdicts, Witness};
 use futures::StreamExt;
+use tokio::task::JoinHandle;
 
 use super::{alice, commit, connected, fake::FakeNode, settings, submit};
 
@@ -42,6 +43,99 @@ async fn a_call_is_signed_included_and_its_events_are_given() {
     let event = included.event("Training", "Committed").unwrap();
     assert_eq!(event.fields::<(u16, u32, u16)>(), Some((3, 7, 5)));
     assert!(included.event("System", "ExtrinsicSuccess").is_some());
+}
+
+/// Waits until a transaction was offered. What asked too little at once has ended before.
+async fn until_offered(node: &FakeNode, submitted: &mut JoinHandle<Result<Included, ChainError>>) {
+    tokio::select! {
+        () = node.offered(1) => {}
+        ended = submitted => panic!("{ended:?}"),
+    }
+}
+
+/// Who is far from its node waits for each answer that it needs before it can ask on, and for no other. A request that
+/// waited for another one of its set would not be answered.
+#[tokio::test]
+async fn a_call_is_signed_sent_and_found_within_four_answers() {
+    let (node, client) = connected().await;
+    client.prepare().await.unwrap();
+    client.finalized().await.unwrap();
+    let [sign, offer, look, read] = [
+        vec![
+            "chain_getHeader",
+            "chain_getFinalizedHead",
+            "state_getRuntimeVersion",
+            "system_accountNextIndex",
+        ],
+        vec!["author_submitExtrinsic", "chain_subscribeNewHeads"],
+        // The block, the account's nonce, and whether a later block can have it.
+        vec!["chain_getBlock", "state_getStorage", "state_call"],
+        vec!["state_getStorage", "state_getRuntimeVersion"],
+    ];
+    // A block without it comes first.
+    node.state().together = [sign, offer, look.clone(), look, read].into();
+    let mut submitted = submit(&client, commit(7));
+    until_offered(&node, &mut submitted).await;
+    let pool = std::mem::take(&mut node.state().pool);
+    node.produce();
+    while node.state().together.len() > 2 && !submitted.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    node.state().pool = pool;
+    node.produce();
+    let included = submitted.await.unwrap().unwrap();
+    assert_eq!(included.block.number, 2);
+    assert!(node.state().together.is_empty());
+}
+
+/// The first one has the runtime's metadata to fetch, and the finalised block's number.
+#[tokio::test]
+async fn the_first_call_takes_one_answer_more() {
+    let (node, client) = connected().await;
+    let sets = [
+        vec![
+            "chain_getHeader",
+            "chain_getFinalizedHead",
+            "state_getRuntimeVersion",
+            "system_accountNextIndex",
+        ],
+        vec![
+            "chain_getHeader",
+            "state_getRuntimeVersion",
+            "state_getMetadata",
+        ],
+        vec!["author_submitExtrinsic", "chain_subscribeNewHeads"],
+    ];
+    node.state().together = sets.into();
+    let mut submitted = submit(&client, commit(7));
+    until_offered(&node, &mut submitted).await;
+    node.produce();
+    submitted.await.unwrap().unwrap();
+    assert!(node.state().together.is_empty());
+}
+
+/// Blocks come faster than a far node answers, and are asked about without waiting for one another.
+#[tokio::test]
+async fn heads_are_asked_about_at_the_same_time() {
+    let (node, client) = connected().await;
+    client.prepare().await.unwrap();
+    let submitted = submit(&client, commit(7));
+    node.offered(1).await;
+    while node.state().asked("chain_subscribeNewHeads") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let pool = std::mem::take(&mut node.state().pool);
+    let of_one = ["chain_getBlock", "state_getStorage", "state_call"];
+    // Both blocks before any of them is answered, then the events of the second.
+    let all = [of_one; 2].concat();
+    let events = vec!["state_getStorage", "state_getRuntimeVersion"];
+    node.state().together = [all, events].into();
+    node.produce();
+    node.state().pool = pool;
+    node.produce();
+    let included = submitted.await.unwrap().unwrap();
+    assert_eq!(included.block.number, 2);
+    assert!(node.state().together.is_empty());
 }
 
 #[tokio::test]

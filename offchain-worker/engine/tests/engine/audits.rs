@@ -221,7 +221,7 @@ impl Disk {
 
     fn open(&self, round: &Round, drawn: u32) -> Option<Vec<u8>> {
         let (class, before) = (round.engine.class(), held(round.engine.as_ref()));
-        let mut of = |number, with_vectors| {
+        let mut of = |number: u32, with_vectors: bool| {
             let mut kept = self.kept.get(&number)?.clone();
             if !with_vectors {
                 kept.vectors.clear();

@@ -174,6 +174,46 @@ fn who_owes_nothing_ends_at_once() {
     }
 }
 
+/// What it holds is final, and the next node that it asks is some blocks behind.
+#[test]
+fn a_view_of_before_what_it_holds_ends_nothing() {
+    let mut miner = miner(2, None);
+    assert_eq!(told(&mut miner, AuditRules::EACH, view(1, 113), 114), []);
+    assert_eq!(miner.look(view(2, 126), 127), [ends()]);
+}
+
+/// It has another state directory than when it made it.
+#[test]
+fn what_is_on_chain_keeps_it_without_an_intent() {
+    let mut miner = miner(0, None);
+    let committed = with(&[seen(MINER, 7, true)], view(0, 100));
+    let actions = told(&mut miner, AuditRules::EACH, committed, 107);
+    assert_eq!(actions, [owes(0, Why::Contribution, OVER)]);
+}
+
+/// What it made is not settled here, or cannot be applied: no audit is open any longer all the same.
+#[test]
+fn what_it_made_long_ago_keeps_it_no_longer_than_an_audit_can_be_open() {
+    let mut waits = miner(0, Some(intent(0, 7)));
+    let actions = told(&mut waits, AuditRules::EACH, view(9, 217), 218);
+    assert_eq!(actions, [owes(0, Why::Contribution, 241)]);
+    assert_eq!(waits.look(view(10, 230), 231), [ends()]);
+
+    let mut applies = miner(0, Some(intent(0, 7)));
+    let unapplied = View {
+        settled: Some(settled(0, &[seen(MINER, 7, true)])),
+        ..view(10, 230)
+    };
+    let actions = told(&mut applies, AuditRules::EACH, unapplied, 231);
+    assert!(
+        matches!(
+            actions[..],
+            [Action::Apply { .. }, Action::Stop(Reason::Drained)]
+        ),
+        "{actions:?}"
+    );
+}
+
 /// A miner that was started again to drain has nothing of round 0 but its audit.
 #[test]
 fn an_open_audit_keeps_it_whatever_it_has_on_its_disk() {

@@ -9,6 +9,7 @@ mod common;
 mod course;
 mod drain;
 mod endpoints;
+mod heard;
 mod hidden_row;
 mod liveness;
 mod measure;

@@ -131,6 +131,10 @@ struct Acting {
     /// Act as one of those who share an account: how many have to approve, and all of them, as in 2:ann,bob,5Grw…
     #[arg(long, env = "CAIRN_MULTISIG", value_name = "NUMBER:ACCOUNT,…")]
     multisig: Option<String>,
+
+    /// Act for this account, which was recovered, as the one that inherited it: see `cairn wallet recovery --help`
+    #[arg(long, env = "CAIRN_RECOVERED", value_name = "ADDRESS|WALLET")]
+    recovered: Option<String>,
 }
 
 /// A key that is not here.
@@ -250,8 +254,10 @@ impl KeyArgs {
             (None, Some(shared)) => signer::Standing::Member(self.shared(shared)?),
             (None, None) => signer::Standing::Own,
         };
+        let recovered = self.acting.recovered.as_ref();
+        let recovered = recovered.map(|account| self.account(account)).transpose()?;
         let signer = signer::Signer::new(self.hand()?, standing)?;
-        Ok(signer.printing(self.json))
+        Ok(signer.acting_as(recovered).printing(self.json))
     }
 
     /// Who signs for itself, as one of those who share the account that --multisig names.
@@ -326,6 +332,7 @@ impl KeyArgs {
             ("--unsigned-to", self.elsewhere.unsigned_to.is_some()),
             ("--for", self.acting.acting_for.is_some()),
             ("--multisig", self.acting.multisig.is_some()),
+            ("--recovered", self.acting.recovered.is_some()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),

@@ -126,7 +126,11 @@ pub struct Propose {
     repair: Option<PathBuf>,
     /// Have finality begin anew, where so many authorities are lost that no block becomes final: the newest block that
     /// is final at all nodes
-    #[arg(long = "restart-finality", env = "CAIRN_RESTART_FINALITY", value_name = "BLOCK")]
+    #[arg(
+        long = "restart-finality",
+        env = "CAIRN_RESTART_FINALITY",
+        value_name = "BLOCK"
+    )]
     last_final: Option<u32>,
     /// Cancel another referendum, or what it will enact
     #[arg(long = "cancel", env = "CAIRN_CANCELS", value_name = "REFERENDUM")]
@@ -408,7 +412,15 @@ impl Propose {
             }
         }
         if let Some(last) = self.last_final {
-            let call = Call::restart_finality(RESTART_AFTER, last);
+            let here = client.finalized().await?.number;
+            if last > here {
+                return Err(Failure::new(
+                    format!("block {last} is not final at this node, which has {here}: behind it the chain would stop"),
+                    "give the lowest that `chain_getFinalizedHead` says at any of the authorities' nodes",
+                ));
+            }
+            let set = client.voting_set().await?;
+            let call = Call::restart_finality(RESTART_AFTER, last, set);
             return Ok((
                 Track::Repair,
                 call,

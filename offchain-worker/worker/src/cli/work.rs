@@ -43,7 +43,8 @@ pub struct Work {
     /// ~/.cairn/state; `cairn doctor` lists them]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again
+    /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again; and
+    /// at the earliest then if a part of its work does not end
     #[arg(long, env = "CAIRN_STALL_AFTER", default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(60..))]
     stall_after: u32,
     /// Compute threads [default: one per core]
@@ -69,15 +70,12 @@ pub struct Mine {
     work: Work,
     #[command(flatten)]
     engine: EngineArgs,
-<<<<<<< HEAD
     /// Make no contribution, answer audits of those that were made, and end once none can be open any more; SIGUSR1
     /// has a miner at work do so
     #[arg(long, env = "CAIRN_DRAIN", value_parser = BoolishValueParser::new())]
     drain: bool,
-=======
     #[command(flatten)]
     keep: KeepArg,
->>>>>>> traced
     /// How to behave: all but `honest` are cheats, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
@@ -115,7 +113,12 @@ impl Work {
         let threads = self.threads.map_or_else(cores, usize::from);
         let screen = Screen::new();
         let close = screen.closer();
-        let shutdown = shutdown::watch_with_deadline(DEADLINE, 0, move || {
+        // One that has drained ends with 0.
+        let code = match part {
+            Part::Miner => shutdown::STOPPED,
+            Part::Validator => 0,
+        };
+        let shutdown = shutdown::watch_with_deadline(DEADLINE, code.into(), move || {
             close();
             tracing::info!("asked to stop: stopping; a restart continues from the state on disk");
         });
@@ -219,17 +222,20 @@ impl Mine {
         // Before all else: a signal that nobody listens for ends the process.
         let drain = shutdown::watch_for_drain(self.drain);
         let (prepared, screen) = self.work.prepare(Part::Miner).await?;
+        let stop = prepared.shutdown.clone();
         let options = WorkerOptions {
             engine,
-<<<<<<< HEAD
             drain,
-=======
             keep_states: self.keep.keep_states,
->>>>>>> traced
             ..prepared.options(self.work, device)
         };
         let ended = miner::run(options, self.behaviour).await;
         screen.close();
-        Ok(ended?)
+        ended?;
+        let is_stopped = *stop.borrow();
+        match is_stopped {
+            true => Err(Failure::stopped()),
+            false => Ok(()),
+        }
     }
 }

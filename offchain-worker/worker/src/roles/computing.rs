@@ -3,7 +3,10 @@
 use cairn_chain::AuditInfo;
 use cairn_engine::Device;
 use cairn_primitives::{AuditRules, Balance, EngineClass, Round, H256};
-use cairn_protocol::verdict::{card_bond, Engines};
+use cairn_protocol::{
+    audit::free_from,
+    verdict::{card_bond, Engines},
+};
 
 use super::{chain::Chain, heads::Heads, idle::plain, run::Run, state::Debt, RoleError};
 use crate::amount::crn;
@@ -42,7 +45,7 @@ pub(crate) fn device(
 /// Of what this worker may still have to make again, what may be audited: where anything is, and as long as audits of
 /// its round can be open in round `now`.
 pub(super) fn open_debts(mut debts: Vec<Debt>, rules: &AuditRules, now: Round) -> Vec<Debt> {
-    debts.retain(|debt| rules.rate > 0 && now < free_from(debt));
+    debts.retain(|debt| rules.rate > 0 && now < free_from(debt.round));
     debts
 }
 
@@ -61,7 +64,12 @@ pub(super) async fn undecided<C: Chain>(
     if debts.is_empty() {
         return Ok(debts);
     }
-    let audits = chain.audits(best, run.netuid).await?;
+    // A node may say of a final block before it says that it is the best one.
+    let (here, there) = tokio::try_join!(
+        chain.audits(best, run.netuid),
+        chain.audits(last, run.netuid)
+    )?;
+    let audits: Vec<AuditInfo> = here.into_iter().chain(there).collect();
     let mut left = Vec::new();
     for debt in debts {
         let is_it = |audit: &AuditInfo| (audit.round, audit.hotkey) == (debt.round, run.hotkey);
@@ -71,12 +79,6 @@ pub(super) async fn undecided<C: Chain>(
         }
     }
     Ok(left)
-}
-
-/// The first round in which no audit of it is open: audits begin once its round is settled, in the next one.
-fn free_from(debt: &Debt) -> Round {
-    let open = AuditRules::OPEN_ROUNDS.saturating_add(2);
-    debt.round.saturating_add(open)
 }
 
 /// Whether what may be audited can be made again by an engine of this class: others' bits are not those that were
@@ -102,7 +104,7 @@ pub(super) fn check_debts(debts: &[Debt], class: EngineClass) -> Result<(), Role
          `cairn mine --drain` has ended there",
         debt.round,
         class.text(),
-        free_from(debt)
+        free_from(debt.round)
     )))
 }
 
@@ -126,8 +128,9 @@ pub(super) async fn backed<C: Chain>(
     if asked == Device::Cpu || !rules.admits_cards() {
         return Ok(asked);
     }
-    let member = chain.member(at, run.netuid, run.hotkey).await?;
-    let subnet = chain.subnet(at, run.netuid).await?;
+    let member = chain.member(at, run.netuid, run.hotkey);
+    let subnet = chain.subnet(at, run.netuid);
+    let (member, subnet) = tokio::try_join!(member, subnet)?;
     let Some(subnet) = subnet else {
         return Ok(asked);
     };

@@ -7,38 +7,42 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, ModelRoot, Round, RunConfig};
+use cairn_primitives::{BlockNumber, Round, RunConfig};
 use cairn_protocol::checkpoint;
 use cairn_round::{
     audit::Demand,
     drain::Owed,
-    machine::{Gone, Kind, Lack, Question, Reason, Transaction},
+    machine::{Gone, Lack, Question, Reason, Transaction},
     Action, Event, Held, Machine, Settlement,
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     apply::{self, AtHand},
+    catch_up::CatchUp,
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
-    join::join,
+    jobs::{fetching, joining, Patience},
+    join::{checkpoint_bytes, join},
     keep::{self, Kept},
     ledger::{Ledger, Line},
-    look::{look, Looked},
+    look::{look, Guess, Looked},
     progress::{Progress, Reporter},
     retention::Pruned,
     run::Run,
     setup::SharedEngine,
     sources::Sources,
     state::SharedState,
-    waiting::{why_no_run, Said, SAY_AGAIN},
+    waiting::{is_gone, why_no_run, Said, SAY_AGAIN},
     RoleError, Status,
 };
 use crate::{
     metrics::{note::Timer, Failed, Metrics, Stage},
     shutdown::asked,
 };
+
+pub(super) use super::jobs::{Ended, Jobs};
 
 /// What every job needs.
 #[derive(Clone)]
@@ -67,33 +71,6 @@ impl<C> Desk<C> {
         self.metrics().time(stage)
     }
 }
-
-/// What a job brought.
-pub(super) enum Ended<O> {
-    Looked(Box<Looked>),
-    Gone(Gone),
-    NotLooked,
-    Explained(Lack, String),
-    /// What a worker that drains owes, said.
-    Told(BlockNumber),
-    /// A worker that drains has no run any more.
-    Drained,
-    /// Nothing that anybody waits for.
-    Nothing,
-    Sent(Kind, Option<BlockNumber>),
-    Applied(Round, ModelRoot, AtHand),
-    /// And why.
-    NotApplied(Round, String),
-    Kept(Box<Kept>),
-    /// What was kept up to this round is on the disk, too.
-    Written(Round),
-    Joined(Held),
-    NotJoined,
-    Own(O),
-}
-
-/// The jobs under way.
-pub(super) type Jobs<O> = JoinSet<Result<Ended<O>, RoleError>>;
 
 /// A role: its machine, and how its own work is done.
 pub(super) trait Role: Sized {
@@ -163,6 +140,8 @@ pub(super) struct Driver<C, R: Role> {
     is_included: bool,
     /// Up to which rounds the own store has nothing any more.
     pruned: Arc<Pruned>,
+    /// What is brought of rounds that were settled since the one held.
+    catch_up: CatchUp,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
     /// Whether it was told to drain.
@@ -204,12 +183,13 @@ impl<C: Chain, R: Role> Driver<C, R> {
             ledger,
             status,
             directory,
-            jobs: JoinSet::new(),
+            jobs: Jobs::default(),
             info,
             member: None,
             unwritten: VecDeque::new(),
             is_included: false,
             pruned: Arc::default(),
+            catch_up: CatchUp::default(),
             lacks: false,
             is_draining: false,
             is_drained: false,
@@ -227,6 +207,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     ) -> Result<(), RoleError> {
         self.show_held();
         self.role.tend(&self.desk, &mut self.jobs);
+        let patience = Patience::of(&self.desk.run.config, follower.limit());
         if *drain.borrow() {
             self.drain();
         }
@@ -237,9 +218,14 @@ impl<C: Chain, R: Role> Driver<C, R> {
             }
             tokio::select! {
                 () = asked(&mut drain), if !self.is_draining => self.drain(),
-                Some(ended) = self.jobs.join_next() => self.ended(ended??)?,
+                Some(ended) = self.jobs.next() => self.ended(ended?)?,
                 heads = follower.next() => {
                     self.desk.heads = heads?;
+                    if follower.has_risen() {
+                        self.jobs.block();
+                        self.jobs.check(patience, Instant::now())?;
+                        follower.is_alive();
+                    }
                     self.desk.sources.check()?;
                     self.role.block(self.desk.heads.best.number);
                     self.role.tend(&self.desk, &mut self.jobs);
@@ -301,10 +287,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     fn look(&mut self, question: Question) {
         let desk = self.desk.clone();
-        self.jobs.spawn(async move {
+        let asked = (question, Guess::of(&self.info, desk.run.hotkey));
+        self.jobs.spawn("a look at the chain", async move {
             let _timer = desk.time(Stage::Look);
             Ok(
-                match look(&desk.chain, &desk.run, desk.heads, question).await {
+                match look(&desk.chain, &desk.run, desk.heads, asked).await {
                     Ok(Some(looked)) => Ended::Looked(Box::new(looked)),
                     Ok(None) => Ended::Gone(Gone::Stopped),
                     Err(RoleError::RunReplaced { found, .. }) => Ended::Gone(Gone::Replaced(found)),
@@ -320,7 +307,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn send(&mut self, transaction: Transaction) {
         let (desk, kind) = (self.desk.clone(), transaction.kind());
         let said = Progress::of(&transaction);
-        self.jobs.spawn(async move {
+        self.jobs.spawn("sending a transaction", async move {
             let _timer = desk.time(Stage::Send);
             let netuid = desk.run.netuid;
             let sent = desk.chain.submit(netuid, transaction, &desk.key).await;
@@ -336,8 +323,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn apply(&mut self, settlement: Settlement, is_included: bool) {
         let (desk, round) = (self.desk.clone(), settlement.round);
         let at_hand = self.role.at_hand(round);
+        self.catch_up.applies(round);
         self.is_included = is_included;
-        self.jobs.spawn(async move {
+        let files = settlement.included.len() as u64;
+        let moves = fetching(files, desk.run.max_len);
+        self.jobs.spawn_moving("the outer step", moves, async move {
             let _timer = desk.time(Stage::Apply);
             match apply::apply(&desk, &settlement, &at_hand, is_included).await {
                 Ok((root, files)) => Ok(Ended::Applied(round, root, files)),
@@ -372,8 +362,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
             is_beside: !R::MEASURES && self.desk.run.config.overlaps(),
         };
         let desk = self.desk.clone();
-        self.jobs
-            .spawn(async move { keep::keep(desk, kept).await.map(Box::new).map(Ended::Kept) });
+        let keep = async move { keep::keep(desk, kept).await.map(Box::new).map(Ended::Kept) };
+        self.jobs.spawn("putting parameters in force", keep);
     }
 
     fn join(&mut self) {
@@ -384,20 +374,22 @@ impl<C: Chain, R: Role> Driver<C, R> {
         }
         let goes_on =
             held.is_some_and(|held| !checkpoint::is_too_far_behind(held.round, info.oldest_round));
-        self.jobs.spawn(async move {
-            let _timer = desk.time(Stage::Join);
-            match join(&desk, &info, held).await {
-                Ok(held) => Ok(Ended::Joined(held)),
-                Err(RoleError::NoCheckpoint { .. }) if goes_on => {
-                    tracing::warn!("nobody has newer parameters yet");
-                    Ok(Ended::NotJoined)
+        let moves = joining(checkpoint_bytes(&desk.run));
+        self.jobs
+            .spawn_moving("getting parameters", moves, async move {
+                let _timer = desk.time(Stage::Join);
+                match join(&desk, &info, held).await {
+                    Ok(held) => Ok(Ended::Joined(held)),
+                    Err(RoleError::NoCheckpoint { .. }) if goes_on => {
+                        tracing::warn!("nobody has newer parameters yet");
+                        Ok(Ended::NotJoined)
+                    }
+                    Err(error) => {
+                        wait_out(error)?;
+                        Ok(Ended::NotJoined)
+                    }
                 }
-                Err(error) => {
-                    wait_out(error)?;
-                    Ok(Ended::NotJoined)
-                }
-            }
-        });
+            });
     }
 
     fn explain(&mut self, lack: Lack) {
@@ -407,30 +399,36 @@ impl<C: Chain, R: Role> Driver<C, R> {
         if lack == Lack::Run {
             self.role.stop();
         }
-        self.jobs.spawn(async move {
-            if is_draining && lack == Lack::Run && has_no_run(&desk).await? {
-                return Ok(Ended::Drained);
-            }
-            let (chain, run) = (&desk.chain, &desk.run);
-            let (heads, best) = (desk.heads, desk.heads.best);
-            let why = match lack {
-                Lack::Part => idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await,
-                Lack::Run => why_no_run(chain, heads, run.netuid, true).await,
-            };
-            Ok(match why {
-                Ok(reason) => Ended::Explained(lack, reason),
-                Err(error) => {
-                    wait_out(error)?;
-                    Ended::Nothing
+        self.jobs
+            .spawn("asking why there is nothing to do", async move {
+                let (chain, run) = (&desk.chain, &desk.run);
+                let (heads, best) = (desk.heads, desk.heads.best);
+                if is_draining && lack == Lack::Run {
+                    let of_run = (run.netuid, run.started_at);
+                    if is_gone(chain, heads.finalized, of_run).await? {
+                        return Ok(Ended::Drained);
+                    }
                 }
-            })
-        });
+                let why = match lack {
+                    Lack::Part => {
+                        idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await
+                    }
+                    Lack::Run => why_no_run(chain, heads, run.netuid, true).await,
+                };
+                Ok(match why {
+                    Ok(reason) => Ended::Explained(lack, reason),
+                    Err(error) => {
+                        wait_out(error)?;
+                        Ended::Nothing
+                    }
+                })
+            });
     }
 
     /// Says what a worker that drains owes, and how long that takes.
     fn say_owed(&mut self, owed: Owed) {
         let desk = self.desk.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             let best = desk.heads.best;
             let block_time = desk.chain.block_time(best.hash).await.ok();
             let said = Progress::draining(owed, best.number, block_time);
@@ -484,6 +482,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.desk.metrics().failed(Failed::Join);
                 self.tell(Event::NotJoined);
             }
+            Ended::CaughtUp => self.catch_up.ended(),
             Ended::Own(outcome) => {
                 let done = self.role.ended(outcome, &mut self.status)?;
                 self.tell(Event::Done(done));
@@ -510,6 +509,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let event = Event::Looked(Box::new(view));
         self.role.machine().handle(event, block);
         self.act()?;
+        let (held, current) = (self.role.held(), self.info.round.round);
+        self.catch_up
+            .go_on(&self.desk, (held, current), &mut self.jobs);
         if !self.lacks {
             self.idle.clear();
             self.status.idle = None;
@@ -570,7 +572,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Says when what was kept up to this round is on the disk.
     fn await_written(&mut self, round: Round) {
         let state = self.desk.state.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn("writing parameters", async move {
             tokio::task::spawn_blocking(move || state.written()).await??;
             Ok(Ended::Written(round))
         });
@@ -600,7 +602,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Removes what was fetched ahead of rounds that are over, and what came in part long before them.
     fn forget_ahead(&mut self, round: Round) {
         let sources = self.desk.sources.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             sources.forget_ahead(round).await;
             sources.forget_before(round).await;
             Ok(Ended::Nothing)
@@ -611,7 +613,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn prune(&mut self) {
         let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
         let oldest = self.info.oldest_round;
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             let run = &desk.run;
             match pruned.prune(&run.store, run.netuid, oldest).await {
                 Ok(0) => {}
@@ -626,7 +628,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn prune_audits(&mut self) {
         let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
         let rounds = (self.info.oldest_round, self.info.round.round);
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             let run = &desk.run;
             match pruned.prune_audits(&run.store, run.netuid, rounds).await {
                 Ok(0) => {}
@@ -661,15 +663,6 @@ pub(super) fn wait_out(error: RoleError) -> Result<(), RoleError> {
         return Ok(());
     }
     Err(error)
-}
-
-/// Whether the run is gone for good: a block that is not final may be dropped.
-async fn has_no_run<C: Chain>(desk: &Desk<C>) -> Result<bool, RoleError> {
-    let last = desk.heads.finalized.hash;
-    match desk.chain.run(last, desk.run.netuid).await {
-        Ok(found) => Ok(found.is_none()),
-        Err(error) => wait_out(error.into()).map(|()| false),
-    }
 }
 
 /// Locks the engine and lets `work` have it, on a thread that may take long.

@@ -87,8 +87,9 @@ async fn bond_at_reveal<C: Chain>(
     let round = chain.round(best, netuid, header.round).await.ok()??;
     let begin = chain.block_hash(round.times.reveal).await.ok()??;
     let maker = AccountId::from(header.hotkey.0 .0);
-    let subnet = chain.subnet(begin, netuid).await.ok()??;
-    let member = chain.member(begin, netuid, maker).await.ok()?;
+    let subnet = chain.subnet(begin, netuid);
+    let (subnet, member) = tokio::join!(subnet, chain.member(begin, netuid, maker));
+    let (subnet, member) = (subnet.ok()??, member.ok()?);
     let bond = member.map_or(0, |member| member.bond);
     Some((bond, subnet.hyperparameters.min_miner_bond))
 }

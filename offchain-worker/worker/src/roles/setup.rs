@@ -13,6 +13,7 @@ use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, Text, H256};
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
+    heard::Heard,
     hidden_row::HiddenRow,
     miner::Intent,
     pledge::Pledge,
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use super::{
     chain::Chain,
     computing,
-    driver::{Desk, Driver, Role},
+    driver::{wait_out, Desk, Driver, Role},
     heads::{HeadFollower, Heads},
     ledger::{Ledger, Line},
     progress::{Progress, Reporter},
@@ -31,7 +32,7 @@ use super::{
     sources::{Reach, Sources},
     state::{Debt, Identity, Saved, SharedState, StateDir, StatePlace},
     stores::Stores,
-    waiting::{why_no_run, Said},
+    waiting::{is_gone, why_no_run, Said},
     RoleError,
 };
 use crate::{metrics::Metrics, supervisor, unseen};
@@ -155,7 +156,20 @@ pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, R
         () = stopped(&mut shutdown) => Ok(None),
         chain = Client::connect_to(&options.nodes, options.genesis, settings, Patience::default()) => {
             let chain = chain?;
+            if let [only] = &options.nodes[..] {
+                tracing::info!(
+                    "{only} is the only --node: what it says of the chain is believed, and nothing is done while it \
+                     is away; name a second one"
+                );
+            }
             supervisor::ready(&format!("connected to {}", chain.url()));
+            // What is signed later needs the runtime's metadata, which take a while from a node that is far away.
+            let early = chain.clone();
+            tokio::spawn(async move {
+                if let Err(error) = early.prepare().await {
+                    tracing::debug!("{error}");
+                }
+            });
             Ok(Some(chain))
         }
     }
@@ -191,12 +205,44 @@ pub(super) async fn work<C: Chain, R: Role>(
         driver.desk.sources.close().await;
         match result {
             Err(error) if options.begins_again(&error) => {}
-            // Nothing of a run is audited once it is gone.
-            Err(RoleError::RunReplaced { .. }) if options.is_draining() => {
+            // Nothing of a run is audited once it is gone for good.
+            Err(error @ RoleError::RunReplaced { .. }) if options.is_draining() => {
+                let desk = &driver.desk;
+                let is_gone = tokio::select! {
+                    () = stopped(&mut shutdown) => return Ok(()),
+                    is_gone = is_replaced(desk, &mut follower) => is_gone?,
+                };
+                if !is_gone {
+                    return Err(error);
+                }
                 drained(options);
                 return Ok(());
             }
             result => return result,
+        }
+    }
+}
+
+/// Waits until a final block, or the best one, decides whether the worker's run, in whose place the best block had
+/// another one, is gone for good.
+async fn is_replaced<C: Chain>(
+    desk: &Desk<C>,
+    follower: &mut HeadFollower,
+) -> Result<bool, RoleError> {
+    let (chain, run) = (&desk.chain, &desk.run);
+    let mut heads = desk.heads;
+    loop {
+        if is_gone(chain, heads.finalized, (run.netuid, run.started_at)).await? {
+            return Ok(true);
+        }
+        match chain.run(heads.best.hash, run.netuid).await {
+            Ok(Some(found)) if found.started_at == run.started_at => return Ok(false),
+            Ok(_) => {}
+            Err(error) => wait_out(error.into())?,
+        }
+        heads = follower.next().await?;
+        if follower.has_risen() {
+            follower.is_alive();
         }
     }
 }
@@ -218,12 +264,17 @@ async fn begin<C: Chain, R: Role>(
         return Ok(None);
     };
     let hotkey = AccountId::of(&options.hotkey);
-    let run = Run::load(options.netuid, hotkey, &info, &options.stores).await?;
+    let loaded = Run::load(options.netuid, hotkey, &info, &options.stores);
+    let started_in = started_in(&chain, info.started_at);
+    let (run, started_in) = tokio::join!(loaded, started_in);
+    let (run, started_in) = (run?, started_in?);
     let unseen = match R::MEASURES {
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
-    let identity = identity(&chain, &run).await?;
+    let slot = chain.block_time(heads.best.hash).await?;
+    *locked(&run.heard) = Heard::new(slot);
+    let identity = identity(&chain, &run, started_in);
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;
     let debts = computing::open_debts(state.debts(), &run.config.audits, info.round.round);
@@ -259,16 +310,16 @@ async fn begin<C: Chain, R: Role>(
     Ok(Some((driver, follower)))
 }
 
-/// What tells the state of this worker in this run from every other.
-async fn identity<C: Chain>(chain: &C, run: &Run) -> Result<Identity, RoleError> {
-    Ok(Identity {
+/// What tells the state of this worker in this run, which was started in the block with this hash, from every other.
+fn identity<C: Chain>(chain: &C, run: &Run, started_in: H256) -> Identity {
+    Identity {
         genesis: chain.genesis(),
         netuid: run.netuid,
         started_at: run.started_at,
-        started_in: started_in(chain, run.started_at).await?,
+        started_in,
         initial_root: run.config.initial_root,
         hotkey: run.hotkey.hotkey(),
-    })
+    }
 }
 
 /// Opens the state directory, says where it is, and watches the room that is left for it and for the store.
@@ -434,15 +485,25 @@ async fn started_in<C: Chain>(chain: &C, number: BlockNumber) -> Result<H256, Ro
     })
 }
 
-/// Waits for the subnet's run to be on the finalised chain, and says so; who drains does not wait.
+/// Waits for the subnet's run to be on the finalised chain, and says so. Who drains waits for none, but for a node that
+/// is not yet where a run was of which there is state here.
 async fn find_run<C: Chain>(
     chain: &C,
     follower: &mut HeadFollower,
     options: &WorkerOptions,
 ) -> Result<Option<(Heads, RunInfo)>, RoleError> {
-    let mut said = Said::default();
+    let (mut said, mut behind) = (Said::default(), Said::default());
     loop {
         let heads = follower.next().await?;
+        if follower.has_risen() {
+            follower.is_alive();
+        }
+        if let Some(why) = is_behind(chain, heads, options) {
+            if behind.is_due(&why, heads.best.number) {
+                tracing::warn!("{why}");
+            }
+            continue;
+        }
         match look_for_run(chain, heads, options, &mut said).await {
             Ok(Some(info)) => return Ok(Some((heads, info))),
             Ok(None) if options.is_draining() => return Ok(None),
@@ -451,6 +512,24 @@ async fn find_run<C: Chain>(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Why a worker that drains does not go by what a node says of runs: by the state here there was a later one.
+fn is_behind<C: Chain>(chain: &C, heads: Heads, options: &WorkerOptions) -> Option<String> {
+    if !options.is_draining() {
+        return None;
+    }
+    let own = (
+        chain.genesis(),
+        options.netuid,
+        AccountId::of(&options.hotkey).hotkey(),
+    );
+    let (last, begun) = (heads.finalized.number, options.state.newest_run(own)?);
+    let what = format!(
+        "there is state here of a run that was started in block {begun}, and the node's last final block is {last}: \
+         waiting until it is in sync"
+    );
+    (last < begun).then_some(what)
 }
 
 async fn look_for_run<C: Chain>(

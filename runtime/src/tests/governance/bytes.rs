@@ -92,6 +92,7 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
             arguments(governance::Call::restart_finality {
                 after: 10,
                 last_final: 9,
+                set: 2,
             }),
         ),
         ("cancel", arguments(cancel())),

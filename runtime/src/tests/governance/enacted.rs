@@ -63,6 +63,7 @@ fn enacted() -> Vec<(RuntimeCall, Vec<Origin>)> {
             Call::restart_finality {
                 after: 10,
                 last_final: 0,
+                set: 0,
             }
             .into(),
             vec![Origin::Repair],

@@ -4,7 +4,7 @@
 pub mod runtime;
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -57,6 +57,10 @@ pub struct State {
     pub requests: Vec<(String, Vec<Value>)>,
     /// Methods that never answer.
     pub hung: HashSet<&'static str>,
+    /// What is asked next, in sets: none of a set is answered before all of it were asked. Then whatever is asked is.
+    pub together: VecDeque<Vec<&'static str>>,
+    /// What was asked of the first of these sets.
+    gathered: Vec<&'static str>,
     /// What `state_call` answers; without it, that there is no such function.
     pub answer: Option<Vec<u8>>,
     /// What `state_call` answers, in the place of `answer`, to these arguments.
@@ -75,6 +79,8 @@ pub struct FakeNode {
     state: Arc<Mutex<State>>,
     heads: watch::Sender<usize>,
     offered: watch::Sender<usize>,
+    /// How many of the sets were asked as a whole.
+    whole: watch::Sender<usize>,
 }
 
 fn block(parent: H256, number: u64, fork: H256, nonce: u32) -> BlockData {
@@ -101,6 +107,8 @@ fn genesis(chain: u8) -> State {
         pool: Vec::new(),
         requests: Vec::new(),
         hung: HashSet::new(),
+        together: VecDeque::new(),
+        gathered: Vec::new(),
         answer: None,
         answers: None,
         validity: None,
@@ -118,6 +126,7 @@ impl FakeNode {
             state: Arc::new(Mutex::new(genesis(0))),
             heads: watch::Sender::new(0),
             offered: watch::Sender::new(0),
+            whole: watch::Sender::new(0),
         };
         node.listen().await;
         node
@@ -197,10 +206,11 @@ impl FakeNode {
         self.address = server.local_addr().unwrap();
         let mut module = RpcModule::new(());
         for method in METHODS {
-            let (state, offered) = (self.state.clone(), self.offered.clone());
+            let (state, offered, whole) =
+                (self.state.clone(), self.offered.clone(), self.whole.clone());
             let answer = move |params: jsonrpsee::types::Params<'static>, _, _| {
                 let params = params.parse::<Vec<Value>>().unwrap_or_default();
-                let (state, offered) = (state.clone(), offered.clone());
+                let (state, offered, whole) = (state.clone(), offered.clone(), whole.clone());
                 async move {
                     let hung = {
                         let mut state = state.lock().unwrap();
@@ -210,6 +220,7 @@ impl FakeNode {
                     if hung {
                         std::future::pending::<()>().await;
                     }
+                    gather(&state, &whole, method).await;
                     let answer = state.lock().unwrap().answer(method, &params);
                     if method == "author_submitExtrinsic" {
                         offered.send_modify(|offered| *offered += 1);
@@ -232,7 +243,14 @@ impl FakeNode {
             ),
         ] {
             let (state, heads) = (self.state.clone(), self.heads.subscribe());
-            let serve = move |_, pending, _, _| follow(pending, state.clone(), heads.clone());
+            let whole = self.whole.clone();
+            let serve = move |_, pending, _, _| {
+                let (state, heads, whole) = (state.clone(), heads.clone(), whole.clone());
+                async move {
+                    gather(&state, &whole, subscribe).await;
+                    follow(pending, state, heads, subscribe).await
+                }
+            };
             module
                 .register_subscription(subscribe, notify, unsubscribe, serve)
                 .unwrap();
@@ -241,14 +259,42 @@ impl FakeNode {
     }
 }
 
+/// Waits until all of the set of requests were asked that this one is of.
+async fn gather(state: &Mutex<State>, whole: &watch::Sender<usize>, method: &'static str) {
+    let mut changes = whole.subscribe();
+    let mine;
+    {
+        let mut state = state.lock().unwrap();
+        mine = *changes.borrow_and_update();
+        let Some(set) = state.together.front() else {
+            return;
+        };
+        let mut set = set.clone();
+        set.sort_unstable();
+        state.gathered.push(method);
+        state.gathered.sort_unstable();
+        if state.gathered == set {
+            state.gathered.clear();
+            state.together.pop_front();
+            whole.send_modify(|whole| *whole += 1);
+        }
+    }
+    changes.wait_for(|whole| *whole > mine).await.unwrap();
+}
+
 /// Sends the present head and each new one.
 async fn follow(
     pending: PendingSubscriptionSink,
     state: Arc<Mutex<State>>,
     mut heads: watch::Receiver<usize>,
+    method: &'static str,
 ) -> SubscriptionResult {
     let sink = pending.accept().await?;
-    let mut next = state.lock().unwrap().blocks.len() - 1;
+    let mut next = {
+        let mut state = state.lock().unwrap();
+        state.requests.push((method.to_string(), Vec::new()));
+        state.blocks.len() - 1
+    };
     loop {
         let header = state
             .lock()

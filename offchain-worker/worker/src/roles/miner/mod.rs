@@ -32,6 +32,7 @@ use super::{
     chain::Chain,
     driver::{Desk, Ended, Jobs, Role},
     idle,
+    jobs::{fetching, publishing},
     look::Looked,
     retention::may_be_asked_for,
     setup::{connect, work, WorkerOptions},
@@ -224,7 +225,9 @@ impl Role for MinerRole {
                     traces: self.traces.clone(),
                 };
                 let (desk, behaviour) = (desk.clone(), self.behaviour);
-                jobs.spawn(async move {
+                let moves =
+                    fetching(1, desk.run.max_len).saturating_add(publishing(desk.run.max_len));
+                jobs.spawn_moving("training", moves, async move {
                     let _timer = desk.time(Stage::Train);
                     let maker = behaviour.maker(&desk, round).await?;
                     let trained = round_job::train(&desk, order, maker).await?;
@@ -277,6 +280,9 @@ impl Role for MinerRole {
     fn looked(&mut self, looked: &Looked, status: &mut Status) {
         if let Some(member) = &looked.member {
             status.uid = Some(member.uid);
+        }
+        for outgoing in &self.outgoing {
+            outgoing.looked(looked);
         }
     }
 

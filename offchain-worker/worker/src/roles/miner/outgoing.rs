@@ -1,26 +1,28 @@
-//! The file of the contribution that is not settled yet. A copy lies beside the state, so that a store that lost the
-//! file gets it again: from the commitment until the round is settled, at each block.
+//! The file of the contribution that is not settled yet. A copy lies beside the state, so that a store that lost or
+//! changed the file gets it again: from the commitment until the round is settled, at each block.
 
 use std::{
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU8, Ordering},
         Arc,
     },
 };
 
 use bytes::Bytes;
-use cairn_primitives::{Netuid, Round, SealedRoot};
+use cairn_primitives::{Netuid, Phase, Round, SealedRoot};
 use cairn_round::miner::Intent;
-use cairn_store::{paths, Store};
+use cairn_store::{paths, Store, StoreError};
 use tokio::task::spawn_blocking;
 
 use super::Outcome;
 use crate::metrics::Failed;
 use crate::roles::{
     driver::{Desk, Ended, Jobs},
+    jobs::publishing,
+    look::Looked,
     state::SharedState,
 };
 
@@ -38,6 +40,41 @@ pub(super) struct Outgoing {
     is_of_before: bool,
     /// How often a look was asked for since none was under way; 0: none is now.
     asked: Arc<AtomicU32>,
+    reads: Arc<Reads>,
+}
+
+/// What makes it worth reading every byte in the store again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// The commitment is in a block: others begin to fetch.
+    Committed = 1,
+    /// Keys are revealed: what is wrong from here on costs the round.
+    Revealing = 2,
+}
+
+/// For which moments the bytes in the store were read. A store may put others in their place at the same length, which
+/// no look at lengths sees; but a store that asks money for what it sends is not read with each block.
+#[derive(Debug, Default)]
+struct Reads {
+    reached: AtomicU8,
+    done: AtomicU8,
+}
+
+impl Reads {
+    fn reach(&self, moment: Moment) {
+        self.reached.fetch_max(moment as u8, Ordering::AcqRel);
+    }
+
+    /// What to pass to [`Reads::are_done`] once every byte is read; `None` if lengths are enough.
+    fn due(&self, is_directory: bool) -> Option<u8> {
+        let reached = self.reached.load(Ordering::Acquire);
+        let is_due = reached > self.done.load(Ordering::Acquire);
+        (is_due || is_directory).then_some(reached)
+    }
+
+    fn are_done(&self, reached: u8) {
+        self.done.fetch_max(reached, Ordering::AcqRel);
+    }
 }
 
 /// Puts a copy of a sealed file beside the state, in place of all others but those that are open.
@@ -88,6 +125,7 @@ impl Outgoing {
             is_stored: true,
             is_of_before: false,
             asked: Arc::default(),
+            reads: Arc::default(),
         }
     }
 
@@ -121,6 +159,19 @@ impl Outgoing {
         self.round
     }
 
+    /// Takes note of how far its round is.
+    pub fn looked(&self, looked: &Looked) {
+        let view = &looked.view;
+        let mut committed = view.contributions.iter().map(|seen| &seen.commitment);
+        if view.round.round != self.round || !committed.any(|one| one.sealed_root == self.root) {
+            return;
+        }
+        self.reads.reach(Moment::Committed);
+        if view.round.timetable().next_phase(looked.block) != Phase::Train {
+            self.reads.reach(Moment::Revealing);
+        }
+    }
+
     /// Stores it for the first time, and says how that went.
     pub fn store<C: Clone + Send + Sync + 'static>(
         &self,
@@ -128,7 +179,8 @@ impl Outgoing {
         jobs: &mut Jobs<Outcome>,
     ) {
         let (own, desk) = (self.clone(), desk.clone());
-        jobs.spawn(async move {
+        let moves = publishing(own.length);
+        jobs.spawn_moving("storing a contribution", moves, async move {
             let stored = own.publish(&desk.run.store).await;
             if let Err(why) = &stored {
                 let round = own.round;
@@ -156,8 +208,8 @@ impl Outgoing {
         }
     }
 
-    /// Looks whether the store that has had the file still has it, and publishes it again if not. One look at a time:
-    /// who asks while there is one has it followed by another.
+    /// Looks whether the store that has had the file still has it as it was, and publishes it again if not. One look at
+    /// a time: who asks while there is one has it followed by another.
     pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
         if !self.is_stored {
             return;
@@ -166,7 +218,7 @@ impl Outgoing {
             return;
         }
         let (own, desk) = (self.clone(), desk.clone());
-        jobs.spawn(async move {
+        jobs.spawn_beside(async move {
             loop {
                 let asked = own.asked.load(Ordering::Acquire);
                 if let Err(why) = own.repair(&desk.run.store).await {
@@ -188,30 +240,91 @@ impl Outgoing {
     }
 
     async fn repair(&self, store: &Store) -> Result<(), String> {
-        match store
-            .holds_blob(&self.prefix, self.root.bytes(), self.length)
-            .await
-        {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
+        let due = self.reads.due(store.directory().is_some());
+        let read = || {
+            due.into_iter()
+                .for_each(|reached| self.reads.are_done(reached))
+        };
+        let lost = match self.fault(store, due.is_some()).await {
+            Ok(None) => {
+                read();
+                return Ok(());
+            }
+            Ok(Some(fault)) => format!("{} {fault}", store.url()),
             // A store that does not answer has lost nothing yet.
             Err(error) => {
                 tracing::debug!("whether the store has the contribution: {error}");
                 return Ok(());
             }
-        }
-        let lost = format!("{} no longer has the contribution", store.url());
+        };
         if !self.copy.exists() {
             return Err(format!("{lost}, and {} is gone, too", self.copy.display()));
         }
         let published = store.publish(&self.prefix, self.copy.as_path()).await;
         match published {
             Ok(root) if root == *self.root.bytes() => {
+                // What is published is read back.
+                read();
                 tracing::warn!("round {} · {lost}: it is published again", self.round);
                 Ok(())
             }
             Ok(_) => Err(format!("{lost}, and {} is damaged", self.copy.display())),
             Err(error) => Err(format!("{lost}: {error}")),
         }
+    }
+
+    /// What is wrong with the file in the store, by every byte of it or by its length; `None` if nothing is.
+    async fn fault(&self, store: &Store, reads: bool) -> Result<Option<&'static str>, StoreError> {
+        const GONE: &str = "no longer has the contribution";
+        let (prefix, root) = (&self.prefix, self.root.bytes());
+        if !reads {
+            let is_there = store.holds_blob(prefix, root, self.length).await?;
+            return Ok((!is_there).then_some(GONE));
+        }
+        match store.check_blob(prefix, root, self.length).await {
+            Ok(()) => Ok(None),
+            Err(StoreError::NotFound { .. }) => Ok(Some(GONE)),
+            Err(StoreError::Damaged { .. }) => Ok(Some("has other bytes than the contribution's")),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_once_at_each_moment_and_with_each_block_in_a_directory() {
+        let reads = Reads::default();
+        assert_eq!(
+            reads.due(false),
+            None,
+            "it was read back when it was stored"
+        );
+        assert!(reads.due(true).is_some());
+        for moment in [Moment::Committed, Moment::Revealing] {
+            for _ in 0..2 {
+                reads.reach(moment);
+                assert!(reads.due(false).is_some(), "it was not read yet");
+            }
+            let reached = reads.due(false).expect("it is due");
+            reads.are_done(reached);
+            assert_eq!(reads.due(false), None);
+            assert!(reads.due(true).is_some());
+        }
+        // Blocks are taken back, and come again.
+        reads.reach(Moment::Committed);
+        assert_eq!(reads.due(false), None);
+    }
+
+    #[test]
+    fn what_came_up_while_bytes_were_read_has_them_read_again() {
+        let reads = Reads::default();
+        reads.reach(Moment::Committed);
+        let begun = reads.due(false).expect("it is due");
+        reads.reach(Moment::Revealing);
+        reads.are_done(begun);
+        assert!(reads.due(false).is_some());
     }
 }

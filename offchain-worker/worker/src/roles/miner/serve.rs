@@ -18,6 +18,7 @@ use crate::metrics::{Metrics, Stage};
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
+    jobs::publishing,
     look::settlement,
     run::Run,
     state::{Change, Traced, Traces},
@@ -33,7 +34,10 @@ pub(super) fn begin<C: Chain>(
     (opener, traces): (Opener, &Traces),
 ) {
     let (desk, traces) = (desk.clone(), traces.clone());
-    jobs.spawn(async move {
+    let (parameters, rules) = (desk.run.layout.parameters(), &desk.run.config.audits);
+    let longest = cairn_protocol::audit::longest(parameters as u64, rules);
+    let moves = publishing(longest);
+    jobs.spawn_moving("serving an audit", moves, async move {
         let _timer = desk.time(Stage::Serve);
         let round = demand.round;
         let served = without_failures(round, serve(&desk, demand, (opener, traces)).await)?;

@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use cairn_round::ahead::Whom;
-use cairn_store::{Blob, Store, StoreError};
+use cairn_store::{Blob, Meter, Store, StoreError};
 
 use super::{from_holders, has_room, in_time, into_store, place_under, Brought, Wanted};
 use crate::{
@@ -62,7 +62,8 @@ async fn copy(store: &Store, wanted: &Wanted, under: &Path) -> Result<u64, Strin
         return Err(format!("no room in {}", under.display()));
     }
     let blob = Blob::new(&wanted.prefix, wanted.root.0, wanted.length);
-    let fetched = in_time(&blob, &[store.source()], &place_under(under, wanted)).await?;
+    let (into, meter) = (place_under(under, wanted), Meter::default());
+    let fetched = in_time(&blob, &[store.source()], &into, &meter).await?;
     let outcome = fetched.map_err(|error| error.to_string())?;
     Ok(outcome.fetched)
 }

@@ -5,6 +5,7 @@
 //! that did not answer, is remembered and passed over for a while.
 
 mod ahead;
+mod asked;
 #[cfg(all(test, feature = "p2p"))]
 mod impostor_tests;
 mod outside;
@@ -27,10 +28,14 @@ use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
 use cairn_round::ahead::Whom;
 use cairn_store::{
-    fetch, guard::Origin, Blob, Fault, FetchError, Outcome, Patience, Source, Store, StoreError,
+    fetch_metered, guard::Origin, Blob, Fault, FetchError, Meter, Outcome, Patience, Source, Store,
+    StoreError,
 };
 
-pub(super) use self::ahead::ahead;
+pub(super) use self::{
+    ahead::ahead,
+    asked::{Asked, Notes},
+};
 pub use self::{
     outside::{only_inside, HOW_TO_BE_REACHED},
     relays::{Relays, IF_TRUSTED},
@@ -124,7 +129,7 @@ pub(super) struct Sources {
     /// Where what is fetched before it is needed lies, if the own store is no directory.
     ahead: PathBuf,
     open: Mutex<BTreeMap<String, Arc<dyn Source>>>,
-    standing: Mutex<Standing>,
+    standing: Arc<Mutex<Standing>>,
 }
 
 impl Sources {
@@ -175,7 +180,7 @@ impl Sources {
             incoming,
             ahead: directory.join("ahead"),
             open: Mutex::default(),
-            standing: Mutex::default(),
+            standing: Arc::default(),
         })
     }
 
@@ -229,6 +234,7 @@ impl Sources {
         Some(Asked {
             endpoint: text,
             source,
+            standing: self.standing.clone(),
         })
     }
 
@@ -252,21 +258,13 @@ impl Sources {
     /// Fetches from these, and takes note of how each did.
     async fn bring(&self, blob: &Blob, into: &Path, asked: &[Asked]) -> Result<(), String> {
         let sources: Vec<_> = asked.iter().map(|one| one.source.clone()).collect();
-        let fetched = in_time(blob, &sources, into).await?;
-        let reports = match &fetched {
-            Ok(outcome) => &outcome.sources[..],
-            Err(FetchError::NoSource { sources, .. }) => sources,
-            Err(_) => &[],
-        };
-        let endpoints = asked.iter().map(|one| one.endpoint.as_str());
-        let fallen = locked(&self.standing).note(endpoints.zip(reports), Instant::now());
-        for (endpoint, fault) in fallen {
-            match fault {
-                Fault::Lied { .. } => tracing::warn!("{endpoint} is not asked for a day: {fault}"),
-                _ => tracing::info!("{endpoint} is not asked for a while: {fault}"),
-            }
+        let mut notes = Notes::new(asked, 0);
+        let fetched = in_time(blob, &sources, into, notes.meter()).await;
+        match &fetched {
+            Ok(_) => notes.ended(),
+            Err(_) => notes.late(whole(blob.length)),
         }
-        fetched.map(|_| ()).map_err(|error| error.to_string())
+        fetched?.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Removes what came in part of rounds long before this one.
@@ -285,16 +283,17 @@ async fn in_time(
     blob: &Blob,
     sources: &[Arc<dyn Source>],
     into: &Path,
+    meter: &Meter,
 ) -> Result<Result<Outcome, FetchError>, String> {
     let (times, pause) = BUSY;
     let fetched = async {
         for _ in 0..times {
-            match fetch(blob, sources, into, PATIENCE).await {
+            match fetch_metered(blob, sources, into, PATIENCE, meter).await {
                 Err(FetchError::Busy { .. }) => tokio::time::sleep(pause).await,
                 ended => return ended,
             }
         }
-        fetch(blob, sources, into, PATIENCE).await
+        fetch_metered(blob, sources, into, PATIENCE, meter).await
     };
     let most = whole(blob.length);
     let fetched = tokio::time::timeout(most, fetched).await;
@@ -325,12 +324,6 @@ async fn forget(directory: &Path, oldest: Round) {
             empty(&entry.path()).await;
         }
     }
-}
-
-/// A source, and the endpoint of the chain at which it is.
-struct Asked {
-    endpoint: String,
-    source: Arc<dyn Source>,
 }
 
 /// How long a file may take.
@@ -427,10 +420,9 @@ fn may_be_asked(named: &[MemberEndpoints], ask: Ask) -> Vec<&Text> {
 pub(super) async fn validators<C: Chain>(
     desk: &Desk<C>,
     validators: &[Attester<AccountId>],
-) -> Vec<Arc<dyn Source>> {
+) -> Vec<Asked> {
     let others: Vec<Hotkey> = validators.iter().map(|one| one.hotkey.hotkey()).collect();
-    let asked = at_endpoints(desk, Ask::default(), &others, &[]).await;
-    asked.into_iter().map(|one| one.source).collect()
+    at_endpoints(desk, Ask::default(), &others, &[]).await
 }
 
 /// A file from the own store or else from those who should have it; then it is in the own store, too. Its bytes are
@@ -589,12 +581,12 @@ async fn answer(source: &dyn Source, began: Instant) -> Result<Duration, Unanswe
     }
 }
 
-/// Whether a source has a file of this length.
+/// Whether a source has a file of this length. It has the deadline twice: to be connected to, and to answer.
 ///
 /// # Errors
 /// It does not answer.
 pub(super) async fn has(source: &dyn Source, path: &str, length: u64) -> Result<bool, Fault> {
-    let deadline = PATIENCE.deadline;
+    let deadline = PATIENCE.deadline.saturating_mul(2);
     match tokio::time::timeout(deadline, source.read(path, 0..1)).await {
         Ok(Ok(reply)) => Ok(reply.length == length),
         Ok(Err(Fault::Absent { .. })) => Ok(false),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use cairn_chain::AccountId;
+use cairn_primitives::{BlockNumber, Hotkey, Netuid, H256};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,28 @@ impl StatePlace {
                 AccountId(*identity.hotkey.bytes())
             )),
         }
+    }
+
+    /// The block in which the last run was started of which there is state: on a chain with this genesis, on this subnet,
+    /// of this hotkey.
+    pub fn newest_run(
+        &self,
+        (genesis, netuid, hotkey): (H256, Netuid, Hotkey),
+    ) -> Option<BlockNumber> {
+        let places = match self {
+            StatePlace::Named(directory) => vec![directory.clone()],
+            StatePlace::Under(root) => directories(root),
+        };
+        // One for each chain, but for what older releases wrote.
+        let all = places.into_iter().flat_map(|place| {
+            let below = directories(&place);
+            std::iter::once(place).chain(below)
+        });
+        let found = all.take(MAX_KEPT);
+        let found = found.filter_map(|place| identity(&place.join(MANIFEST)));
+        let own =
+            found.filter(|it| (it.genesis, it.netuid, it.hotkey) == (genesis, netuid, hotkey));
+        own.map(|identity| identity.started_at).max()
     }
 
     /// Whether the next run of the subnet has a directory, too.
@@ -164,7 +187,7 @@ fn in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::roles::state::{Change, StateDir};
-    use cairn_primitives::{Hotkey, ModelRoot, Netuid, H256};
+    use cairn_primitives::ModelRoot;
     use cairn_round::Held;
 
     fn identity(genesis: u8, netuid: Netuid, started_at: u32, started_in: u8) -> Identity {
@@ -223,6 +246,35 @@ mod tests {
         );
         let named = StatePlace::Named("/mine".into());
         assert_eq!(named.of(&identity(1, Netuid(1), 5, 2)), Path::new("/mine"));
+    }
+
+    #[test]
+    fn the_newest_run_is_that_of_the_same_chain_subnet_and_hotkey() {
+        let root = tempfile::tempdir().expect("room");
+        let under = StatePlace::Under(root.path().into());
+        let own = (H256([1; 32]), Netuid(1), Hotkey(H256([4; 32])));
+        assert_eq!(under.newest_run(own), None);
+        let mut other = identity(1, Netuid(1), 99, 2);
+        other.hotkey = Hotkey(H256([9; 32]));
+        for identity in [
+            identity(1, Netuid(1), 5, 2),
+            identity(1, Netuid(1), 7, 3),
+            identity(8, Netuid(1), 99, 2),
+            identity(1, Netuid(2), 99, 2),
+            other,
+        ] {
+            drop(save(&under, identity));
+        }
+        assert_eq!(under.newest_run(own), Some(7));
+        // As older releases had it.
+        let old = StatePlace::Named(root.path().join("1-4"));
+        drop(save(&old, identity(1, Netuid(1), 8, 2)));
+        assert_eq!(under.newest_run(own), Some(8));
+        assert_eq!(old.newest_run(own), Some(8));
+        assert_eq!(
+            StatePlace::Named(root.path().join("none")).newest_run(own),
+            None
+        );
     }
 
     #[test]

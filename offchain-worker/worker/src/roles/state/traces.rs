@@ -28,9 +28,11 @@ const HEAD: u64 = needs::TRACED_HEAD;
 const WAITING: u64 = 64 << 20;
 /// How often the vectors of a state have to fit on the disk before one is kept: what the worker cannot do without is
 /// written there, too.
-const FREE: u64 = 3;
+const FREE: u64 = 8;
+/// The same for those that are found at the start to stay: what was kept took some of that room itself.
+const LEAST_FREE: u64 = FREE / 2;
 /// After this time what was kept is not waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A state's round, and its number in the trace.
 type Name = (Round, u32);
@@ -69,6 +71,8 @@ struct Queue {
     work: VecDeque<Work>,
     /// Bytes that wait for the disk.
     waiting: u64,
+    /// What is being written.
+    writing: Option<Name>,
     /// Whether a thread does it.
     is_working: bool,
 }
@@ -76,6 +80,17 @@ struct Queue {
 impl Queue {
     fn kept(&self) -> u64 {
         self.files.values().copied().fold(0, u64::saturating_add)
+    }
+
+    /// Whether a state is being written, or waits for that.
+    fn is_to_come(&self, name: Name) -> bool {
+        self.writing == Some(name) || self.has(name)
+    }
+
+    /// Whether a state waits to be written.
+    fn has(&self, name: Name) -> bool {
+        let is_it = |work: &Work| matches!(work, Work::Write(one, ..) if *one == name);
+        self.work.iter().any(is_it)
     }
 }
 
@@ -87,7 +102,7 @@ struct Inner {
     directory: PathBuf,
     limits: Limits,
     queue: Mutex<Queue>,
-    /// There is nothing left to do.
+    /// Something was done, or there is nothing left to do.
     is_done: Condvar,
 }
 
@@ -105,7 +120,8 @@ impl Traces {
             files: found(directory),
             ..Queue::default()
         };
-        if queue.kept() > budget {
+        let has_room = |free: u64| free >= each.saturating_mul(LEAST_FREE);
+        if queue.kept() > budget || !free_bytes(directory).is_none_or(has_room) {
             let files = std::mem::take(&mut queue.files);
             files
                 .keys()
@@ -139,10 +155,12 @@ impl Traces {
         }
     }
 
-    /// A state as it lies on the disk, once all is there that was to be kept until now; with what is there of its vectors
-    /// if that is asked for. `None` if it cannot be had. That may take long.
+    /// A state as it lies on the disk, once it is there if it was to be kept; with what is there of its vectors if that is
+    /// asked for. `None` if it cannot be had. That may take long.
     pub fn read(&self, round: Round, number: u32, with_vectors: bool) -> Option<Kept> {
-        self.wait();
+        if !self.wait((round, number)) {
+            return None;
+        }
         let mut file = File::open(self.place((round, number))).ok()?;
         let mut head = [0u8; HEAD as usize];
         file.read_exact(&mut head).ok()?;
@@ -156,12 +174,16 @@ impl Traces {
         Some(Kept { traced, vectors })
     }
 
-    /// Waits until there is nothing left to do.
-    fn wait(&self) {
-        let works = |queue: &mut Queue| queue.is_working;
+    /// Waits until a state is written, if it is to be; whether it is kept.
+    fn wait(&self, name: Name) -> bool {
+        let is_to_come = |queue: &mut Queue| queue.is_to_come(name);
         let queue = locked(&self.0.queue);
-        let waited = self.0.is_done.wait_timeout_while(queue, PATIENCE, works);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        let waited = self
+            .0
+            .is_done
+            .wait_timeout_while(queue, PATIENCE, is_to_come);
+        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.files.contains_key(&name)
     }
 
     fn place(&self, name: Name) -> PathBuf {
@@ -189,10 +211,12 @@ impl Traces {
     fn next(&self) -> Option<Work> {
         let mut queue = locked(&self.0.queue);
         let next = queue.work.pop_front();
+        queue.writing = match &next {
+            Some(Work::Write(name, ..)) => Some(*name),
+            _ => None,
+        };
         queue.is_working = next.is_some();
-        if next.is_none() {
-            self.0.is_done.notify_all();
-        }
+        self.0.is_done.notify_all();
         next
     }
 
@@ -203,7 +227,10 @@ impl Traces {
         let mut queue = locked(&self.0.queue);
         queue.waiting = queue.waiting.saturating_sub(vectors);
         if let Err(error) = written {
-            queue.files.remove(&name);
+            // A later try at its round may keep it all the same.
+            if !queue.has(name) {
+                queue.files.remove(&name);
+            }
             let place = place.display();
             tracing::warn!(
                 "{place} is not kept: {error}; if it is audited, its steps are trained again"
@@ -251,7 +278,8 @@ fn place(directory: &Path, (round, number): Name) -> PathBuf {
     directory.join(format!("{round}-{number}.bin"))
 }
 
-/// Writes a state under another name first, so that what has its name is whole, unless the machine went down meanwhile.
+/// Writes a state under another name first, so that what has its name is whole. When it returns, the disk has it: what
+/// the system still held in memory would not be bounded.
 fn write(path: &Path, traced: trace::State, state: Option<&State>) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     let write = || {
@@ -264,6 +292,7 @@ fn write(path: &Path, traced: trace::State, state: Option<&State>) -> io::Result
                 write_numbers(&mut file, vector)?;
             }
         }
+        file.sync_data()?;
         fs::rename(&unfinished, path)
     };
     let written = write();

@@ -84,6 +84,10 @@ async fn what_is_kept_is_found_again_also_by_another_process() {
     assert!(there(&other, 3).is_empty());
     let without = other.read(4, 2, false).expect("it is there");
     assert_eq!((without.traced, without.vectors.len()), (traced(2), 0));
+    // Where what is needed more may soon not fit, all of it goes.
+    let large = Traces::open(&directory.path().join("traced"), 1 << 20, u64::MAX);
+    assert!(there(&large, 4).is_empty());
+    assert_eq!(bytes_on_disk(&directory), 0);
 }
 
 #[tokio::test]
@@ -124,7 +128,7 @@ fn what_waits_for_the_disk_is_bounded_and_leaves_room_on_it() {
     let waits = |count: u64| small.have_room(0, count * small.each, None);
     assert_eq!([0, 1, 2, 3, 4].map(waits), [true, true, true, true, false]);
     let free = |count: u64| small.have_room(0, small.each, Some(count * small.each));
-    assert_eq!([3, 4].map(free), [false, true]);
+    assert_eq!([8, 9].map(free), [false, true]);
 }
 
 #[tokio::test]
@@ -143,13 +147,64 @@ async fn states_of_other_rounds_go_and_so_does_an_earlier_try() {
     assert_eq!(bytes_on_disk(&directory), 3 * FILE);
 }
 
+/// A disk that is slow with other states keeps nobody from one that is there.
+#[test]
+fn who_reads_waits_for_nothing_but_that_state() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let traces = opened(&directory, 1 << 20);
+    let write = |number| Work::Write((5, number), traced(number), Some(Box::new(state(number))));
+    {
+        let mut queue = locked(&traces.0.queue);
+        queue.files.extend((1..4).map(|number| ((5, number), FILE)));
+        queue.work.extend((1..4).map(write));
+        // Nobody works: here it is this thread.
+        queue.is_working = true;
+    }
+    let one = traces.next().expect("the first is to be written");
+    let Work::Write(name, traced, state) = one else {
+        panic!("nothing is to be removed");
+    };
+    traces.write(name, traced, state);
+    // It is begun, and does not end.
+    let begun = traces.next();
+    assert!(matches!(begun, Some(Work::Write((5, 2), ..))));
+    assert!(traces.wait((5, 1)) && traces.read(5, 1, true).is_some());
+    let is_to_come = |number| locked(&traces.0.queue).is_to_come((5, number));
+    assert_eq!([1, 2, 3].map(is_to_come), [false, true, true]);
+    // What is to go is not there, even before it is gone.
+    locked(&traces.0.queue).files.remove(&(5, 1));
+    assert!(traces.read(5, 1, true).is_none());
+}
+
+/// What cannot be written is not kept, unless a later try is still to be written.
+#[test]
+fn what_cannot_be_written_is_forgotten_unless_it_is_to_come_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let traces = opened(&directory, 1 << 20);
+    fs::remove_dir_all(directory.path().join("traced")).expect("it is there");
+    let write = || Work::Write((5, 1), traced(1), None);
+    {
+        let mut queue = locked(&traces.0.queue);
+        queue.files.insert((5, 1), HEAD);
+        queue.work.extend([write(), write()]);
+        queue.is_working = true;
+    }
+    let is_kept = [1, 2].map(|_| {
+        if let Some(Work::Write(name, traced, state)) = traces.next() {
+            traces.write(name, traced, state);
+        }
+        locked(&traces.0.queue).files.contains_key(&(5, 1))
+    });
+    assert_eq!(is_kept, [true, false]);
+}
+
 /// A file that a crash cut off is not read beyond its end, and one that is none is removed at the next start.
 #[tokio::test]
 async fn what_is_not_whole_or_nobodys_hurts_nobody() {
     let directory = tempfile::tempdir().expect("a directory");
     let traces = opened(&directory, 1 << 20);
     keep(&traces, 5, 1..4);
-    traces.wait();
+    assert!((1..4).all(|number| traces.wait((5, number))));
     let path = |name: &str| directory.path().join("traced").join(name);
     let cut = |number: u32, length: u64| {
         let path = path(&format!("5-{number}.bin"));

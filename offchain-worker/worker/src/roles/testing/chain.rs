@@ -1,7 +1,13 @@
 //! The chain that the tests' roles work on: the real runtime, on a thread of its own since its state stays on one.
 
 use std::{
-    sync::{mpsc, Arc, Mutex},
+    future::Future,
+    pin::pin,
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc, Arc, Mutex,
+    },
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -30,9 +36,6 @@ use crate::roles::chain::{Answer, Chain, Elsewhere};
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Milliseconds between two blocks by what this chain says; they come when a test says so.
-const BLOCK_TIME: u64 = 6_000;
-
 /// What the node's thread is asked to do.
 type Job = Box<dyn FnOnce(&mut Node) + Send>;
 
@@ -40,8 +43,15 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     /// What other nodes say.
     elsewhere: Mutex<Vec<(BlockNumber, RunInfo)>>,
+    /// Milliseconds between two blocks by what it says. They come when a test says so, so by a clock they can have come
+    /// at any time.
+    block_time: AtomicU64,
+    /// Whether who looks at it waits for ever.
+    is_silent: AtomicBool,
     head: watch::Sender<Block>,
     changes: watch::Sender<u64>,
+    /// How often the answers that wait were let through, if they wait for that.
+    trips: watch::Sender<Option<u32>>,
 }
 
 /// A chain in memory whose blocks come when a test says so, and are final at once.
@@ -66,8 +76,11 @@ impl SimChain {
         let chain = SimChain(Arc::new(Shared {
             jobs,
             elsewhere: Mutex::default(),
+            block_time: AtomicU64::new(0),
+            is_silent: AtomicBool::new(false),
             head,
             changes,
+            trips: watch::Sender::new(None),
         }));
         chain.act(|_| ());
         chain
@@ -121,6 +134,55 @@ impl SimChain {
     pub fn elsewhere_is(&self, number: BlockNumber, run: RunInfo) {
         let mut elsewhere = self.0.elsewhere.lock().expect("nobody panicked");
         *elsewhere = vec![(number, run)];
+    }
+
+    /// From now on it says that there are so many milliseconds between two blocks.
+    pub fn block_time_is(&self, milliseconds: u64) {
+        self.0.block_time.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// From now on who looks at it waits for ever.
+    pub fn answers_no_look(&self) {
+        self.0.is_silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Until a block comes, this node is where it was at this one: as one that is behind.
+    pub fn falls_back(&self, number: BlockNumber) {
+        let hash = self.ask(move |node| node.hash_of(number));
+        let hash = hash.expect("it was made");
+        self.0.head.send_replace(Block { number, hash });
+        self.changed();
+    }
+
+    /// From now on answers wait until [`SimChain::trips`] lets them through.
+    pub fn far(&self) {
+        self.0.trips.send_replace(Some(0));
+    }
+
+    /// Lets all answers through that wait, until nothing more is asked and what was worked for is there: that, and how
+    /// often it took.
+    pub async fn trips<T>(&self, work: impl Future<Output = T>) -> (T, u32) {
+        let mut work = pin!(work);
+        let mut trips = 0;
+        loop {
+            if let Poll::Ready(found) = futures::poll!(work.as_mut()) {
+                return (found, trips);
+            }
+            trips += 1;
+            assert!(trips < 100, "it waits for something else");
+            let through = |trips: &mut Option<u32>| *trips = trips.map(|trips| trips + 1);
+            self.0.trips.send_modify(through);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits for an answer to come through.
+    async fn trip(&self) {
+        let mut trips = self.0.trips.subscribe();
+        let is_far = trips.borrow_and_update().is_some();
+        if is_far {
+            trips.changed().await.expect("the chain is there");
+        }
     }
 
     /// The best block.
@@ -251,11 +313,12 @@ impl SimChain {
     }
 
     /// What the state after a block answers.
-    fn read<T: Encode + 'static, U: Decode>(
+    async fn read<T: Encode + 'static, U: Decode>(
         &self,
         at: H256,
         question: impl FnOnce() -> T + Send + 'static,
     ) -> Answer<U> {
+        self.trip().await;
         let answer = self.ask(move |node| node.read(at, question));
         let answer = answer.ok_or_else(|| ChainError::UnknownBlock {
             url: "the test's own node".into(),
@@ -291,19 +354,20 @@ impl Chain for SimChain {
     }
 
     async fn block_hash(&self, number: BlockNumber) -> Answer<Option<H256>> {
+        self.trip().await;
         Ok(self.ask(move |node| node.hash_of(number)))
     }
 
     async fn subnet(&self, at: H256, netuid: Netuid) -> Answer<Option<SubnetInfo>> {
-        self.read(at, move || readers::subnet(netuid))
+        self.read(at, move || readers::subnet(netuid)).await
     }
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {
-        self.read(at, move || readers::run(netuid))
+        self.read(at, move || readers::run(netuid)).await
     }
 
     async fn block_time(&self, _: H256) -> Answer<u64> {
-        Ok(BLOCK_TIME)
+        Ok(self.0.block_time.load(Ordering::Relaxed))
     }
 
     fn elsewhere(&self, _: Netuid) -> Elsewhere {
@@ -313,7 +377,7 @@ impl Chain for SimChain {
     }
 
     async fn round(&self, at: H256, netuid: Netuid, round: Round) -> Answer<Option<RoundInfo>> {
-        self.read(at, move || readers::round(netuid, round))
+        self.read(at, move || readers::round(netuid, round)).await
     }
 
     async fn contributions(
@@ -323,6 +387,7 @@ impl Chain for SimChain {
         round: Round,
     ) -> Answer<Vec<ContributionInfo>> {
         self.read(at, move || readers::contributions(netuid, round))
+            .await
     }
 
     async fn settled(
@@ -331,11 +396,14 @@ impl Chain for SimChain {
         netuid: Netuid,
         round: Round,
     ) -> Answer<Option<SettledRound>> {
-        self.read(at, move || readers::settled(netuid, round))
+        self.read(at, move || readers::settled(netuid, round)).await
     }
 
     async fn audits(&self, at: H256, netuid: Netuid) -> Answer<Vec<AuditInfo>> {
-        self.read(at, move || readers::open_audits(netuid))
+        if self.0.is_silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.read(at, move || readers::open_audits(netuid)).await
     }
 
     async fn endpoints_of(
@@ -346,10 +414,11 @@ impl Chain for SimChain {
     ) -> Answer<Vec<MemberEndpoints>> {
         let hotkeys: Vec<Account> = told(hotkeys.to_vec());
         self.read(at, move || readers::endpoints_of(netuid, &hotkeys))
+            .await
     }
 
     async fn lineage(&self, at: H256, netuid: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {
-        self.read(at, move || readers::lineage(netuid, from))
+        self.read(at, move || readers::lineage(netuid, from)).await
     }
 
     async fn member(
@@ -360,15 +429,17 @@ impl Chain for SimChain {
     ) -> Answer<Option<MemberInfo>> {
         let hotkey: Account = told(hotkey);
         self.read(at, move || readers::member(netuid, &hotkey))
+            .await
     }
 
     async fn members(&self, at: H256, netuid: Netuid) -> Answer<Vec<MemberInfo>> {
-        self.read(at, move || readers::members(netuid))
+        self.read(at, move || readers::members(netuid)).await
     }
 
     async fn voting(&self, at: H256, netuid: Netuid, hotkey: AccountId) -> Answer<Option<Scoring>> {
         let hotkey: Account = told(hotkey);
         self.read(at, move || readers::voting(netuid, &hotkey))
+            .await
     }
 
     async fn submit(

@@ -418,6 +418,11 @@ impl Network {
         self.counted(name, ["replayed_steps_total", "role="])
     }
 
+    /// The highest block that a worker has seen since it was started.
+    pub fn best_block(&self, name: &str) -> u64 {
+        self.counted(name, ["best_block", ""])
+    }
+
     /// How often a worker's store did not take what it was to publish, since it was started.
     pub fn failed_to_publish(&self, name: &str) -> u64 {
         self.counted(name, ["failures_total", "kind=\"publish\""])

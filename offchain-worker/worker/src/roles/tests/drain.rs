@@ -9,7 +9,13 @@ use super::{
     network::{committed, ledger, play, play_until_attested, ALICE, HANGS},
 };
 use crate::roles::{
-    testing::{Network, State},
+    chain::Chain,
+    computing::undecided,
+    heads::Heads,
+    run::Run,
+    state::Debt,
+    testing::{Network, State, NETUID},
+    waiting::is_gone,
     Behaviour,
 };
 
@@ -142,4 +148,90 @@ async fn a_miner_that_drains_waits_for_no_run() {
     network.drain("Alice");
     chain.stop_run();
     ends(&mut network).await;
+}
+
+#[tokio::test]
+async fn a_run_is_gone_by_what_a_final_block_after_its_start_says() {
+    let network = Network::of(&["Alice"], &["Victor"]).await;
+    let chain = &network.chain;
+    let run = chain.state().run().clone();
+    let begun = (NETUID, run.started_at);
+    let during = chain.head();
+    let at = |last| async move {
+        let is_gone = is_gone(chain, last, begun).await;
+        is_gone.expect("it answers")
+    };
+    chain.falls_back(run.started_at - 1);
+    let before = chain.head();
+    assert!(!at(during).await);
+    assert!(!at(before).await, "the node is behind");
+    chain.stop_run();
+    assert!(at(chain.head()).await);
+    chain.start_run(run.config);
+    assert!(at(chain.head()).await, "another one is no reason to stay");
+    assert!(!at(during).await, "what followed is not final");
+}
+
+/// By its first node the run was not started yet, of which there is state here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_that_drains_waits_for_a_node_that_is_behind() {
+    let mut network = Network::with(&["Alice"], &["Victor"], admitting(1)).await;
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    let chain = network.chain.clone();
+    play_until_attested(&network, 1, 1).await;
+    network.kill("Alice").await;
+    network.kill("Victor").await;
+    let before = chain.state().run().started_at - 1;
+    chain.falls_back(before);
+    network.mine_drained("Alice");
+    let sees_it = async {
+        while network.best_block("Alice") < u64::from(before) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(HANGS, sees_it).await.expect("she sees a block");
+    chain.tick();
+    network.validate("Victor");
+    chain.go_to(Phase::Settle);
+    audited(&network).await;
+    ends(&mut network).await;
+    network.stop().await;
+}
+
+/// What is final may be ahead of what a node says is its best block.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contribution_is_decided_by_its_audit_in_either_block() {
+    let mut network = Network::with(&["Alice"], &["Victor"], admitting(1)).await;
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    let chain = network.chain.clone();
+    play_until_attested(&network, 1, 1).await;
+    let before = chain.head();
+    chain.go_to(Phase::Settle);
+    let drawn = chain.head();
+    audited(&network).await;
+    let over = chain.head();
+    let info = chain.run(drawn.hash, NETUID).await.expect("it answers");
+    let (alice, stores) = (Network::account("Alice"), network.stores());
+    let run = Run::load(NETUID, alice, &info.expect("a run"), &stores).await;
+    let run = run.expect("it is there");
+    for (best, finalized, expected) in [
+        (before, before, 1),
+        (drawn, before, 1),
+        (before, drawn, 1),
+        (drawn, drawn, 1),
+        (over, before, 1),
+        (over, drawn, 1),
+        (over, over, 0),
+    ] {
+        let debt = Debt {
+            round: 0,
+            engine: None,
+        };
+        let left = undecided(&chain, Heads { best, finalized }, &run, vec![debt]).await;
+        let left = left.expect("it answers").len();
+        assert_eq!(left, expected, "{best:?}, {finalized:?}");
+    }
+    network.stop().await;
 }

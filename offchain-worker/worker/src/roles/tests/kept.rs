@@ -6,7 +6,7 @@ use cairn_primitives::{AuditRules, Finding, Phase, RunConfig};
 use cairn_store::Store;
 use tokio::time::timeout;
 
-use super::network::{committed, play, ALICE, HANGS};
+use super::network::{committed, ledger, play, ALICE, HANGS};
 use crate::roles::{
     chain::Chain,
     testing::{Network, State, NETUID},
@@ -62,8 +62,13 @@ async fn until_kept(network: &Network) -> Vec<PathBuf> {
 
 /// Plays round 0 to its end and its audit, which Alice has to pass.
 async fn pass(network: &Network) {
-    let chain = &network.chain;
     play(network, 1, 1).await;
+    answer(network).await;
+}
+
+/// Plays the audit of round 0, which was just settled.
+async fn answer(network: &Network) {
+    let chain = &network.chain;
     let of = |state: &State| {
         let mut audits = state.audits.clone().into_iter();
         audits.find(|audit| audit.round == 0 && audit.uid == ALICE)
@@ -109,6 +114,28 @@ async fn a_killed_miner_serves_what_it_had_kept() {
     network.kill("Alice").await;
     network.mine("Alice", Behaviour::Honest);
     pass(&network).await;
+    assert_eq!(network.made_again("Alice"), 0);
+    network.stop().await;
+}
+
+/// A block passes while she owes it, and her process ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_owed_of_a_round_before_stays_until_it_is_served() {
+    let mut network = at_work().await;
+    until_kept(&network).await;
+    play(&network, 1, 1).await;
+    let is_applied = async {
+        while ledger(&network, "Alice").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(HANGS, is_applied)
+        .await
+        .expect("round 0 is applied");
+    network.chain.tick();
+    network.kill("Alice").await;
+    network.mine("Alice", Behaviour::Honest);
+    answer(&network).await;
     assert_eq!(network.made_again("Alice"), 0);
     network.stop().await;
 }

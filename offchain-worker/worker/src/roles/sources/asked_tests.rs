@@ -1,0 +1,163 @@
+//! Fetches that end well, late, or because somebody said so, and what is remembered of each source then.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cairn_primitives::Text;
+use cairn_store::{paths, Blob, Reply, Store};
+use futures::StreamExt;
+
+use super::*;
+use crate::roles::sources::{Reach, Sources};
+
+/// Thirteen groups, which have no outboard.
+const LENGTH: usize = 13 << 14;
+const GROUP: usize = 1 << 14;
+
+/// What a source does with a request.
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    /// Sends a group just before it would be too late.
+    Trickles,
+    /// Sends other bytes.
+    Lies,
+    /// Sends nothing.
+    Hangs,
+    /// Sends what there is.
+    Serves,
+}
+
+#[derive(Debug)]
+struct Member {
+    content: Bytes,
+    manner: Manner,
+}
+
+#[async_trait]
+impl Source for Member {
+    fn name(&self) -> &str {
+        "a member"
+    }
+
+    async fn read(&self, _: &str, bytes: Range<u64>) -> Result<Reply, Fault> {
+        let part = self.content.slice(bytes.start as usize..bytes.end as usize);
+        let groups: Vec<Bytes> = part.chunks(GROUP).map(Bytes::copy_from_slice).collect();
+        let groups = futures::stream::iter(groups);
+        let manner = self.manner;
+        let sent = groups.then(move |group| async move {
+            match manner {
+                Manner::Trickles => tokio::time::sleep(Duration::from_secs(9)).await,
+                Manner::Hangs => std::future::pending().await,
+                Manner::Lies => return Ok(Bytes::from(vec![0; group.len()])),
+                Manner::Serves => {}
+            }
+            Ok::<Bytes, Fault>(group)
+        });
+        Ok(Reply {
+            length: self.content.len() as u64,
+            bytes: sent.boxed(),
+        })
+    }
+}
+
+/// A worker that knows members of these manners, a blob that all of them say to have, and where it goes.
+struct Place {
+    directory: tempfile::TempDir,
+    sources: Sources,
+    blob: Blob,
+    endpoints: Vec<Text>,
+}
+
+impl Place {
+    async fn with(manners: &[Manner]) -> Place {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::create_in(&directory.path().join("store")).expect("room");
+        let sources = Sources::new(&Reach::default(), &[], &store, directory.path()).await;
+        let sources = sources.expect("it is no peer");
+        let content = Bytes::from(vec![7; LENGTH]);
+        let root = *blake3::hash(&content).as_bytes();
+        let mut endpoints = Vec::new();
+        for (number, manner) in manners.iter().enumerate() {
+            let endpoint = format!("https://{number}.example");
+            let (content, manner) = (content.clone(), *manner);
+            let member = Arc::new(Member { content, manner });
+            locked(&sources.open).insert(endpoint.clone(), member);
+            endpoints.push(Text::new(&endpoint).expect("short"));
+        }
+        Place {
+            directory,
+            sources,
+            blob: Blob::new(paths::DATA, root, LENGTH as u64),
+            endpoints,
+        }
+    }
+
+    /// Those that are asked now, by their places.
+    fn asked(&self) -> Vec<usize> {
+        let numbered = self.endpoints.iter().enumerate();
+        let asked = numbered.filter(|(_, endpoint)| self.sources.at(endpoint).is_some());
+        asked.map(|(number, _)| number).collect()
+    }
+
+    /// Fetches from all that are asked.
+    async fn bring(&self) -> Result<(), String> {
+        let asked: Vec<Asked> = self
+            .endpoints
+            .iter()
+            .filter_map(|one| self.sources.at(one))
+            .collect();
+        let into = self.directory.path().join("fetched");
+        self.sources.bring(&self.blob, &into, &asked).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_let_a_file_trickle_until_it_was_given_up_is_passed_over() {
+    let place = Place::with(&[Manner::Trickles]).await;
+    let why = place.bring().await.expect_err("it does not come in time");
+    assert!(why.contains("did not come in 30 s"), "{why}");
+    assert_eq!(place.asked(), Vec::<usize>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lied_is_remembered_though_the_file_was_given_up() {
+    let place = Place::with(&[Manner::Lies, Manner::Trickles]).await;
+    place.bring().await.expect_err("it does not come in time");
+    assert_eq!(place.asked(), Vec::<usize>::new());
+    let place = Place::with(&[Manner::Lies, Manner::Serves]).await;
+    place.bring().await.expect("one of them has it");
+    assert_eq!(place.asked(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_fetch_that_is_told_to_end_lies_stay_and_nothing_else() {
+    let place = Place::with(&[Manner::Lies, Manner::Hangs]).await;
+    let told = tokio::time::timeout(Duration::from_secs(5), place.bring()).await;
+    told.expect_err("nobody brings it");
+    assert_eq!(
+        place.asked(),
+        [1],
+        "who had time left did nothing wrong yet"
+    );
+}
+
+#[test]
+fn a_slow_line_is_no_fault_of_those_who_sent_what_went_over_it() {
+    let limit = Duration::from_secs(100);
+    let report = |bytes: u64, fault: Option<Fault>| Report {
+        source: "a member".into(),
+        bytes,
+        speed: None,
+        fault,
+        passed_over: false,
+    };
+    let falls = |bytes, fault| after(limit, &report(bytes, fault)).passed_over;
+    assert!(!falls(100 * TRICKLE, None));
+    assert!(falls(100 * TRICKLE - 1, None));
+    assert!(!falls(0, None), "it was never asked");
+    let cut = Some(Fault::Cut { at: 0 });
+    assert!(falls(0, cut.clone()));
+    let kept = after(limit, &report(0, cut.clone())).fault;
+    assert_eq!(kept, cut, "the reason stays");
+}
