@@ -73,11 +73,13 @@ const counted = (page, config) => page.evaluate(async (of) => {
   return needs(run({ config: of }));
 }, config);
 
-const CPU = [
+const PARTS = [
   ['training', 'a miner that trains, in memory'], ['serving', 'a miner that serves an audit, in memory'],
   ['measuring', 'a validator that measures, in memory'], ['auditing', 'a validator that audits, in memory'],
   ['mining', 'a miner, on disk'], ['validating', 'a validator, on disk'],
+  ['joining', "a miner's line, to join"], ['coming', "a miner's line, down, in a round"],
 ];
+const UP = "a miner's line, up, for each that fetches there";
 
 for (const [name, edit] of Object.entries(RUNS)) {
   test(`what a run takes is what the program plans: ${name}`, async () => {
@@ -85,7 +87,8 @@ for (const [name, edit] of Object.entries(RUNS)) {
     const { page } = await open(here.context, `${here.url}words.js`);
     const mine = await counted(page, config);
     const theirs = planned(config);
-    for (const [key, who] of CPU) assert.equal(mine[key], theirs.get(who) ?? 0, who);
+    for (const [key, who] of PARTS) assert.equal(mine[key], theirs.get(who) ?? 0, who);
+    assert.equal(mine.contribution + mine.served, theirs.get(UP), UP);
     const isMuon = typeof config.inner.matrices === 'object';
     const admits = !isMuon && (config.audits.rate === 0 || config.audits.tolerance > 0);
     assert.equal(mine.card !== null, admits);
@@ -125,13 +128,14 @@ const rowsOf = (config) => {
 test('the card of a run says it as the program does', async () => {
   const said = await shown({});
   const rows = rowsOf(recorded);
-  const at = (key) => rows.get(CPU.find(([name]) => name === key)[1]);
+  const at = (key) => rows.get(PARTS.find(([name]) => name === key)[1]);
   assert.equal(said['Memory to mine'], `${at('training')} while it trains, ${at('serving')} while it serves an audit`);
   assert.equal(said['Memory to validate'], `${at('measuring')} while it measures, ${at('auditing')} while it audits`);
   assert.equal(said['Disk to mine'], `at most ${at('mining')}`);
   assert.equal(said['Disk to validate'], `at most ${at('validating')}`);
   assert.match(said.Cards, /^none: work is replayed to the bit/);
-  assert.match(said['Fetched in a round'], /^at most [\d.]+ kB of each other miner$/);
+  assert.match(said['Fetched to begin'], /^[\d.]+ MB of text, and at most [\d.]+ MB of parameters and contributions$/);
+  assert.match(said['Fetched in a round'], /^at most 1\.5 MB$/);
   assert.match(said['Sent in a round'], /^at most [\d.]+ kB to each who asks, and 18\.4 MB to each of 3 auditors if/);
 });
 

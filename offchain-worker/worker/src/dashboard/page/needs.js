@@ -29,8 +29,9 @@ const COUNTED = [
 /**
  * What a run takes, in bytes; null where its configuration does not say all that it is counted from, or no number
  * holds it. `training`, `serving`, `measuring`, `auditing`: memory on the CPU, with `text` beside it. `mining`,
- * `validating`: disk. `contribution`, `served`, `checkpoint`, `fetched`: files of a miner's, an audit, and to begin
- * with. `card`: one card, and the memory `beside` it; null in a run that admits none.
+ * `validating`: disk. `fetched`, `joining`: text, and the rest of what a miner begins with. `coming`: what it fetches in
+ * a round; `contribution`, `served`: what it sends whoever asks, and an auditor. `card`: one card, and the memory
+ * `beside` it; null in a run that admits none.
  */
 export function needs(run) {
   if (COUNTED.some((name) => run[name] === null) || run.traceEvery === 0) return null;
@@ -53,8 +54,9 @@ export function needs(run) {
     validating: state(run, vectors, contribution, true) + store(run, vectors, contribution, true),
     text: tokens * NUMBER,
     fetched: tokens * (run.vocabulary > SHORT_TOKENS ? 4 : 2),
-    checkpoint: vectors.parameters,
-    served: isAudited ? longestServed(run, vectors) : 0,
+    joining: vectors.parameters + run.checkpointEvery * run.most * contribution,
+    coming: Math.max(0, run.most - 1) * contribution,
+    served: isAudited ? vectors.served : 0,
   };
   if (Object.values(found).some((bytes) => number(bytes) === null)) return null;
   const beside = Math.max(training, isAudited ? serving : 0);

@@ -87,7 +87,7 @@ function asks(subnet, run, seen, chain) {
   ];
 }
 
-/** Memory and disk as `cairn run plan` counts them, and what goes over the line. */
+/** Memory, disk and line as `cairn run plan` counts them, and text. */
 function takes(run, found) {
   const of = (say) => (found === null ? UNKNOWN : say(found));
   const isAudited = run.auditRate !== 0;
@@ -99,9 +99,9 @@ function takes(run, found) {
     ['Memory for the text', of(({ text }) => size(text))],
     ['Disk to mine', of(({ mining }) => `at most ${size(mining)}`)],
     ['Disk to validate', of(({ validating }) => `at most ${size(validating)}`)],
-    ['Fetched to begin', of(({ fetched, checkpoint }) =>
-      `${bytes(fetched)} of text, ${bytes(checkpoint)} of parameters`)],
-    ['Fetched in a round', of(({ contribution }) => `at most ${bytes(contribution)} of each other miner`)],
+    ['Fetched to begin', of(({ fetched, joining }) =>
+      `${bytes(fetched)} of text, and at most ${bytes(joining)} of parameters and contributions`)],
+    ['Fetched in a round', of(({ coming }) => `at most ${bytes(coming)}`)],
     ['Sent in a round', of(({ contribution, served }) => `at most ${bytes(contribution)} to each who asks${isAudited
       ? `, and ${bytes(served)} to each of ${thousands(run.auditors)} auditors if it is drawn` : ''}`)],
   ];
