@@ -29,8 +29,8 @@ const COUNTED = [
 /**
  * What a run takes, in bytes; null where its configuration does not say all that it is counted from, or no number
  * holds it. `training`, `serving`, `measuring`, `auditing`: memory on the CPU, with `text` beside it. `mining`,
- * `validating`: disk. `fetched`, `joining`: text, and the rest of what a miner begins with. `coming`: what it fetches in
- * a round; `contribution`, `served`: what it sends whoever asks, and an auditor. `card`: one card, and the memory
+ * `validating`: disk. `fetched`, `joining`: text, and the rest of what a miner begins with. `coming`: what it fetches
+ * in a round; `contribution`, `served`: what it sends whoever asks, and an auditor. `card`: one card, and the memory
  * `beside` it; null in a run that admits none.
  */
 export function needs(run) {
