@@ -61,7 +61,10 @@ async fn a_worker_begins_though_the_node_has_forgotten_where_the_chain_was_when_
         ended = ended => panic!("it has ended: {ended:?}"),
         () = chain.until("Alice has committed", committed(0, 1)) => {}
     }
-    assert!(chain.block_time(begun.hash).await.is_err(), "it is forgotten");
+    assert!(
+        chain.block_time(begun.hash).await.is_err(),
+        "it is forgotten"
+    );
 }
 
 #[tokio::test]
