@@ -9,7 +9,7 @@ use cairn_store::{paths, Blob, Reply, Store};
 use futures::StreamExt;
 
 use super::*;
-use crate::roles::sources::{Reach, Sources};
+use crate::roles::sources::{whole, Reach, Sources};
 
 /// Thirteen groups, which have no outboard.
 const LENGTH: usize = 13 << 14;
@@ -100,15 +100,20 @@ impl Place {
         asked.map(|(number, _)| number).collect()
     }
 
-    /// Fetches from all that are asked.
+    /// Fetches from all that are asked, for as long as such a file may take.
     async fn bring(&self) -> Result<(), String> {
+        self.bring_in(whole(LENGTH as u64)).await
+    }
+
+    /// The same for so long at most.
+    async fn bring_in(&self, limit: Duration) -> Result<(), String> {
         let asked: Vec<Asked> = self
             .endpoints
             .iter()
             .filter_map(|one| self.sources.at(one))
             .collect();
         let into = self.directory.path().join("fetched");
-        self.sources.bring(&self.blob, &into, &asked).await
+        self.sources.bring(&self.blob, &into, &asked, limit).await
     }
 }
 
@@ -117,6 +122,12 @@ async fn who_let_a_file_trickle_until_it_was_given_up_is_passed_over() {
     let place = Place::with(&[Manner::Trickles]).await;
     let why = place.bring().await.expect_err("it does not come in time");
     assert!(why.contains("did not come in 30 s"), "{why}");
+    assert_eq!(place.asked(), Vec::<usize>::new());
+    // What is brought before it is needed may be given up sooner.
+    let place = Place::with(&[Manner::Trickles]).await;
+    let why = place.bring_in(Duration::from_secs(20)).await;
+    let why = why.expect_err("it does not come in time");
+    assert!(why.contains("did not come in 20 s"), "{why}");
     assert_eq!(place.asked(), Vec::<usize>::new());
 }
 
