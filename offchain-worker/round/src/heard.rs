@@ -44,7 +44,10 @@ struct Known {
     blocks: BlockNumber,
     /// When another one was the present one; `None` if this is the first that was heard of.
     before: Option<Moment>,
+    /// When a look at it found a block that the look before had not.
     last: Moment,
+    /// That block.
+    number: BlockNumber,
 }
 
 impl Heard {
@@ -60,14 +63,25 @@ impl Heard {
             .present
             .filter(|it| (it.round, it.start) == (round, start));
         self.present = Some(match known {
-            Some(known) => Known { last: at, ..known },
+            // A node that stands still says nothing new of when this round was the present one.
+            Some(known) if known.number == now => known,
+            Some(known) => Known {
+                last: at,
+                number: now,
+                ..known
+            },
             None => Known {
                 round,
                 start,
                 first: at,
                 blocks: now.saturating_sub(start),
-                before: self.present.map(|other| other.last),
+                // The same round on another fork is no other round.
+                before: self.present.and_then(|other| match other.round == round {
+                    true => other.before,
+                    false => Some(other.last),
+                }),
                 last: at,
+                number: now,
             },
         });
     }

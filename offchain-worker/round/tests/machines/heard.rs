@@ -80,6 +80,33 @@ fn a_round_that_is_heard_of_late_began_before_though_not_before_the_last_one_was
 }
 
 #[test]
+fn a_node_that_stood_still_said_nothing_new_of_the_round_before() {
+    let after_an_outage = |last_look: BlockNumber| {
+        let mut heard = Heard::new(SLOT);
+        heard.note(SIX, 990, at(0));
+        heard.note(SIX, last_look, at(39 * SLOT));
+        heard.note(SEVEN, 1_030, at(40 * SLOT));
+        heard.can_be_over(trained(32), &PHASES, at(40 * SLOT))
+    };
+    assert!(after_an_outage(990));
+    assert!(!after_an_outage(991), "round 6 was there a slot before");
+    assert!(!after_an_outage(989), "it moved, though not on");
+}
+
+#[test]
+fn a_round_that_begins_anew_on_another_fork_is_no_other_round() {
+    let mut heard = heard_at(SLOT);
+    heard.note(SEVEN, 1_005, at(6 * SLOT));
+    let on_the_fork = (SEVEN.0, SEVEN.1 + 1);
+    heard.note(on_the_fork, 1_006, at(7 * SLOT));
+    let times = Timetable::new(on_the_fork.1, &PHASES).0;
+    let reveal = times.start + 30;
+    let times = Timetable(RoundTimes { reveal, ..times });
+    assert!(!heard.can_be_over(times, &PHASES, at(30 * SLOT - 1)));
+    assert!(heard.can_be_over(times, &PHASES, at(30 * SLOT)));
+}
+
+#[test]
 fn a_machine_that_slept_or_whose_clock_was_set_back_is_not_held_up() {
     let heard = heard_at(SLOT);
     let over = 100 * SLOT;

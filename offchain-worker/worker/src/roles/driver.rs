@@ -23,7 +23,7 @@ use super::{
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
-    jobs::{fetching, joining, Patience},
+    jobs::{fetching, joining, Patience, SENDING},
     join::{checkpoint_bytes, join},
     keep::{self, Kept},
     ledger::{Ledger, Line},
@@ -307,7 +307,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn send(&mut self, transaction: Transaction) {
         let (desk, kind) = (self.desk.clone(), transaction.kind());
         let said = Progress::of(&transaction);
-        self.jobs.spawn("sending a transaction", async move {
+        let what = "sending a transaction";
+        self.jobs.spawn_moving(what, SENDING, async move {
             let _timer = desk.time(Stage::Send);
             let netuid = desk.run.netuid;
             let sent = desk.chain.submit(netuid, transaction, &desk.key).await;

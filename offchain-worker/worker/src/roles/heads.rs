@@ -175,6 +175,15 @@ impl HeadFollower {
 }
 
 impl HeadFollower {
+    /// Both heads as they are by now, without waiting for a change; `None` if one is not known yet.
+    pub fn now(&self) -> Option<Heads> {
+        let seen = self.seen.borrow();
+        Some(Heads {
+            best: seen.best?,
+            finalized: seen.finalized?,
+        })
+    }
+
     /// After this time without a new block following ends.
     pub fn limit(&self) -> Duration {
         self.silence.limit

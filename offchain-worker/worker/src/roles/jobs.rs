@@ -53,6 +53,10 @@ const FETCHES: u64 = 8;
 /// The same of a file that is published: it is looked for, sent with its outboard, and read back.
 const PUBLISHES: u64 = 4;
 
+/// What sending a transaction takes at most, beside the time that every job has: it waits for those of its account whose
+/// turn comes first, of which there are few, and each has a deadline.
+pub(super) const SENDING: Duration = Duration::from_secs(16 * 120);
+
 /// What fetching takes at most of so many files of others, of so many bytes each.
 pub(super) fn fetching(files: u64, bytes: u64) -> Duration {
     moving(files.saturating_mul(FETCHES), bytes)

@@ -299,8 +299,8 @@ async fn borne_out<C: Chain>(
     let why = match is_denied {
         true => "no other node says that training is over; see which --node is wrong",
         false => {
-            "by this machine's clock training is not over, whatever its only node says; name a second --node, and see \
-             whether the clock is right"
+            "by this machine's clock training is not over, and no other node answers; see whether the clock is right, \
+             and name another --node"
         }
     };
     tracing::warn!("round {round} · the key is kept back: {why}");

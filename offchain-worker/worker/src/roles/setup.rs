@@ -265,15 +265,17 @@ async fn begin<C: Chain, R: Role>(
     };
     let hotkey = AccountId::of(&options.hotkey);
     let loaded = Run::load(options.netuid, hotkey, &info, &options.stores);
+    let slot = chain.block_time(heads.best.hash);
     let started_in = started_in(&chain, info.started_at);
-    let (run, started_in) = tokio::join!(loaded, started_in);
-    let (run, started_in) = (run?, started_in?);
+    let (run, slot, started_in) = tokio::join!(loaded, slot, started_in);
+    let (run, slot, started_in) = (run?, slot?, started_in?);
+    *locked(&run.heard) = Heard::new(slot);
     let unseen = match R::MEASURES {
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
-    let slot = chain.block_time(heads.best.hash).await?;
-    *locked(&run.heard) = Heard::new(slot);
+    // The run's text may have taken hours, and a node does not keep the states of all blocks.
+    let heads = follower.now().unwrap_or(heads);
     let identity = identity(&chain, &run, started_in);
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;

@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         atomic::{AtomicU32, AtomicU8, Ordering},
-        Arc,
+        Arc, Mutex,
     },
 };
 
 use bytes::Bytes;
-use cairn_primitives::{Netuid, Phase, Round, SealedRoot};
+use cairn_primitives::{BlockNumber, Netuid, Phase, Round, SealedRoot};
 use cairn_round::miner::Intent;
 use cairn_store::{paths, Store, StoreError};
 use tokio::task::spawn_blocking;
@@ -23,8 +23,19 @@ use crate::roles::{
     driver::{Desk, Ended, Jobs},
     jobs::publishing,
     look::Looked,
+    setup::locked,
     state::SharedState,
 };
+
+/// A file of at most so many bytes is read with each block where the store is a directory: a longer one would keep the
+/// disk busy all the time.
+const READ_EACH_BLOCK: u64 = 64 << 20;
+
+/// How often it is tried to read a file at one moment. A store that asks money for what it sends may end each time.
+const MOST_READS: u8 = 2;
+
+/// The most blocks from a publication that came to nothing to the next one.
+const LONGEST_PAUSE: BlockNumber = 8;
 
 /// What a member has to see to while its contribution is open.
 #[derive(Clone)]
@@ -41,6 +52,7 @@ pub(super) struct Outgoing {
     /// How often a look was asked for since none was under way; 0: none is now.
     asked: Arc<AtomicU32>,
     reads: Arc<Reads>,
+    pause: Arc<Mutex<Pause>>,
 }
 
 /// What makes it worth reading every byte in the store again.
@@ -58,6 +70,8 @@ enum Moment {
 struct Reads {
     reached: AtomicU8,
     done: AtomicU8,
+    /// How often it came to nothing since it was done last.
+    tries: AtomicU8,
 }
 
 impl Reads {
@@ -66,14 +80,58 @@ impl Reads {
     }
 
     /// What to pass to [`Reads::are_done`] once every byte is read; `None` if lengths are enough.
-    fn due(&self, is_directory: bool) -> Option<u8> {
+    fn due(&self, with_each_block: bool) -> Option<u8> {
         let reached = self.reached.load(Ordering::Acquire);
         let is_due = reached > self.done.load(Ordering::Acquire);
-        (is_due || is_directory).then_some(reached)
+        (is_due || with_each_block).then_some(reached)
     }
 
     fn are_done(&self, reached: u8) {
         self.done.fetch_max(reached, Ordering::AcqRel);
+        self.tries.store(0, Ordering::Release);
+    }
+
+    /// The store did not send all of them. After [`MOST_READS`] times that is as good as done.
+    fn are_not_done(&self, reached: u8) {
+        let before = self.tries.fetch_add(1, Ordering::AcqRel);
+        if before.saturating_add(1) >= MOST_READS {
+            self.are_done(reached);
+        }
+    }
+}
+
+/// For how many blocks nothing is published again. What the store takes and does not give back as it was is sent whole
+/// each time: first at once or with the next block, then after two, four, and eight.
+#[derive(Debug, Default)]
+struct Pause {
+    /// The newest block.
+    block: BlockNumber,
+    /// New blocks until it is over.
+    left: BlockNumber,
+    /// How long the next one is.
+    next: BlockNumber,
+}
+
+impl Pause {
+    /// The chain is at this block. Whether the pause is over.
+    fn is_over_at(&mut self, block: BlockNumber) -> bool {
+        if block != self.block {
+            self.block = block;
+            self.left = self.left.saturating_sub(1);
+        }
+        self.left == 0
+    }
+
+    /// A publication came to nothing. Whether the next one may begin at once.
+    fn failed(&mut self) -> bool {
+        self.left = self.next;
+        self.next = self.next.saturating_mul(2).clamp(2, LONGEST_PAUSE);
+        self.left == 0
+    }
+
+    /// One went well.
+    fn worked(&mut self) {
+        (self.left, self.next) = (0, 0);
     }
 }
 
@@ -126,6 +184,7 @@ impl Outgoing {
             is_of_before: false,
             asked: Arc::default(),
             reads: Arc::default(),
+            pause: Arc::default(),
         }
     }
 
@@ -211,36 +270,58 @@ impl Outgoing {
     /// Looks whether the store that has had the file still has it as it was, and publishes it again if not. One look at
     /// a time: who asks while there is one has it followed by another.
     pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
-        if !self.is_stored {
-            return;
-        }
-        if self.asked.fetch_add(1, Ordering::AcqRel) > 0 {
+        if !self.is_due(desk.heads.best.number) {
             return;
         }
         let (own, desk) = (self.clone(), desk.clone());
         jobs.spawn_beside(async move {
-            loop {
-                let asked = own.asked.load(Ordering::Acquire);
-                if let Err(why) = own.repair(&desk.run.store).await {
-                    tracing::warn!(
-                        "round {} · {why}; trying again with the next block",
-                        own.round
-                    );
-                    desk.metrics().failed(Failed::Publish);
-                }
-                let answered =
-                    own.asked
-                        .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
-                if answered.is_ok() {
-                    break;
-                }
-            }
+            let failed = || desk.metrics().failed(Failed::Publish);
+            own.see_to(&desk.run.store, failed).await;
             Ok(Ended::Nothing)
         });
     }
 
+    /// Asks for a look at this block. Whether it is to begin now.
+    fn is_due(&self, block: BlockNumber) -> bool {
+        self.is_stored
+            && locked(&self.pause).is_over_at(block)
+            && self.asked.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    /// Looks for as long as that is asked for.
+    async fn see_to(&self, store: &Store, failed: impl Fn()) {
+        loop {
+            let asked = self.asked.load(Ordering::Acquire);
+            if let Err(why) = self.repair(store).await {
+                failed();
+                let goes_on = locked(&self.pause).failed();
+                let when = match goes_on {
+                    true => "with the next block",
+                    false => "after some blocks",
+                };
+                tracing::warn!("round {} · {why}; trying again {when}", self.round);
+                if !goes_on {
+                    self.asked.store(0, Ordering::Release);
+                    return;
+                }
+            }
+            let answered =
+                self.asked
+                    .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
+            if answered.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// What [`Reads::due`] says in this store.
+    fn reads_now(&self, store: &Store) -> Option<u8> {
+        let is_at_hand = store.directory().is_some() && self.length <= READ_EACH_BLOCK;
+        self.reads.due(is_at_hand)
+    }
+
     async fn repair(&self, store: &Store) -> Result<(), String> {
-        let due = self.reads.due(store.directory().is_some());
+        let due = self.reads_now(store);
         let read = || {
             due.into_iter()
                 .for_each(|reached| self.reads.are_done(reached))
@@ -254,6 +335,8 @@ impl Outgoing {
             // A store that does not answer has lost nothing yet.
             Err(error) => {
                 tracing::debug!("whether the store has the contribution: {error}");
+                due.into_iter()
+                    .for_each(|reached| self.reads.are_not_done(reached));
                 return Ok(());
             }
         };
@@ -265,6 +348,7 @@ impl Outgoing {
             Ok(root) if root == *self.root.bytes() => {
                 // What is published is read back.
                 read();
+                locked(&self.pause).worked();
                 tracing::warn!("round {} · {lost}: it is published again", self.round);
                 Ok(())
             }
@@ -291,40 +375,5 @@ impl Outgoing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_read_once_at_each_moment_and_with_each_block_in_a_directory() {
-        let reads = Reads::default();
-        assert_eq!(
-            reads.due(false),
-            None,
-            "it was read back when it was stored"
-        );
-        assert!(reads.due(true).is_some());
-        for moment in [Moment::Committed, Moment::Revealing] {
-            for _ in 0..2 {
-                reads.reach(moment);
-                assert!(reads.due(false).is_some(), "it was not read yet");
-            }
-            let reached = reads.due(false).expect("it is due");
-            reads.are_done(reached);
-            assert_eq!(reads.due(false), None);
-            assert!(reads.due(true).is_some());
-        }
-        // Blocks are taken back, and come again.
-        reads.reach(Moment::Committed);
-        assert_eq!(reads.due(false), None);
-    }
-
-    #[test]
-    fn what_came_up_while_bytes_were_read_has_them_read_again() {
-        let reads = Reads::default();
-        reads.reach(Moment::Committed);
-        let begun = reads.due(false).expect("it is due");
-        reads.reach(Moment::Revealing);
-        reads.are_done(begun);
-        assert!(reads.due(false).is_some());
-    }
-}
+#[path = "outgoing_tests.rs"]
+mod tests;

@@ -10,9 +10,9 @@ use cairn_store::{Fault, Meter, Report, Source};
 use super::standing::Standing;
 use crate::roles::setup::locked;
 
-/// Bytes a second below which a source holds up a file that did not come in time. A line on which all of a run's
-/// members together are slower is of no use to a member.
-const TRICKLE: u64 = 4 << 10;
+/// Bytes a second below which a source holds up a file that did not come in time, if another one shows that the line
+/// can do more, or none is there to share it with.
+const TRICKLE: f64 = 4_096.0;
 
 /// A source, the endpoint of the chain at which it is, and where it is remembered.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ impl Drop for Notes<'_> {
     fn drop(&mut self) {
         let reports = self.meter.reports();
         for (one, report) in self.asked.iter().zip(reports.iter().skip(self.before)) {
-            let Some(report) = self.end.taken(report) else {
+            let Some(report) = self.end.taken(report, &reports) else {
                 continue;
             };
             let found = [(one.endpoint.as_str(), &report)];
@@ -87,22 +87,25 @@ impl Drop for Notes<'_> {
 }
 
 impl End {
-    /// What a report says after such an end, if anything.
-    fn taken(self, report: &Report) -> Option<Report> {
+    /// What a report, which is one of all of these, says after such an end, if anything.
+    fn taken(self, report: &Report, all: &[Report]) -> Option<Report> {
         match self {
             End::Cut => report.fault.is_some().then(|| report.clone()),
             End::Itself => Some(report.clone()),
-            End::Late(limit) => Some(after(limit, report)),
+            End::Late(limit) => Some(after(limit, report, all)),
         }
     }
 }
 
-/// The report of a source in a fetch that was given up: one that brought next to nothing all that time is what it was
-/// given up for.
-fn after(limit: Duration, report: &Report) -> Report {
+/// The report of a source in a fetch that was given up: one that brought next to nothing while it was asked is what it
+/// was given up for. Where all that send are slow, that may be the own line.
+fn after(limit: Duration, report: &Report, all: &[Report]) -> Report {
     let was_asked = report.bytes > 0 || report.fault.is_some();
-    let is_slow = report.bytes < TRICKLE.saturating_mul(limit.as_secs());
-    if report.passed_over || !was_asked || !is_slow {
+    let is_slow = |one: &Report| one.speed.is_none_or(|speed| speed < TRICKLE);
+    let sending = || all.iter().filter(|one| one.bytes > 0 && !one.passed_over);
+    let is_alone = sending().count() <= 1;
+    let is_to_blame = is_slow(report) && (is_alone || sending().any(|one| !is_slow(one)));
+    if report.passed_over || !was_asked || !is_to_blame {
         return report.clone();
     }
     let fault = report.fault.clone();

@@ -9,7 +9,7 @@ use cairn_store::{paths, Blob, Reply, Store};
 use futures::StreamExt;
 
 use super::*;
-use crate::roles::sources::{Reach, Sources};
+use crate::roles::sources::{whole, Reach, Sources};
 
 /// Thirteen groups, which have no outboard.
 const LENGTH: usize = 13 << 14;
@@ -100,15 +100,20 @@ impl Place {
         asked.map(|(number, _)| number).collect()
     }
 
-    /// Fetches from all that are asked.
+    /// Fetches from all that are asked, for as long as such a file may take.
     async fn bring(&self) -> Result<(), String> {
+        self.bring_in(whole(LENGTH as u64)).await
+    }
+
+    /// The same for so long at most.
+    async fn bring_in(&self, limit: Duration) -> Result<(), String> {
         let asked: Vec<Asked> = self
             .endpoints
             .iter()
             .filter_map(|one| self.sources.at(one))
             .collect();
         let into = self.directory.path().join("fetched");
-        self.sources.bring(&self.blob, &into, &asked).await
+        self.sources.bring(&self.blob, &into, &asked, limit).await
     }
 }
 
@@ -117,6 +122,12 @@ async fn who_let_a_file_trickle_until_it_was_given_up_is_passed_over() {
     let place = Place::with(&[Manner::Trickles]).await;
     let why = place.bring().await.expect_err("it does not come in time");
     assert!(why.contains("did not come in 30 s"), "{why}");
+    assert_eq!(place.asked(), Vec::<usize>::new());
+    // What is brought before it is needed may be given up sooner.
+    let place = Place::with(&[Manner::Trickles]).await;
+    let why = place.bring_in(Duration::from_secs(20)).await;
+    let why = why.expect_err("it does not come in time");
+    assert!(why.contains("did not come in 20 s"), "{why}");
     assert_eq!(place.asked(), Vec::<usize>::new());
 }
 
@@ -142,22 +153,60 @@ async fn of_a_fetch_that_is_told_to_end_lies_stay_and_nothing_else() {
     );
 }
 
-#[test]
-fn a_slow_line_is_no_fault_of_those_who_sent_what_went_over_it() {
-    let limit = Duration::from_secs(100);
-    let report = |bytes: u64, fault: Option<Fault>| Report {
+/// What is found of a member that brought so many bytes at this speed.
+fn report(bytes: u64, speed: Option<f64>) -> Report {
+    Report {
         source: "a member".into(),
         bytes,
-        speed: None,
-        fault,
+        speed,
+        fault: None,
         passed_over: false,
+    }
+}
+
+/// Whether the first of these is passed over after a fetch that was given up.
+fn falls(all: &[Report]) -> bool {
+    after(Duration::from_secs(100), &all[0], all).passed_over
+}
+
+#[test]
+fn who_is_slow_falls_where_the_line_can_do_more() {
+    let (slow, fast) = (report(9_999, Some(TRICKLE - 1.0)), report(1, Some(TRICKLE)));
+    let unasked = report(0, None);
+    assert!(falls(&[slow.clone()]), "it alone let the file trickle");
+    assert!(falls(&[slow.clone(), unasked.clone()]));
+    assert!(falls(&[slow.clone(), fast.clone()]));
+    // Who came late brought little in all, and not slowly.
+    assert!(!falls(&[fast.clone()]) && !falls(&[fast, slow.clone()]));
+    assert!(!falls(&[unasked, slow]), "it was never asked");
+}
+
+#[test]
+fn a_slow_line_is_no_fault_of_those_who_sent_what_went_over_it() {
+    let slow = report(300_000, Some(3_072.0));
+    assert!(!falls(&[slow.clone(), slow.clone()]));
+    let gone = Report {
+        fault: Some(Fault::Cut { at: 0 }),
+        passed_over: true,
+        ..report(500_000, Some(1e6))
     };
-    let falls = |bytes, fault| after(limit, &report(bytes, fault)).passed_over;
-    assert!(!falls(100 * TRICKLE, None));
-    assert!(falls(100 * TRICKLE - 1, None));
-    assert!(!falls(0, None), "it was never asked");
-    let cut = Some(Fault::Cut { at: 0 });
-    assert!(falls(0, cut.clone()));
-    let kept = after(limit, &report(0, cut.clone())).fault;
-    assert_eq!(kept, cut, "the reason stays");
+    assert!(
+        falls(&[slow.clone(), gone]),
+        "it was alone after the other had gone"
+    );
+    let cut = Report {
+        fault: Some(Fault::Cut { at: 0 }),
+        ..report(0, None)
+    };
+    let all = [cut.clone(), slow];
+    let found = after(Duration::from_secs(100), &cut, &all);
+    assert!(found.passed_over);
+    assert_eq!(found.fault, cut.fault, "the reason stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_let_a_file_trickle_together_neither_is_passed_over() {
+    let place = Place::with(&[Manner::Trickles, Manner::Trickles]).await;
+    place.bring().await.expect_err("it does not come in time");
+    assert_eq!(place.asked(), [0, 1]);
 }

@@ -255,14 +255,20 @@ impl Sources {
         Ok(source)
     }
 
-    /// Fetches from these, and takes note of how each did.
-    async fn bring(&self, blob: &Blob, into: &Path, asked: &[Asked]) -> Result<(), String> {
+    /// Fetches from these for so long at most, and takes note of how each did.
+    async fn bring(
+        &self,
+        blob: &Blob,
+        into: &Path,
+        asked: &[Asked],
+        limit: Duration,
+    ) -> Result<(), String> {
         let sources: Vec<_> = asked.iter().map(|one| one.source.clone()).collect();
         let mut notes = Notes::new(asked, 0);
-        let fetched = in_time(blob, &sources, into, notes.meter()).await;
+        let fetched = in_time(blob, &sources, into, notes.meter(), limit).await;
         match &fetched {
             Ok(_) => notes.ended(),
-            Err(_) => notes.late(whole(blob.length)),
+            Err(_) => notes.late(limit),
         }
         fetched?.map(|_| ()).map_err(|error| error.to_string())
     }
@@ -278,12 +284,13 @@ impl Sources {
     }
 }
 
-/// Fetches from these, for as long as a file of this length may take.
+/// Fetches from these, for so long at most.
 async fn in_time(
     blob: &Blob,
     sources: &[Arc<dyn Source>],
     into: &Path,
     meter: &Meter,
+    limit: Duration,
 ) -> Result<Result<Outcome, FetchError>, String> {
     let (times, pause) = BUSY;
     let fetched = async {
@@ -295,9 +302,8 @@ async fn in_time(
         }
         fetch_metered(blob, sources, into, PATIENCE, meter).await
     };
-    let most = whole(blob.length);
-    let fetched = tokio::time::timeout(most, fetched).await;
-    fetched.map_err(|_| format!("{} did not come in {} s", blob.path, most.as_secs()))
+    let fetched = tokio::time::timeout(limit, fetched).await;
+    fetched.map_err(|_| format!("{} did not come in {} s", blob.path, limit.as_secs()))
 }
 
 /// Where a file lies under a directory while it comes. Nobody else's, though another one may have committed to the same
@@ -451,7 +457,8 @@ pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<By
     if wanted.length > wanted.most {
         return Err(missing);
     }
-    match into_store(desk, wanted, Whom::Anybody).await? {
+    let limit = whole(wanted.length);
+    match into_store(desk, wanted, (Whom::Anybody, limit)).await? {
         Brought::Whole => store.get_blob(&wanted.prefix, root, wanted.most).await,
         Brought::FromNobody => Err(missing),
         Brought::Failed => {
@@ -471,17 +478,17 @@ enum Brought {
     Failed,
 }
 
-/// Brings a file from those who should have it into the own store.
+/// Brings a file from those who should have it into the own store. They have so long at most to send it.
 ///
 /// # Errors
 /// Those of the own store.
 async fn into_store<C: Chain>(
     desk: &Desk<C>,
     wanted: &Wanted,
-    whom: Whom,
+    asked: (Whom, Duration),
 ) -> Result<Brought, StoreError> {
     let under = desk.sources.incoming.as_path();
-    let (file, brought) = from_holders(desk, wanted, (whom, under)).await;
+    let (file, brought) = from_holders(desk, wanted, asked, under).await;
     if let Brought::Whole = brought {
         let kept = desk.run.store.publish(&wanted.prefix, file.as_path()).await;
         remove(&file).await;
@@ -490,11 +497,13 @@ async fn into_store<C: Chain>(
     Ok(brought)
 }
 
-/// Brings a file from those who should have it to its place under a directory, and gives that.
+/// Brings a file from those who should have it, who have so long at most to send it, to its place under a directory, and
+/// gives that.
 async fn from_holders<C: Chain>(
     desk: &Desk<C>,
     wanted: &Wanted,
-    (whom, under): (Whom, &Path),
+    (whom, limit): (Whom, Duration),
+    under: &Path,
 ) -> (PathBuf, Brought) {
     let file = place_under(under, wanted);
     let sources = holders(desk, wanted, whom).await;
@@ -502,7 +511,7 @@ async fn from_holders<C: Chain>(
         return (file, Brought::FromNobody);
     }
     let blob = Blob::new(&wanted.prefix, wanted.root.0, wanted.length);
-    match desk.sources.bring(&blob, &file, &sources).await {
+    match desk.sources.bring(&blob, &file, &sources, limit).await {
         Ok(()) => {
             desk.metrics().fetched(Came::FromMembers, wanted.length);
             (file, Brought::Whole)

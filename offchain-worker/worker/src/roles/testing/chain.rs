@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::pin,
     sync::{
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
         mpsc, Arc, Mutex,
     },
     task::Poll,
@@ -46,6 +46,8 @@ struct Shared {
     /// Milliseconds between two blocks by what it says. They come when a test says so, so by a clock they can have come
     /// at any time.
     block_time: AtomicU64,
+    /// Blocks that come as soon as somebody asks for the hash of one.
+    meanwhile: AtomicU32,
     /// Whether who looks at it waits for ever.
     is_silent: AtomicBool,
     head: watch::Sender<Block>,
@@ -77,6 +79,7 @@ impl SimChain {
             jobs,
             elsewhere: Mutex::default(),
             block_time: AtomicU64::new(0),
+            meanwhile: AtomicU32::new(0),
             is_silent: AtomicBool::new(false),
             head,
             changes,
@@ -139,6 +142,11 @@ impl SimChain {
     /// From now on it says that there are so many milliseconds between two blocks.
     pub fn block_time_is(&self, milliseconds: u64) {
         self.0.block_time.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// So many blocks come once somebody has asked for the hash of one: while a worker that begins loads the run.
+    pub fn comes_meanwhile(&self, blocks: u32) {
+        self.0.meanwhile.store(blocks, Ordering::Relaxed);
     }
 
     /// From now on who looks at it waits for ever.
@@ -355,7 +363,12 @@ impl Chain for SimChain {
 
     async fn block_hash(&self, number: BlockNumber) -> Answer<Option<H256>> {
         self.trip().await;
-        Ok(self.ask(move |node| node.hash_of(number)))
+        let hash = self.ask(move |node| node.hash_of(number));
+        let blocks = self.0.meanwhile.swap(0, Ordering::Relaxed);
+        if blocks > 0 {
+            self.pass(blocks);
+        }
+        Ok(hash)
     }
 
     async fn subnet(&self, at: H256, netuid: Netuid) -> Answer<Option<SubnetInfo>> {
@@ -366,8 +379,9 @@ impl Chain for SimChain {
         self.read(at, move || readers::run(netuid)).await
     }
 
-    async fn block_time(&self, _: H256) -> Answer<u64> {
-        Ok(self.0.block_time.load(Ordering::Relaxed))
+    async fn block_time(&self, at: H256) -> Answer<u64> {
+        let said = self.0.block_time.load(Ordering::Relaxed);
+        self.read(at, move || said).await
     }
 
     fn elsewhere(&self, _: Netuid) -> Elsewhere {

@@ -42,7 +42,7 @@ const STAKE: Balance = 1_000 * CRN;
 pub const BOND: Balance = 10 * CRN;
 
 /// Blocks behind the best one whose states are kept: workers look at blocks that are not the newest any more.
-const KEPT: BlockNumber = 64;
+pub const KEPT: BlockNumber = 64;
 
 /// What becomes of a transaction: the block that it is in, or why it is in none.
 pub type Sent = Result<BlockNumber, String>;
