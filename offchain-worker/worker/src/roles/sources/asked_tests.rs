@@ -173,11 +173,14 @@ fn falls(all: &[Report]) -> bool {
 fn who_is_slow_falls_where_the_line_can_do_more() {
     let (slow, fast) = (report(9_999, Some(TRICKLE - 1.0)), report(1, Some(TRICKLE)));
     let unasked = report(0, None);
-    assert!(falls(&[slow.clone()]), "it alone let the file trickle");
+    assert!(
+        falls(std::slice::from_ref(&slow)),
+        "it alone let the file trickle"
+    );
     assert!(falls(&[slow.clone(), unasked.clone()]));
     assert!(falls(&[slow.clone(), fast.clone()]));
     // Who came late brought little in all, and not slowly.
-    assert!(!falls(&[fast.clone()]) && !falls(&[fast, slow.clone()]));
+    assert!(!falls(std::slice::from_ref(&fast)) && !falls(&[fast, slow.clone()]));
     assert!(!falls(&[unasked, slow]), "it was never asked");
 }
 
