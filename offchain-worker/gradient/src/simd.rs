@@ -591,7 +591,7 @@ mod tests {
                 let places: Vec<usize> = (0..64).filter(of_set).collect();
                 let bits: Vec<u32> = places.iter().map(|place| magnitude(*place)).collect();
                 let sign = |place: usize| u16::from(row[place].is_sign_negative()) << 15;
-                let codes = places.iter().map(|place| first + *place as u16 | sign(*place));
+                let codes = places.iter().map(|place| (first + *place as u16) | sign(*place));
                 let codes: Vec<u16> = codes.collect();
                 for simd in Simd::all() {
                     let (found, of_found, count) = simd.run(Pick(&row, first, threshold));
