@@ -176,8 +176,9 @@ chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, wit
 zombienet: build ## four authorities: one stops and comes back; one is replaced, and the runtime changed, while workers go on
 	PATH="$(CARGO_TARGET_DIR)/debug:$$PATH" zombienet/run.sh
 
-authorities: build ## four authorities: two stop and come back, and two are lost for good; needs npm
-	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/authorities/run.mjs
+authorities: build ## four authorities: two stop and come back, and two are lost, which stake mends; needs npm
+	CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node \
+		node tests/authorities/run.mjs
 
 promtool: ## what a worker and a node show, alert rules and dashboards, by Prometheus' own tool
 	@scripts/promtool.sh

@@ -58,6 +58,12 @@ pub enum Subcommand {
     #[command(subcommand)]
     Key(sc_cli::KeySubcommand),
 
+    /// Sign a message, such as the SHA-256 of a chain's specification.
+    Sign(sc_cli::SignCmd),
+
+    /// Check who signed a message.
+    Verify(sc_cli::VerifyCmd),
+
     /// Begin a chain of one's own.
     #[command(subcommand)]
     Chain(new_chain::Command),

@@ -50,6 +50,8 @@ pub fn run() -> Result<(), String> {
     match &cli.subcommand {
         None => running::run(&cli),
         Some(Subcommand::Key(cmd)) => cmd.run(&cli).map_err(|error| explain(&error, None)),
+        Some(Subcommand::Sign(cmd)) => cmd.run().map_err(|error| explain(&error, None)),
+        Some(Subcommand::Verify(cmd)) => cmd.run().map_err(|error| explain(&error, None)),
         Some(Subcommand::Chain(cmd)) => cmd.run(),
         Some(Subcommand::ExportChainSpec(cmd)) => export_spec(cmd),
         Some(Subcommand::CheckBlock(cmd)) => on_database(&cli, cmd, Needs::Chain, |runner| {

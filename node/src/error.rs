@@ -96,6 +96,12 @@ pub fn explain(error: &sc_cli::Error, place: Option<&Place>) -> String {
         sc_cli::Error::KeyTypeInvalid => {
             "a type of key has four letters, such as `babe` or `gran`".into()
         }
+        sc_cli::Error::SignatureInvalid => {
+            "that key did not sign this message: check the key, the message and --scheme".into()
+        }
+        sc_cli::Error::SignatureFormatInvalid => {
+            "that is no signature: give what `cairn-node sign` printed".into()
+        }
         sc_cli::Error::Input(text) if text.contains("nvalid phrase") => NO_KEY.into(),
         sc_cli::Error::InvalidUri(_) => NO_KEY.into(),
         other => of_text(&other.to_string(), place),

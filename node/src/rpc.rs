@@ -9,6 +9,7 @@
 //!
 //! Lists that can be long come in pages: `limit` says how long one may be, and `from` where it begins, which for the
 //! next page is one after the last number of this one.
+//! What is not numbered goes on `after` the last item of the page before.
 //!
 //! Errors have these codes:
 //!

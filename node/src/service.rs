@@ -7,6 +7,7 @@ use futures::FutureExt;
 use sc_client_api::{Backend as _, BlockBackend};
 use sc_consensus_babe::{BabeBlockImport, BabeLink, BabeWorkerHandle, SlotProportion};
 use sc_consensus_grandpa as grandpa;
+use sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging;
 use sc_network::{
     config::{NetworkBackendType, NetworkConfiguration},
     Litep2pNetworkBackend,
@@ -41,6 +42,10 @@ type GrandpaLink = grandpa::LinkHalf<Block, Client, SelectChain>;
 
 /// How many blocks apart GRANDPA's justifications are kept.
 const JUSTIFICATION_PERIOD: u32 = 512;
+
+/// Where nothing becomes final there is a block in this many slots at the least: what helps then is a referendum, and
+/// that takes thousands of blocks.
+const MOST_SLOTS_TO_A_BLOCK: u32 = 4;
 
 /// What only the full service needs of the partial one.
 pub struct Consensus {
@@ -347,9 +352,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
                 Ok((slot, timestamp))
             },
             force_authoring,
-            backoff_authoring_blocks: Some(
-                sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging::default(),
-            ),
+            backoff_authoring_blocks: Some(backoff()),
             babe_link,
             block_proposal_slot_portion: SlotProportion::new(0.5),
             max_block_proposal_slot_portion: None,
@@ -391,6 +394,15 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     Ok(task_manager)
 }
 
+/// How much slower blocks come the longer none becomes final.
+fn backoff() -> BackoffAuthoringOnFinalizedHeadLagging<u32> {
+    BackoffAuthoringOnFinalizedHeadLagging {
+        // It waits for so many, and takes the next one.
+        max_interval: MOST_SLOTS_TO_A_BLOCK.saturating_sub(1),
+        ..Default::default()
+    }
+}
+
 /// How long what is gossiped takes to reach all: a round of votes takes four times as long, and each leaves a record.
 /// Elsewhere as usual; on a devnet, which lives for minutes, one authority votes, and nobody has to be waited for.
 fn gossip_duration(is_devnet: bool) -> Duration {
@@ -406,5 +418,21 @@ fn voting_rules(is_development: bool) -> grandpa::VotingRulesBuilder<Block, Clie
     match is_development {
         true => grandpa::VotingRulesBuilder::new(),
         false => grandpa::VotingRulesBuilder::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sc_consensus_slots::BackoffAuthoringBlocksStrategy;
+
+    use super::*;
+
+    #[test]
+    fn without_finality_there_is_a_block_in_four_slots() {
+        let head = 100;
+        let waits =
+            |slot: u64| backoff().should_backoff(1_000, head.into(), 0, slot.into(), "test");
+        let most = u64::from(MOST_SLOTS_TO_A_BLOCK);
+        assert!(waits(head + most - 1) && !waits(head + most));
     }
 }

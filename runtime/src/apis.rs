@@ -386,8 +386,12 @@ impl_runtime_apis! {
     }
 
     impl cairn_runtime_api::AuditsApi<Block, AccountId> for Runtime {
-        fn open(netuid: Netuid) -> Vec<AuditInfo<AccountId>> {
-            readers::open_audits(netuid)
+        fn open(
+            netuid: Netuid,
+            after: Option<(Round, Uid)>,
+            limit: u32,
+        ) -> Vec<AuditInfo<AccountId>> {
+            readers::open_audits_page(netuid, after, limit)
         }
 
         fn outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome> {

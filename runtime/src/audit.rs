@@ -11,8 +11,8 @@ use frame_support::{defensive, ensure, traits::PostTransactions};
 use sp_runtime::TryRuntimeError;
 
 use crate::{
-    readers, Audits, Authorities, Emissions, Endpoints, Governance, Runtime, Stake, Subnets,
-    System, Training,
+    configs::recovery, readers, Audits, Authorities, Emissions, Endpoints, Governance, Runtime,
+    Stake, Subnets, System, Training,
 };
 
 /// Whether all that was issued is somewhere, and nothing else is anywhere.
@@ -44,7 +44,8 @@ pub fn everything() -> Result<(), TryRuntimeError> {
     Endpoints::do_try_state()?;
     Emissions::do_try_state()?;
     Governance::do_try_state()?;
-    Authorities::do_try_state()
+    Authorities::do_try_state()?;
+    recovery::do_try_state()
 }
 
 /// Compares the totals after the last transaction of every block. A difference is an error in the node's

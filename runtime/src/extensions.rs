@@ -219,7 +219,7 @@ impl TransactionExtension<RuntimeCall> for FreeOrPaid {
                 );
                 return Ok((duty.validity(FREE_PRIORITY), val, origin));
             }
-            None if info.class == DispatchClass::Operational
+            None if info.class != DispatchClass::Normal
                 && !is_sudo(&origin)
                 && !is_council(&origin, call) =>
             {

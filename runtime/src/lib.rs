@@ -196,6 +196,8 @@ mod runtime {
     pub type Historical = pallet_session::historical;
     #[runtime::pallet_index(28)]
     pub type Offences = pallet_offences;
+    #[runtime::pallet_index(29)]
+    pub type Recovery = pallet_recovery;
 
     #[runtime::pallet_index(32)]
     pub type Subnets = pallet_subnets;

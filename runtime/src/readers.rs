@@ -278,6 +278,17 @@ pub fn open_audits(netuid: Netuid) -> Vec<AuditInfo<AccountId>> {
     Audits::open_audits(netuid)
 }
 
+/// A page of the open audits of a subnet: from the first, or after the one of that round and uid.
+pub fn open_audits_page(
+    netuid: Netuid,
+    after: Option<(Round, Uid)>,
+    limit: u32,
+) -> Vec<AuditInfo<AccountId>> {
+    let from = after.map_or((0, 0), |(round, uid)| (round, u32::from(uid.get()) + 1));
+    let number = |audit: &AuditInfo<AccountId>| (audit.round, u32::from(audit.uid.get()));
+    page(open_audits(netuid), number, &from, limit)
+}
+
 /// How the audit of a contribution ended.
 pub fn audit_outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome> {
     Audits::outcome(netuid, round, uid)

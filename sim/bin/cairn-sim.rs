@@ -372,10 +372,23 @@ impl Attacks {
             }
         }
         let made = page(&rows, &longer, bench, field.report());
+        let mut cheap = self.cheap(&rows, bench.rounds);
+        cheap.extend(self.cheap(&longer, bench.longer().rounds));
         rows.extend(longer);
         show(&rows, made, &self.to)?;
         let unsound = field.unsound().iter().chain(later.unsound());
-        sound(unsound.map(|one| (one.broken.as_slice(), self.again(one))))
+        let unsound = sound(unsound.map(|one| (one.broken.as_slice(), self.again(one))));
+        none_of(unsound.err().into_iter().chain(cheap))
+    }
+
+    /// The rows in which a lost audit cost no more than it had brought, and how each is run again.
+    fn cheap(&self, rows: &[Row], rounds: u32) -> Vec<String> {
+        let said = |row: &Row| {
+            let again = self.line(&[row.attack], row.seed, rounds);
+            let paid = percent(row.audit_gain);
+            format!("an attacker had been paid {paid} of the bond that it lost; again: {again}")
+        };
+        rows.iter().filter(|row| row.pays()).map(said).collect()
     }
 
     /// Runs these attacks with all seeds.
@@ -409,21 +422,22 @@ impl Attacks {
 
     /// The command that runs a network without an attack again.
     fn again(&self, one: &Unsound) -> String {
-        let mut line = String::from("cairn-sim attacks");
         let all = self.names.iter().map(String::as_str);
         let names: Vec<&str> = one.beside.map_or_else(|| all.collect(), |name| vec![name]);
-        for name in names {
-            line.push_str(&format!(" {name}"));
-        }
-        let Unsound { seed, rounds, .. } = one;
-        line.push_str(&format!(
-            " --seed {seed} --miners {} --validators {} --rounds {rounds}",
-            self.miners, self.validators
-        ));
+        let mut line = self.line(&names, one.seed, one.rounds);
         if let Some(page) = self.to.page.as_ref().filter(|_| one.beside.is_none()) {
             line.push_str(&format!(" --page {}", page.display()));
         }
         line
+    }
+
+    /// The command that runs these attacks, or all if none is named.
+    fn line(&self, names: &[&str], seed: u64, rounds: u32) -> String {
+        let names: String = names.iter().map(|name| format!(" {name}")).collect();
+        format!(
+            "cairn-sim attacks{names} --seed {seed} --miners {} --validators {} --rounds {rounds}",
+            self.miners, self.validators
+        )
     }
 }
 
@@ -591,6 +605,11 @@ fn sound<'a>(networks: impl Iterator<Item = (&'a [&'static str], String)>) -> Re
         let broken = broken.join(", ");
         format!("an honest network broke what {broken} looks for; again: {again}")
     });
+    none_of(wrong)
+}
+
+/// An error if anything is wrong, a line of each.
+fn none_of(wrong: impl Iterator<Item = String>) -> Result<(), String> {
     let wrong: Vec<String> = wrong.collect();
     match wrong.is_empty() {
         true => Ok(()),
@@ -640,12 +659,16 @@ mod tests {
         assert_eq!(said(&["lineage", "money"]), Err(expected));
     }
 
+    fn attacks(arguments: &[&str]) -> Attacks {
+        match Cli::parse_from(["cairn-sim", "attacks"].iter().chain(arguments)).command {
+            Command::Attacks(attacks) => attacks,
+            _ => panic!("it is the attack table"),
+        }
+    }
+
     #[test]
     fn what_is_run_again_has_all_that_was_said() {
-        let arguments = ["cairn-sim", "attacks", "exam", "zeros", "--page", "p.md"];
-        let Command::Attacks(attacks) = Cli::parse_from(arguments).command else {
-            panic!("it is the attack table");
-        };
+        let attacks = attacks(&["exam", "zeros", "--page", "p.md"]);
         let again = |beside| {
             attacks.again(&Unsound {
                 seed: 4,
@@ -658,5 +681,21 @@ mod tests {
         assert_eq!(again(Some("exam")), format!("cairn-sim attacks exam {end}"));
         let all = format!("cairn-sim attacks exam zeros {end} --page p.md");
         assert_eq!(again(None), all);
+    }
+
+    #[test]
+    fn a_bond_that_is_too_small_is_an_error_that_says_how_to_run_it_again() {
+        let mut bench = Bench::usual(4);
+        bench.rounds = 1;
+        let row = Field::default().measure(attacks::ALL[0], bench);
+        let mut row = row.expect("a network");
+        let mut said_at = |audit_gain| {
+            row.audit_gain = audit_gain;
+            attacks(&[]).cheap(std::slice::from_ref(&row), 9)
+        };
+        assert!(said_at(0.99).is_empty());
+        let again = "again: cairn-sim attacks exam --seed 4 --miners 4 --validators 3 --rounds 9";
+        let what = "an attacker had been paid 125.0 % of the bond that it lost";
+        assert_eq!(said_at(1.25), [format!("{what}; {again}")]);
     }
 }

@@ -235,6 +235,31 @@ fn seats_that_commit_at_once_keep_nobody_out() {
     }
 }
 
+/// Outsiders fill every block with bytes: what members owe gets in all the same, and each full block costs what it
+/// should.
+#[test]
+fn blocks_full_of_bytes_keep_no_duty_out() {
+    let attack = attacks::find("junk-bytes").expect("it is in the table");
+    let mut settings = Settings::honest(7, 3, 2, 4);
+    attacks::stage(&mut settings, attack, None);
+    let result = run(settings);
+    assert_eq!(result.faults, []);
+    assert_eq!((result.rounds.len(), result.null_rounds()), (4, 0));
+    assert!(result.rounds.iter().all(|round| round.goodput == 1.0));
+    let outsiders = || result.members.iter().filter(|one| one.attack.is_some());
+    let told = outsiders().find_map(|one| one.told.as_deref());
+    let words = told.unwrap_or_default().split_whitespace();
+    let numbers: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
+    let [full, blocks, duties] = numbers[..] else {
+        panic!("{told:?}");
+    };
+    // But for the first ones, before anything came, and perhaps some that one heard of late.
+    assert!(blocks >= 30 && full * 10 >= blocks * 8, "{told:?}");
+    assert!(duties > 4 * 3 * 2, "{told:?}");
+    let lost: u64 = outsiders().map(|one| one.lost).sum();
+    assert!(lost > full * 4 * CRN, "{lost} pebble, {told:?}");
+}
+
 /// A block takes one transaction of a member. With the audits of fourteen newcomers there is always one more to be said;
 /// what a round waits for goes before that.
 #[test]

@@ -56,8 +56,9 @@ after(async () => {
 const ASKED = [
   ['subnets_list', [0, 256]], ['subnets_members', [1, 0, 256]], ['training_run', [1]], ['training_round', [1, 0]],
   ['training_round', [1, 9]], ['training_contributions', [1, 0, 0, 256]], ['training_settled', [1, 0]],
-  ['training_lineage', [1, 0]], ['audits_open', [1]], ['audits_outcome', [1, 0, 1]], ['emissions_schedule', []],
-  ['emissions_issuance', []], ['emissions_subnet', [1]], ['emissions_history', [1, null, 0, 64]],
+  ['training_lineage', [1, 0]], ['audits_open', [1, null, 256]], ['audits_outcome', [1, 0, 1]],
+  ['emissions_schedule', []], ['emissions_issuance', []], ['emissions_subnet', [1]],
+  ['emissions_history', [1, null, 0, 64]],
   ['emissions_history', [1, 1, 0, 64]], ['training_run', [9]], ['emissions_subnet', [9]],
 ];
 

@@ -1,13 +1,15 @@
 // Records what a node answers at some blocks as they come, for the tests: one file for each block, one for the chain.
 //
-//   node tests/dashboard/record.mjs http://127.0.0.1:PORT BLOCK…
+//   node tests/dashboard/record.mjs http://127.0.0.1:PORT [--into DIRECTORY] BLOCK…
 //
-// The node is one of `cairn devnet`. What is asked is what the page asks, and of one subnet, number 1.
+// The node is one of `cairn devnet`. What is asked is what the page asks, and of one subnet, number 1. The directory is
+// one of `fixtures`.
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const FIXTURES = fileURLToPath(new URL('fixtures/', import.meta.url));
 const POLL_MS = 300;
@@ -33,7 +35,7 @@ async function ask(url, method, params) {
 function write(name, facts, answers) {
   const lines = answers.map((line) => `  ${JSON.stringify(line)}`).join(',\n');
   const head = Object.entries(facts).map(([key, value]) => ` ${JSON.stringify(key)}: ${JSON.stringify(value)},\n`);
-  writeFileSync(join(FIXTURES, name), `{\n${head.join('')} "answers": [\n${lines}\n ]\n}\n`);
+  writeFileSync(join(into, name), `{\n${head.join('')} "answers": [\n${lines}\n ]\n}\n`);
 }
 
 /** What does not change. */
@@ -60,7 +62,7 @@ async function recordBlock(url, number) {
   await note('emissions_issuance');
   const members = await note('subnets_members', NETUID, ...PAGE);
   const run = await note('training_run', NETUID);
-  await note('audits_open', NETUID);
+  await note('audits_open', NETUID, null, PAGE[1]);
   await note('emissions_subnet', NETUID);
   await note('emissions_history', NETUID, null, 0, 64);
   for (const { uid } of members) await note('emissions_history', NETUID, uid, 0, 64);
@@ -74,11 +76,16 @@ async function recordBlock(url, number) {
   }
   const final = (await ask(url, 'chain_getFinalizedHead', [])).result;
   const { number: finalized } = (await ask(url, 'chain_getHeader', [final])).result;
-  write(`block-${number}.json`, { number, hash: at, finalized: Number(finalized) }, answers);
+  // It took some blocks to ask all of it.
+  write(`block-${number}.json`, { number, hash: at, finalized: Math.min(Number(finalized), number) }, answers);
   console.log(`block ${number}: ${answers.length} answers`);
 }
 
-const [url, ...numbers] = process.argv.slice(2);
+const { values, positionals: [url, ...numbers] } = parseArgs({
+  allowPositionals: true, options: { into: { type: 'string', default: '' } },
+});
+const into = join(FIXTURES, values.into);
+mkdirSync(into, { recursive: true });
 await recordChain(url);
 for (const number of numbers.map(Number)) {
   while (Number((await ask(url, 'chain_getHeader', [])).result.number) < number) await wait(POLL_MS);

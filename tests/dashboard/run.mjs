@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const SETUP_MS = 600_000;
-const TESTS = ['program', 'page', 'broken', 'people', 'steps', 'light', 'pictures'];
+const TESTS = ['program', 'page', 'broken', 'people', 'steps', 'losses', 'needs', 'light', 'pictures'];
 /** Makes something on a chain for the light client to read. */
 const POLKADOT_JS = join(HERE, '../clients/polkadot-js');
 

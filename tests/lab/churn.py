@@ -35,8 +35,7 @@ from play import Play, Scenario
 from session import say
 
 # Between two members are two lines. Of their packets every tenth is lost on one of both, and all take two seconds, one
-# on each. The node is near everybody, as if each had one of its own: a worker asks it several things of each block, one
-# after the other, and what it says takes a line's time each.
+# on each. The node is near everybody, as if each had one of its own, which the simulator's members have.
 LOSS = 100 * (1 - 0.9**0.5)
 DELAY = {"delay": 1000, "near": 25}
 # Seconds that the first round is taken to last, before one has.

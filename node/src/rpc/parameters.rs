@@ -69,6 +69,9 @@ pub const ACCOUNT: Declared = Declared::needed::<AccountId>("account");
 /// The position after which a page begins.
 pub const AFTER: Declared = Declared::may::<(Netuid, AccountId)>("after");
 
+/// The audit after which a page begins.
+pub const AFTER_AUDIT: Declared = Declared::may::<(Round, Uid)>("after");
+
 /// The parameters of a call, by their place in a list or by name in an object.
 pub struct Parameters {
     declared: &'static [Declared],
@@ -243,6 +246,22 @@ impl Parameter for Hash {
     fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
         let text = value.as_str().filter(|text| text.starts_with("0x"))?;
         text.parse().ok().map(Ok)
+    }
+}
+
+impl Parameter for (Round, Uid) {
+    const EXPECTED: &'static str = "a list of a round's number and a uid";
+
+    fn schema() -> Value {
+        schema::of::<(Round, Uid)>()
+    }
+
+    fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
+        let [round, uid] = value.as_array()?.as_slice() else {
+            return None;
+        };
+        let (round, uid) = (Round::read(round)?, Uid::read(uid)?);
+        Some(round.and_then(|round| Ok((round, uid?))))
     }
 }
 

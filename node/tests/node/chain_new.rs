@@ -80,6 +80,26 @@ impl Keys {
         )
     }
 
+    /// The founder signs a specification's hash, and others check that it did.
+    fn sign(&self, directory: &Path, hash: &str) {
+        let secret = directory.join("founder.phrase");
+        std::fs::write(&secret, &self.account.phrase).expect("written");
+        let secret = secret.display().to_string();
+        let signature = printed(&["sign", "--suri", &secret, "--message", hash]);
+        let of = |message| {
+            [
+                "verify",
+                signature.trim(),
+                &self.account.public,
+                "--message",
+                message,
+            ]
+        };
+        printed(&of(hash));
+        let told = refusal(&of("another"));
+        assert!(told.contains("did not sign"), "{told}");
+    }
+
     /// Gives the authority's keys to its node.
     fn insert(&self, directory: &Path, base: &str, spec: &str) {
         let kinds = [
@@ -125,16 +145,23 @@ fn a_chain_of_one_s_own_is_founded_and_makes_blocks() {
     let node_key_file = path("node.key");
     let peer = node_key(&node_key_file);
     let boot = format!("boot_nodes = [\"/ip4/127.0.0.1/tcp/30333/p2p/{peer}\"]\n");
-    std::fs::write(&file, boot + &keys.file()).expect("written");
+    let telemetry = "telemetry = [\"wss://telemetry.example/submit/\"]\n";
+    std::fs::write(&file, boot + telemetry + &keys.file()).expect("written");
 
     let new = ["chain", "new", "--from", &file, "--output", &specs];
     let told = printed(&[&new[..], &["--json"]].concat());
     let told: Value = serde_json::from_str(&told).expect("JSON");
     let spec = told["raw"].as_str().expect("a path");
     let bytes = std::fs::read(spec).expect("it is there");
+    let read: Value = serde_json::from_slice(&bytes).expect("JSON");
+    let node = format!("/ip4/127.0.0.1/tcp/30333/p2p/{peer}");
+    assert_eq!(read["bootNodes"], json!([node]));
+    let telemetry = read["telemetryEndpoints"].to_string();
+    assert!(telemetry.contains("telemetry.example"), "{telemetry}");
     let hash = sp_crypto_hashing::sha2_256(&bytes);
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(told["raw_sha256"], hash);
+    keys.sign(directory.path(), &hash);
     assert_eq!(told["ss58_prefix"], 11_077);
     let again = refusal(&new);
     assert!(again.contains("is there already"), "{again}");

@@ -135,7 +135,13 @@ impl Follower {
         };
         loop {
             match timeout(connection.settings.silence, subscription.next()).await {
-                Ok(Some(Ok(header))) => return Block::of(&connection, &header),
+                Ok(Some(Ok(header))) => {
+                    let block = Block::of(&connection, &header)?;
+                    if matches!(self.kind, Kind::Finalized) {
+                        connection.saw_final(block);
+                    }
+                    return Ok(block);
+                }
                 Ok(Some(Err(error))) => return Err(connection.down(&error.to_string())),
                 Ok(None) => return Err(connection.down("the connection was lost")),
                 // Blocks come all the time: this node stands still, or the chain does.
@@ -143,7 +149,7 @@ impl Follower {
                     let error = connection.down("it shows no new block");
                     // If it was at a block that others do not have, they are not behind for that.
                     connection.endpoints.forget();
-                    connection.leave(*session).await;
+                    connection.leave(*session);
                     return Err(error);
                 }
                 // Nothing may have happened, or the other end may be gone without a word.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use cairn_primitives::{BlockNumber, H256};
+use serde::Deserialize;
 use subxt::rpcs::rpc_params;
 
 use crate::{
@@ -16,6 +17,13 @@ use crate::{
     turn::Turns,
     AccountId, Block, BlockStream, ChainError, Patience, Settings, View,
 };
+
+/// What a node says of the votes on blocks, as far as it is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RoundState {
+    set_id: u64,
+}
 
 /// A client of a chain, by one of its nodes at a time. Cloning it is cheap, and the clones share connection and nonces.
 #[derive(Clone)]
@@ -187,10 +195,26 @@ impl Client {
     pub async fn finalized(&self) -> Result<Block, ChainError> {
         let method = "chain_getFinalizedHead";
         let hash: H256 = self.connection.request(method, rpc_params![]).await?;
+        // Whoever follows the finalised blocks has heard of it, as a rule.
+        if let Some(known) = self.connection.known_final(hash) {
+            return Ok(known);
+        }
         let params = rpc_params![hash];
         let header: Option<Header> = self.connection.request("chain_getHeader", params).await?;
         let header = header.ok_or_else(|| self.unknown_block(hash))?;
-        Block::of(&self.connection, &header)
+        let block = Block::of(&self.connection, &header)?;
+        self.connection.saw_final(block);
+        Ok(block)
+    }
+
+    /// Learns the runtime that transactions are signed for, so that the first one waits no longer than all later ones.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn prepare(&self) -> Result<(), ChainError> {
+        let best = self.best().await?;
+        let runtime = self.runtimes.at(&self.connection, best.hash).await;
+        runtime.map(drop)
     }
 
     /// The hash of the best chain's block with this number; `None` if there is none yet.
@@ -234,6 +258,16 @@ impl Client {
     /// Those of the connection.
     pub async fn at_finalized(&self) -> Result<View, ChainError> {
         Ok(self.at(self.finalized().await?.hash))
+    }
+
+    /// The number of the set of authorities that votes at this node: 0 at the beginning, and one more with each change
+    /// of them that became final.
+    pub async fn voting_set(&self) -> Result<u64, ChainError> {
+        let state: RoundState = self
+            .connection
+            .request("grandpa_roundState", rpc_params![])
+            .await?;
+        Ok(state.set_id)
     }
 
     /// The turns in which an account's transactions are sent.

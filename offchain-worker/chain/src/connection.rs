@@ -1,8 +1,11 @@
 //! One connection at a time, to one of the nodes that may be asked; made anew, to the next one, when it breaks.
+//!
+//! Whoever asks for several things may look at some of them only later. So nothing that others wait for is held by who
+//! asks: a request, and the making of a connection, are tasks of their own.
 
 use std::{
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex as Lock, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -13,13 +16,18 @@ use subxt::rpcs::{
     rpc_params, RpcClient, UserError,
 };
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, Semaphore},
+    task::JoinSet,
     time::{sleep, timeout, Instant},
 };
 
 use crate::{
     account, blocks::Header, endpoints::Endpoints, error::reason, Block, ChainError, Patience,
 };
+
+/// Requests under way at the same time: as many as a look at the chain and what is sent beside it have, and few for a
+/// node that serves many.
+const AT_ONCE: usize = 32;
 
 /// What a chain tells wallets of itself.
 #[derive(Deserialize)]
@@ -64,8 +72,14 @@ pub(crate) struct Connection {
     pub settings: Settings,
     /// The chain that this is about: the one expected, or that of the first connection.
     genesis: OnceLock<H256>,
-    session: Mutex<Option<Session>>,
+    session: Lock<Option<Session>>,
     sessions: std::sync::atomic::AtomicU64,
+    /// Held by who makes a session, on a task of its own.
+    connecting: Mutex<()>,
+    /// One for each request that may be under way.
+    places: Semaphore,
+    /// The finalised block that was heard of last.
+    finalized: Lock<Option<Block>>,
 }
 
 /// A connection that was made.
@@ -85,8 +99,11 @@ impl Connection {
             endpoints: Endpoints::new(urls)?,
             settings,
             genesis: expected.map_or_else(OnceLock::new, OnceLock::from),
-            session: Mutex::new(None),
+            session: Lock::default(),
             sessions: 0.into(),
+            connecting: Mutex::default(),
+            places: Semaphore::new(AT_ONCE),
+            finalized: Lock::default(),
         }))
     }
 
@@ -100,13 +117,13 @@ impl Connection {
     }
 
     /// The number of the present session, made if need be. Numbers are never used twice.
-    pub async fn session_number(&self) -> Result<u64, ChainError> {
+    pub async fn session_number(self: &Arc<Self>) -> Result<u64, ChainError> {
         self.session().await.map(|session| session.number)
     }
 
     /// Asks until there is an answer, the node refuses, or patience ends. For what may be asked twice.
-    pub async fn request<T: DeserializeOwned>(
-        &self,
+    pub async fn request<T: DeserializeOwned + Send + 'static>(
+        self: &Arc<Self>,
         method: &'static str,
         params: RpcParams,
     ) -> Result<T, ChainError> {
@@ -116,30 +133,55 @@ impl Connection {
     }
 
     /// Asks once.
-    pub async fn request_once<T: DeserializeOwned>(
-        &self,
+    pub async fn request_once<T: DeserializeOwned + Send + 'static>(
+        self: &Arc<Self>,
         method: &'static str,
         params: RpcParams,
     ) -> Result<T, ChainError> {
+        let this = self.clone();
+        self.apart(async move { this.ask(method, params).await })
+            .await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        self: &Arc<Self>,
+        method: &'static str,
+        params: RpcParams,
+    ) -> Result<T, ChainError> {
+        // It is never closed. Who waits for a place waits for no longer than those before have for an answer.
+        let _place = self.places.acquire().await;
         let session = self.session().await?;
         let answer = self.within(
             self.settings.request,
             method,
             session.rpc.request(method, params),
         );
-        self.judge(&session, answer.await).await
+        self.judge(&session, answer.await)
+    }
+
+    /// Has this done on a task of its own, which ends with who waits for it.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ChainError>> + Send + 'static,
+    ) -> Result<T, ChainError> {
+        let mut task = JoinSet::new();
+        task.spawn(work);
+        match task.join_next().await {
+            Some(Ok(result)) => result,
+            _ => Err(self.down("the task that asked it was ended")),
+        }
     }
 
     /// Opens a subscription, once. Also gives the number of its session.
     pub async fn subscribe_once<T: DeserializeOwned>(
-        &self,
+        self: &Arc<Self>,
         method: &'static str,
         unsubscribe: &'static str,
     ) -> Result<(u64, RpcSubscription<T>), ChainError> {
         let session = self.session().await?;
         let opened = session.rpc.subscribe(method, rpc_params![], unsubscribe);
         let opened = self.within(self.settings.request, method, opened).await;
-        Ok((session.number, self.judge(&session, opened).await?))
+        Ok((session.number, self.judge(&session, opened)?))
     }
 
     /// Repeats what fails for reasons that pass.
@@ -167,6 +209,19 @@ impl Connection {
         }
     }
 
+    /// The finalised block with this hash, if it is the one that was heard of last.
+    pub fn known_final(&self, hash: H256) -> Option<Block> {
+        let known = self.finalized.lock();
+        let known = *known.unwrap_or_else(PoisonError::into_inner);
+        known.filter(|known| known.hash == hash)
+    }
+
+    /// Takes note of a finalised block.
+    pub fn saw_final(&self, block: Block) {
+        let known = self.finalized.lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = Some(block);
+    }
+
     /// An answer of the node that cannot be read.
     pub fn malformed(&self, what: impl Into<String>, why: impl ToString) -> ChainError {
         ChainError::Malformed {
@@ -184,18 +239,34 @@ impl Connection {
         }
     }
 
-    /// The present session, made if need be. Whoever comes meanwhile waits for the same attempt.
-    async fn session(&self) -> Result<Session, ChainError> {
-        let mut present = self.session.lock().await;
-        if let Some(session) = present.as_ref() {
-            return Ok(session.clone());
+    /// The present session, if there is one. It is locked for no longer than it takes to read or write it.
+    fn present(&self) -> MutexGuard<'_, Option<Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present session, made if need be.
+    async fn session(self: &Arc<Self>) -> Result<Session, ChainError> {
+        let present = self.present().clone();
+        if let Some(session) = present {
+            return Ok(session);
+        }
+        let this = self.clone();
+        self.apart(async move { this.make_session().await }).await
+    }
+
+    /// Makes a session, unless somebody else has made one meanwhile.
+    async fn make_session(&self) -> Result<Session, ChainError> {
+        let _one = self.connecting.lock().await;
+        let present = self.present().clone();
+        if let Some(session) = present {
+            return Ok(session);
         }
         let rpc = self.connect_to_any().await?;
         let number = self
             .sessions
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let session = Session { number, rpc };
-        *present = Some(session.clone());
+        *self.present() = Some(session.clone());
         if number > 0 {
             tracing::info!(url = %self.url(), "connected to a node again");
         }
@@ -226,7 +297,8 @@ impl Connection {
         Err(ChainError::none_of(&errors))
     }
 
-    /// Connects, and makes sure that the node is on the chain that this is about.
+    /// Connects, and makes sure that the node is on the chain that this is about. All that it is asked it is asked at
+    /// once.
     async fn connect(&self) -> Result<RpcClient, ChainError> {
         let opened = timeout(
             self.settings.connect,
@@ -241,10 +313,9 @@ impl Connection {
                 return Err(self.down(&format!("no connection within {seconds} s")));
             }
         };
-        let method = "chain_getBlockHash";
-        let asked = rpc.request(method, rpc_params![0u32]);
-        let found: Option<H256> = self.within(self.settings.request, method, asked).await?;
-        let found = found.ok_or_else(|| self.malformed(method, "there is no block 0"))?;
+        let (found, head, prefix) =
+            tokio::join!(self.block_0(&rpc), self.head(&rpc), self.prefix(&rpc));
+        let found = found?;
         let expected = *self.genesis.get_or_init(|| found);
         if found != expected {
             return Err(ChainError::WrongChain {
@@ -253,32 +324,48 @@ impl Connection {
                 found,
             });
         }
-        if self.endpoints.has_others() {
-            self.ensure_abreast(&rpc).await?;
+        if let Some(head) = head? {
+            self.ensure_abreast(&head)?;
         }
-        self.learn_prefix(&rpc).await;
+        account::write_with(prefix);
         Ok(rpc)
     }
 
-    /// Learns how the chain writes addresses. Who does not say it writes them as anybody may.
-    async fn learn_prefix(&self, rpc: &RpcClient) {
+    /// The hash of the node's block 0.
+    async fn block_0(&self, rpc: &RpcClient) -> Result<H256, ChainError> {
+        let method = "chain_getBlockHash";
+        let asked = rpc.request(method, rpc_params![0u32]);
+        let found: Option<H256> = self.within(self.settings.request, method, asked).await?;
+        found.ok_or_else(|| self.malformed(method, "there is no block 0"))
+    }
+
+    /// How the chain writes addresses. Who does not say it writes them as anybody may.
+    async fn prefix(&self, rpc: &RpcClient) -> u16 {
         let method = "system_properties";
         let asked = rpc.request(method, rpc_params![]);
         let told: Result<Properties, _> = self.within(self.settings.request, method, asked).await;
         let prefix = told.ok().and_then(|properties| properties.ss58_format);
         // No other: a node could make money look like another network's.
-        account::write_with(match prefix {
+        match prefix {
             Some(SS58_PREFIX) => SS58_PREFIX,
             _ => GENERIC_SS58_PREFIX,
-        });
+        }
     }
 
-    /// Makes sure that the node is not far behind what another one showed.
-    async fn ensure_abreast(&self, rpc: &RpcClient) -> Result<(), ChainError> {
+    /// The node's best block, if there is another node to ask in its place.
+    async fn head(&self, rpc: &RpcClient) -> Result<Option<Header>, ChainError> {
+        if !self.endpoints.has_others() {
+            return Ok(None);
+        }
         let method = "chain_getHeader";
         let asked = rpc.request(method, rpc_params![]);
-        let head: Header = self.within(self.settings.request, method, asked).await?;
-        let best = Block::of(self, &head)?.number;
+        let head = self.within(self.settings.request, method, asked).await?;
+        Ok(Some(head))
+    }
+
+    /// Makes sure that the node with this best block is not far behind what another one showed.
+    fn ensure_abreast(&self, head: &Header) -> Result<(), ChainError> {
+        let best = Block::of(self, head)?.number;
         match self.endpoints.is_behind(best) {
             Some(seen) => Err(ChainError::Behind {
                 url: self.url().to_string(),
@@ -290,8 +377,8 @@ impl Connection {
     }
 
     /// Leaves the node of this session, if it is the present one, for the next node.
-    pub async fn leave(&self, number: u64) {
-        let mut present = self.session.lock().await;
+    pub fn leave(&self, number: u64) {
+        let mut present = self.present();
         // Somebody else may have made a new one already.
         if present.as_ref().is_some_and(|now| now.number == number) {
             *present = None;
@@ -317,13 +404,9 @@ impl Connection {
     }
 
     /// Drops the session if what came of it says that it is broken.
-    async fn judge<T>(
-        &self,
-        session: &Session,
-        result: Result<T, ChainError>,
-    ) -> Result<T, ChainError> {
+    fn judge<T>(&self, session: &Session, result: Result<T, ChainError>) -> Result<T, ChainError> {
         if result.as_ref().is_err_and(ChainError::is_transient) {
-            self.leave(session.number).await;
+            self.leave(session.number);
         }
         result
     }

@@ -167,6 +167,8 @@ pub(crate) fn name_in(metadata: &Metadata, pallet: u8, error: u8) -> Option<Disp
 /// What `MultisigExecuted` has before the result: who approved, the block and number of the first approval, the shared
 /// account, the call's hash.
 const BEFORE_RESULT: usize = 32 + 4 + 4 + 32 + 32;
+/// What `RecoveredAccountControlled` has before the result: the account, who inherited it, the call's hash.
+const BEFORE_INHERITED: usize = 32 + 32 + 32;
 
 /// How a transaction ended, from its events.
 pub(crate) fn outcome(
@@ -184,8 +186,12 @@ pub(crate) fn outcome(
                     return read_error(error, name_of).map(Err);
                 }
             }
-            ("Multisig", "MultisigExecuted") => {
-                let result = event.fields.get(BEFORE_RESULT..).unwrap_or_default();
+            ("Multisig", "MultisigExecuted") | ("Recovery", "RecoveredAccountControlled") => {
+                let before = match event.pallet.as_str() {
+                    "Multisig" => BEFORE_RESULT,
+                    _ => BEFORE_INHERITED,
+                };
+                let result = event.fields.get(before..).unwrap_or_default();
                 if let Some((1, error)) = result.split_first() {
                     return read_error(error, name_of).map(Err);
                 }
@@ -272,10 +278,21 @@ mod tests {
         let before = [7; BEFORE_RESULT];
         let of = |result: &[u8]| event("Multisig", "MultisigExecuted", &[&before, result].concat());
         assert_eq!(outcome(&[of(&[0]), success.clone()], names), Ok(Ok(())));
+        let inherited = |result: &[u8]| {
+            let before = [7; BEFORE_INHERITED];
+            event(
+                "Recovery",
+                "RecoveredAccountControlled",
+                &[&before, result].concat(),
+            )
+        };
+        let good = inherited(&[0]);
+        assert_eq!(outcome(&[good, success.clone()], names), Ok(Ok(())));
         for bad in [
             event("Sudo", "Sudid", &[1, 2]),
             event("Proxy", "ProxyExecuted", &[1, 2]),
             of(&[1, 2]),
+            inherited(&[1, 2]),
         ] {
             let ended = outcome(&[bad, success.clone()], names).unwrap();
             assert_eq!(ended.unwrap_err().name, "BadOrigin");

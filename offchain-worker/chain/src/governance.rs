@@ -310,6 +310,15 @@ impl Call {
         Call::new("Governance", "authorize_upgrade").with(code_hash)
     }
 
+    /// Has the authorities of the next session make blocks final without those before, from `after` blocks of it on;
+    /// `set` is the number of the set that votes behind `last_final`. Enacted by a referendum.
+    pub fn restart_finality(after: u32, last_final: u32, set: u64) -> Call {
+        Call::new("Governance", "restart_finality")
+            .with(after)
+            .with(last_final)
+            .with(set)
+    }
+
     /// Fills the council's seats. Enacted by a referendum; `seats` is how many have one now.
     pub fn set_council(members: &[AccountId], seats: u32) -> Call {
         Call::new("Council", "set_members")
@@ -496,6 +505,12 @@ mod tests {
             authorize_upgrade { code_hash: () },
             #[codec(index = 3)]
             cancel { index: u32 },
+            #[codec(index = 4)]
+            restart_finality {
+                after: u32,
+                last_final: u32,
+                set: u64,
+            },
         }
         #[derive(TypeInfo)]
         enum Authorities {
@@ -581,6 +596,7 @@ mod tests {
             ("unlock", Call::unlock_votes(Track::Rules, &account)),
             ("emits", Call::set_emitting(Netuid(7), true)),
             ("upgrade", Call::authorize_upgrade(hash)),
+            ("restart-finality", Call::restart_finality(10, 9, 2)),
             ("cancel", Call::cancel_referendum(3)),
             ("seats", Call::set_council(&[account], 3)),
             ("add-authority", Call::add_authority(&account)),

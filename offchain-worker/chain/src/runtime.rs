@@ -14,6 +14,7 @@ use subxt::{
     ext::scale_encode::{EncodeAsFields, Error as EncodeError, FieldIter, TypeResolver},
     metadata::{ArcMetadata, Metadata},
     rpcs::{
+        client::RpcParams,
         methods::legacy::{Bytes, RuntimeVersion},
         rpc_params,
     },
@@ -92,28 +93,60 @@ impl EncodeAsFields for Encoded {
 }
 
 impl Runtimes {
+    /// The runtime after the node's best block, if it is the one that was used last.
+    pub async fn now(
+        &self,
+        connection: &Arc<Connection>,
+    ) -> Result<Option<Arc<Runtime>>, ChainError> {
+        let version = version(connection, rpc_params![]).await?;
+        let last = self.0.lock().await;
+        let last = last.as_ref().filter(|last| last.is(&version));
+        Ok(last.cloned())
+    }
+
     /// The runtime after the block with this hash.
     pub async fn at(
         &self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         hash: H256,
     ) -> Result<Arc<Runtime>, ChainError> {
-        let version: RuntimeVersion = connection
-            .request("state_getRuntimeVersion", rpc_params![hash])
-            .await?;
+        let version = version(connection, rpc_params![hash]);
+        let mut last = self.0.lock().await;
+        if last.is_none() {
+            let metadata = metadata(connection, hash);
+            let (version, metadata) = tokio::try_join!(version, metadata)?;
+            let runtime = Runtime::new(metadata, &version, connection.genesis());
+            return Ok(last.insert(Arc::new(runtime)).clone());
+        }
+        drop(last);
+        let version = version.await?;
         let mut last = self.0.lock().await;
         match last.as_ref() {
-            Some(runtime) if runtime.spec_version == version.spec_version => Ok(runtime.clone()),
+            Some(runtime) if runtime.is(&version) => Ok(runtime.clone()),
             _ => {
-                let method = "state_getMetadata";
-                let bytes: Bytes = connection.request(method, rpc_params![hash]).await?;
-                let metadata = Metadata::decode_from(&bytes.0)
-                    .map_err(|error| connection.malformed(method, error))?;
-                let runtime = Runtime::new(metadata.arc(), &version, connection.genesis());
+                let metadata = metadata(connection, hash).await?;
+                let runtime = Runtime::new(metadata, &version, connection.genesis());
                 Ok(last.insert(Arc::new(runtime)).clone())
             }
         }
     }
+}
+
+/// The version of the runtime after the block that `at` has the hash of, or after the best one.
+async fn version(
+    connection: &Arc<Connection>,
+    at: RpcParams,
+) -> Result<RuntimeVersion, ChainError> {
+    connection.request("state_getRuntimeVersion", at).await
+}
+
+/// The metadata of the runtime after the block with this hash.
+async fn metadata(connection: &Arc<Connection>, hash: H256) -> Result<ArcMetadata, ChainError> {
+    let method = "state_getMetadata";
+    let bytes: Bytes = connection.request(method, rpc_params![hash]).await?;
+    let metadata = Metadata::decode_from(&bytes.0);
+    let metadata = metadata.map_err(|error| connection.malformed(method, error))?;
+    Ok(metadata.arc())
 }
 
 impl Runtime {
@@ -134,6 +167,11 @@ impl Runtime {
             metadata,
             offline,
         }
+    }
+
+    /// Whether this is the runtime of this version.
+    fn is(&self, version: &RuntimeVersion) -> bool {
+        self.spec_version == version.spec_version
     }
 
     /// SCALE of a pallet's constant.

@@ -8,19 +8,23 @@ use std::collections::HashSet;
 
 use cairn_keys::Keypair;
 use cairn_primitives::{blake2_256, H256};
-use futures::StreamExt;
+use futures::{stream::FuturesOrdered, StreamExt};
 use subxt::{
     config::{substrate::SubstrateConfig, RpcConfigFor},
-    rpcs::{methods::legacy::BlockDetails, rpc_params},
+    rpcs::{
+        methods::legacy::{BlockDetails, Bytes},
+        rpc_params,
+    },
 };
 use tokio::time::{sleep, timeout, Instant};
 
 use crate::{
     dispatch::Event,
+    refusal::{judge, Next, INVALID},
     runtime::{Hand, Validity, MORTALITY},
     turn::Urgency,
     view::SYSTEM_EVENTS,
-    AccountId, Block, Call, ChainError, Client, Signed,
+    AccountId, Block, BlockStream, Call, ChainError, Client, Signed,
 };
 
 /// How often a transaction is signed anew because its nonce was taken meanwhile.
@@ -30,8 +34,8 @@ const NONCE_ATTEMPTS: u32 = 5;
 const FREE_BLOCKS: u32 = 2;
 /// What it pays then beside the fee, in pebble: a tip is what tells it from a free one.
 const TIP: u128 = 1;
-/// The code by which a node's `author` namespace calls a transaction invalid.
-const INVALID: i32 = 1010;
+/// Heads about which the node is asked at the same time: so many come while one answer is under way from a far node.
+const HEADS_AT_ONCE: usize = 4;
 
 /// A transaction in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,15 +72,49 @@ struct Offered {
     nonce: u64,
     /// The best block when it was signed.
     best: Block,
+    /// Where neither that nor a block below it can have it, since it was signed here after it: its hash.
+    after: Option<H256>,
     /// The last block that cannot have it.
     floor: u32,
     valid_until: u32,
 }
 
 impl Offered {
-    /// Whether this is it, free or paying.
-    fn is(&self, bytes: &[u8]) -> bool {
-        bytes == self.bytes || self.paying.as_deref() == Some(bytes)
+    /// Its number in this block, free or paying, if it is there.
+    fn position(&self, body: &Body) -> Option<usize> {
+        let is = |bytes: &[u8]| bytes == self.bytes || self.paying.as_deref() == Some(bytes);
+        body.extrinsics.iter().position(|bytes| is(&bytes.0))
+    }
+
+    /// Makes sure that a block after `head`, which does not have it, can have it, by what the runtime says of it there.
+    fn ensure_possible(
+        &self,
+        head: Block,
+        invalidity: Option<&'static str>,
+    ) -> Result<(), ChainError> {
+        let Some(reason) = invalidity else {
+            return Ok(());
+        };
+        match judge(INVALID, reason, false, self.free) {
+            Ok(_) => Ok(()),
+            Err(remedy) => Err(ChainError::Rejected {
+                call: self.call.clone(),
+                account: self.account,
+                reason: format!("no block can take it after block {}: {reason}", head.number),
+                remedy,
+            }),
+        }
+    }
+
+    /// Makes sure that it is not too late for it, by what is said of a head that neither has it nor comes after a block
+    /// that does.
+    fn ensure_waits(&self, head: Block, said: Said) -> Result<(), ChainError> {
+        match said.nonce {
+            Ok(nonce) if u64::from(nonce) > self.nonce => return Err(self.overtaken()),
+            Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.ensure_possible(head, said.invalidity?)
     }
 
     /// Its nonce was taken by another one.
@@ -89,13 +127,30 @@ impl Offered {
     }
 }
 
-/// What to do with a transaction that was offered to the node.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    /// The node has it, or had it: look for it in the blocks.
-    Look,
-    /// Its nonce was taken: sign it anew.
-    Again,
+/// A block's transactions, and the block before it.
+struct Body {
+    parent: H256,
+    extrinsics: Vec<Bytes>,
+}
+
+/// What the node says of a head that may have a transaction, and of the transaction there.
+struct Said {
+    /// If it may be in that block, and the node has it.
+    body: Option<Body>,
+    /// The account's; 0 if the transaction is in that block.
+    nonce: Result<u32, ChainError>,
+    /// Why no block after it can have it.
+    invalidity: Result<Option<&'static str>, ChainError>,
+}
+
+/// What was found of a transaction in a head and the blocks below it.
+enum Walked {
+    /// It is there, and so it ended.
+    Found(Result<Included, ChainError>),
+    /// It is in none of them.
+    Absent,
+    /// The node does not have one of them, which says nothing: another node may have been asked for the head.
+    Cut,
 }
 
 impl Client {
@@ -140,18 +195,21 @@ impl Client {
                 .sign(call, Hand::Key(signer), account, turn.given_up())
                 .await?;
             let left = until.saturating_duration_since(Instant::now());
-            match self.offer(&signed).await? {
-                (Next::Look, session) => {
-                    let followed = self.follow(&signed, session, until).await;
+            let (next, session, heads) = self.offer_and_listen(&signed).await?;
+            match next {
+                Next::Look => {
+                    let followed = self.follow(&signed, (session, heads), until).await;
                     let rejected = matches!(followed, Err(ChainError::Rejected { .. }));
                     turn.gives_up(rejected.then_some(signed.nonce));
                     return followed;
                 }
-                (Next::Again, _) if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
+                Next::Again if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
+                    // Nobody looks at these any more.
+                    drop(heads);
                     // The node's count goes on with the next block.
                     let _ = timeout(left, self.next_head(signed.best.hash)).await;
                 }
-                (Next::Again, _) => {
+                Next::Again => {
                     return Err(signed.overtaken());
                 }
             }
@@ -162,7 +220,7 @@ impl Client {
     async fn follow(
         &self,
         signed: &Offered,
-        session: u64,
+        from: (u64, BlockStream),
         until: Instant,
     ) -> Result<Included, ChainError> {
         let late = |_| ChainError::NotIncluded {
@@ -172,14 +230,14 @@ impl Client {
             valid_until: signed.valid_until,
         };
         let left = until.saturating_duration_since(Instant::now());
-        let looking = self.look_for(signed, session);
+        let looking = self.look_for(signed, from);
         timeout(left, looking).await.map_err(late)?
     }
 
     /// Offers a transaction that was signed elsewhere, and sees it into a block.
     pub(crate) async fn see_into_a_block(&self, signed: &Signed) -> Result<Included, ChainError> {
         let until = Instant::now() + self.connection.settings.inclusion;
-        let (best, finalized) = (self.best().await?, self.finalized().await?);
+        let (best, finalized) = tokio::try_join!(self.best(), self.finalized())?;
         let signed = Offered {
             call: signed.call.clone(),
             free: false,
@@ -188,12 +246,14 @@ impl Client {
             paying: None,
             nonce: signed.nonce,
             best,
+            after: None,
             floor: floor(best, finalized),
             valid_until: signed.valid_until,
         };
-        let found = match self.offer(&signed).await? {
-            (Next::Look, session) => self.follow(&signed, session, until).await,
-            (Next::Again, _) => Err(signed.overtaken()),
+        let (next, session, heads) = self.offer_and_listen(&signed).await?;
+        let found = match next {
+            Next::Look => self.follow(&signed, (session, heads), until).await,
+            Next::Again => Err(signed.overtaken()),
         };
         // It cannot be signed anew from here, and may be in a block that nobody looked at.
         found.map_err(|error| match error {
@@ -221,7 +281,8 @@ impl Client {
     }
 
     /// Signs a call with the account's next nonce, transactions that wait in the node's pool included, but for one with
-    /// the nonce `given_up`.
+    /// the nonce `given_up`. What can be asked together is: it takes one answer's time if the runtime and the finalised
+    /// block are known, two if not, and one more if a nonce was given up.
     async fn sign(
         &self,
         call: &Call,
@@ -229,10 +290,19 @@ impl Client {
         account: AccountId,
         given_up: Option<u64>,
     ) -> Result<Offered, ChainError> {
-        let (best, finalized) = (self.best().await?, self.finalized().await?);
+        let ahead = async {
+            let known = self.runtimes.now(&self.connection);
+            let (best, known) = tokio::try_join!(self.best(), known)?;
+            let runtime = match known {
+                Some(runtime) => runtime,
+                None => self.runtimes.at(&self.connection, best.hash).await?,
+            };
+            Ok::<_, ChainError>((best, runtime))
+        };
+        let ((best, runtime), finalized, next) =
+            tokio::try_join!(ahead, self.finalized(), self.next_index(account))?;
         let anchor = anchor(best, finalized, MORTALITY);
-        let runtime = self.runtimes.at(&self.connection, best.hash).await?;
-        let nonce = self.next_nonce(account, best, given_up).await?;
+        let nonce = self.nonce(account, (best, next), given_up).await?;
         let validity = |tip| Validity {
             nonce,
             anchor,
@@ -249,23 +319,25 @@ impl Client {
             paying: paying.transpose()?,
             nonce,
             best,
+            after: Some(best.hash),
             floor: floor(best, finalized),
             valid_until: anchor.number.saturating_add(MORTALITY),
         })
     }
 
-    /// The account's next nonce. One that came to nothing is used again, though the node may still count it.
-    async fn next_nonce(
+    /// The account's next nonce, as the node counts.
+    async fn next_index(&self, account: AccountId) -> Result<u64, ChainError> {
+        let (method, params) = ("system_accountNextIndex", rpc_params![account]);
+        self.connection.request(method, params).await
+    }
+
+    /// The account's `next` nonce. One that came to nothing is used again, though the node may still count it.
+    async fn nonce(
         &self,
         account: AccountId,
-        best: Block,
+        (best, next): (Block, u64),
         given_up: Option<u64>,
     ) -> Result<u64, ChainError> {
-        let params = rpc_params![account];
-        let next: u64 = self
-            .connection
-            .request("system_accountNextIndex", params)
-            .await?;
         let Some(given_up) = given_up.filter(|nonce| *nonce < next) else {
             return Ok(next);
         };
@@ -286,6 +358,32 @@ impl Client {
             .sign(call, Hand::Nobody(account), account, None)
             .await?;
         Ok((signed.bytes, signed.best.hash))
+    }
+
+    /// Offers a transaction, and opens the stream of heads meanwhile in which it is looked for then. Also gives the
+    /// number of the session in which it was offered.
+    async fn offer_and_listen(
+        &self,
+        signed: &Offered,
+    ) -> Result<(Next, u64, BlockStream), ChainError> {
+        let (mut heads, mut first, mut listens) = (self.best_blocks(), None, true);
+        let offered = {
+            let offering = self.offer(signed);
+            tokio::pin!(offering);
+            loop {
+                tokio::select! {
+                    offered = &mut offering => break offered,
+                    head = heads.next(), if listens => {
+                        listens = false;
+                        // Where there is none, whoever looks asks again.
+                        first = head.filter(Result::is_ok);
+                    }
+                }
+            }
+        };
+        let (next, session) = offered?;
+        let heads = futures::stream::iter(first).chain(heads).boxed();
+        Ok((next, session, heads))
     }
 
     /// Offers a transaction to the node until it has it or has turned it away. Also gives the number of the
@@ -330,24 +428,34 @@ impl Client {
         }
     }
 
-    /// Follows the best chain until the transaction is in it.
-    async fn look_for(&self, signed: &Offered, mut session: u64) -> Result<Included, ChainError> {
-        let mut heads = self.best_blocks();
-        let mut seen = HashSet::new();
+    /// Follows the best chain, from the session and by the heads that there were when it was offered, until the
+    /// transaction is in it. Heads are judged in their order, though the node is asked about several at once: so who is
+    /// far from it does not fall behind.
+    async fn look_for(
+        &self,
+        signed: &Offered,
+        (mut session, mut heads): (u64, BlockStream),
+    ) -> Result<Included, ChainError> {
+        let mut seen: HashSet<H256> = signed.after.into_iter().collect();
         let mut paying = signed.paying.as_deref();
-        while let Some(head) = heads.next().await {
-            let head = head?;
-            if let Some(included) = self.search(signed, head, &mut seen).await? {
-                return included;
-            }
-            match self.at(head.hash).nonce(&signed.account).await {
-                Ok(nonce) if u64::from(nonce) > signed.nonce => {
-                    return Err(signed.overtaken());
+        let mut answers = FuturesOrdered::new();
+        loop {
+            let (head, said) = tokio::select! {
+                head = heads.next(), if answers.len() < HEADS_AT_ONCE => {
+                    let ended = || self.connection.down("the stream of blocks ended");
+                    answers.push_back(self.said_of(signed, head.ok_or_else(ended)?));
+                    continue;
                 }
-                Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
-                Err(error) => return Err(error),
+                Some(answer) = answers.next() => answer?,
+            };
+            if let Some(mut said) = said {
+                let at_hand = said.body.take();
+                match self.search(signed, (head, at_hand), &mut seen).await? {
+                    Walked::Found(included) => return included,
+                    Walked::Absent => signed.ensure_waits(head, said)?,
+                    Walked::Cut => {}
+                }
             }
-            self.ensure_possible(signed, head).await?;
             // A node that was restarted has forgotten what waited in its pool.
             let now = self.connection.session_number().await?;
             if now != session {
@@ -360,72 +468,106 @@ impl Client {
                 let _ = self.offer_once(bytes).await;
             }
         }
-        Err(self.connection.down("the stream of blocks ended"))
     }
 
-    /// Makes sure that a block after `head`, which does not have the transaction, can have it.
-    async fn ensure_possible(&self, signed: &Offered, head: Block) -> Result<(), ChainError> {
-        // Of the block by which it was signed the node has just said so itself.
-        if head.hash == signed.best.hash {
-            return Ok(());
+    /// What the node says of a head, in one answer's time; nothing if it is the block after which the transaction was
+    /// signed. If it is in that block, no answer but that is waited for.
+    async fn said_of(
+        &self,
+        signed: &Offered,
+        head: Result<Block, ChainError>,
+    ) -> Result<(Block, Option<Said>), ChainError> {
+        let head = head?;
+        if signed.after == Some(head.hash) {
+            return Ok((head, None));
         }
-        let Some(reason) = self.at(head.hash).invalidity(&signed.bytes).await? else {
-            return Ok(());
+        let at = self.at(head.hash);
+        let body = async {
+            match head.number > signed.floor {
+                true => self.body(head.hash).await,
+                false => Ok(None),
+            }
         };
-        match judge(INVALID, reason, false, signed.free) {
-            Ok(_) => Ok(()),
-            Err(remedy) => Err(ChainError::Rejected {
-                call: signed.call.clone(),
-                account: signed.account,
-                reason: format!("no block can take it after block {}: {reason}", head.number),
-                remedy,
-            }),
-        }
+        let invalidity = async {
+            // Of the block by which it was signed the node has just said so itself.
+            match head.hash == signed.best.hash {
+                true => Ok(None),
+                false => at.invalidity(&signed.bytes).await,
+            }
+        };
+        let others = async { tokio::join!(at.nonce(&signed.account), invalidity) };
+        tokio::pin!(body, others);
+        let (body, (nonce, invalidity)) = tokio::select! {
+            biased;
+            body = &mut body => {
+                let body = body?;
+                let found = body.as_ref().and_then(|body| signed.position(body));
+                let others = match found {
+                    Some(_) => (Ok(0), Ok(None)),
+                    None => others.await,
+                };
+                (body, others)
+            }
+            others = &mut others => (body.await?, others),
+        };
+        let said = Said {
+            body,
+            nonce,
+            invalidity,
+        };
+        Ok((head, Some(said)))
     }
 
-    /// Looks for the transaction in `head` and the blocks below it that have not been `seen`.
+    /// What is in the block with this hash, if the node has it.
+    async fn body(&self, hash: H256) -> Result<Option<Body>, ChainError> {
+        let params = rpc_params![hash];
+        let details: Option<BlockDetails<RpcConfigFor<SubstrateConfig>>> =
+            self.connection.request("chain_getBlock", params).await?;
+        Ok(details.map(|details| Body {
+            parent: details.block.header.parent_hash,
+            extrinsics: details.block.extrinsics,
+        }))
+    }
+
+    /// Looks for the transaction in a head, of which the body may be at hand, and the blocks below it that have not been
+    /// `seen`.
     async fn search(
         &self,
         signed: &Offered,
-        head: Block,
+        (head, mut at_hand): (Block, Option<Body>),
         seen: &mut HashSet<H256>,
-    ) -> Result<Option<Result<Included, ChainError>>, ChainError> {
+    ) -> Result<Walked, ChainError> {
         let mut block = head;
         // Only a walk that came to its end makes its blocks known: what lies below a block that has been
         // seen has been seen as well.
         let mut walked = Vec::new();
         while block.number > signed.floor && !seen.contains(&block.hash) {
-            let params = rpc_params![block.hash];
-            let details: Option<BlockDetails<RpcConfigFor<SubstrateConfig>>> =
-                self.connection.request("chain_getBlock", params).await?;
-            // A block that was dropped in the meantime; the next head will lead elsewhere.
-            let Some(details) = details.map(|details| details.block) else {
-                return Ok(None);
+            let body = match at_hand.take() {
+                Some(body) => Some(body),
+                None => self.body(block.hash).await?,
             };
-            let position = details
-                .extrinsics
-                .iter()
-                .position(|bytes| signed.is(&bytes.0));
-            let parent = details.header.parent_hash;
-            if let Some(index) = position {
-                let bytes = details
-                    .extrinsics
-                    .get(index)
-                    .map(|bytes| blake2_256(&bytes.0));
-                let (Ok(index), Some(hash)) = (u32::try_from(index), bytes) else {
-                    return Ok(None);
+            // A block that was dropped in the meantime; the next head will lead elsewhere.
+            let Some(body) = body else {
+                return Ok(Walked::Cut);
+            };
+            if let Some(index) = signed.position(&body) {
+                let bytes = body.extrinsics.get(index);
+                let hash = bytes.map(|bytes| blake2_256(&bytes.0));
+                let (Ok(index), Some(hash)) = (u32::try_from(index), hash) else {
+                    return Ok(Walked::Cut);
                 };
                 let place = (index, hash);
-                return Ok(Some(self.outcome(signed, block, parent, place).await));
+                let ended = self.outcome(signed, block, body.parent, place).await;
+                return Ok(Walked::Found(ended));
             }
             walked.push(block.hash);
             block = Block {
                 number: block.number.saturating_sub(1),
-                hash: parent,
+                hash: body.parent,
             };
         }
         seen.extend(walked);
-        Ok(None)
+        Ok(Walked::Absent)
     }
 
     /// How the transaction with number `index` in `block` ended.
@@ -436,13 +578,11 @@ impl Client {
         parent: H256,
         (index, hash): (u32, H256),
     ) -> Result<Included, ChainError> {
-        let bytes = self
-            .at(block.hash)
-            .storage(&SYSTEM_EVENTS)
-            .await?
-            .unwrap_or_default();
+        let at = self.at(block.hash);
         // The block was made by the runtime that its parent left behind.
-        let runtime = self.runtimes.at(&self.connection, parent).await?;
+        let runtime = self.runtimes.at(&self.connection, parent);
+        let (bytes, runtime) = tokio::try_join!(at.storage(&SYSTEM_EVENTS), runtime)?;
+        let bytes = bytes.unwrap_or_default();
         let malformed = |why: String| self.connection.malformed("System.Events", why);
         let events = runtime.events(bytes, index).map_err(malformed)?;
         let outcome = runtime
@@ -475,96 +615,4 @@ pub(crate) fn anchor(best: Block, finalized: Block, period: u32) -> Block {
 /// The last block that cannot have a transaction which is offered now.
 fn floor(best: Block, finalized: Block) -> u32 {
     finalized.number.max(best.number.saturating_sub(MORTALITY))
-}
-
-/// What to make of the refusal of a transaction. `unclear` says that the node may have got it before, when the
-/// connection broke, `free` that the call may cost nothing. The error is the remedy. The codes are those of the
-/// `author` namespace of every Substrate node.
-fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'static str> {
-    const UNKNOWN: i32 = 1011;
-    const BANNED: i32 = 1012;
-    const ALREADY_IMPORTED: i32 = 1013;
-    const LOW_PRIORITY: i32 = 1014;
-    const DROPPED: i32 = 1016;
-    let says = |words: &str| message.contains(words);
-    match code {
-        ALREADY_IMPORTED => Ok(Next::Look),
-        INVALID if says("outdated") && unclear => Ok(Next::Look),
-        BANNED | LOW_PRIORITY if unclear => Ok(Next::Look),
-        INVALID if says("outdated") => Ok(Next::Again),
-        BANNED | LOW_PRIORITY => Ok(Next::Again),
-        // What is free costs a fee where it would fail, and hotkeys seldom have anything to pay it with.
-        INVALID if free && (says("pay some fees") || says("call is not expected")) => Err(
-            "it is free once a round, in its phase, for members in its role: check the round and the role",
-        ),
-        INVALID if says("pay some fees") => Err("send the account some CRN"),
-        INVALID if says("bad signature") || says("birth block") => {
-            Err("the chain moved on meanwhile; try again")
-        }
-        INVALID if says("exhaust") => Err("the block was full; try again"),
-        // What the chain says of an account that has as many waiting as it may, 64.
-        UNKNOWN if says("Custom(1)") => Err(
-            "64 transactions of this account wait for a block: try again once one of them is in one",
-        ),
-        DROPPED => Err("the node's pool is full; try again later"),
-        _ => Err("check what the account may do now, then try again"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transaction_that_the_node_has_is_looked_for() {
-        assert_eq!(
-            judge(1013, "Transaction Already Imported", false, false),
-            Ok(Next::Look)
-        );
-    }
-
-    #[test]
-    fn a_nonce_that_was_taken_is_drawn_again() {
-        let outdated = "Invalid Transaction: Transaction is outdated";
-        assert_eq!(judge(1010, outdated, false, false), Ok(Next::Again));
-        assert_eq!(
-            judge(1014, "Priority is too low: (1 vs 1)", false, false),
-            Ok(Next::Again)
-        );
-        assert_eq!(
-            judge(1012, "Transaction is temporarily banned", false, false),
-            Ok(Next::Again)
-        );
-    }
-
-    #[test]
-    fn after_a_broken_connection_a_taken_nonce_may_be_our_own() {
-        let outdated = "Invalid Transaction: Transaction is outdated";
-        for (code, message) in [(1010, outdated), (1012, ""), (1013, ""), (1014, "")] {
-            assert_eq!(judge(code, message, true, false), Ok(Next::Look), "{code}");
-        }
-    }
-
-    #[test]
-    fn what_will_not_do_is_refused_with_a_remedy() {
-        let poor = "Invalid Transaction: Inability to pay some fees (e.g. account balance too low)";
-        assert_eq!(
-            judge(1010, poor, false, false),
-            Err("send the account some CRN")
-        );
-        assert_eq!(
-            judge(1010, poor, true, false),
-            Err("send the account some CRN")
-        );
-        let free = judge(1010, poor, false, true).unwrap_err();
-        assert!(free.contains("free once a round"), "{free}");
-        for (code, message) in [
-            (1016, "Immediately Dropped"),
-            (1011, "Unknown Transaction Validity: Custom(1)"),
-            (1010, "Custom error: 1"),
-            (-1, ""),
-        ] {
-            assert!(judge(code, message, false, false).is_err(), "{code}");
-        }
-    }
 }

@@ -224,7 +224,20 @@ impl View {
 
     /// The open audits of a subnet, ascending by round and uid.
     pub async fn open_audits(&self, netuid: Netuid) -> Result<Vec<AuditInfo>, ChainError> {
-        self.call("AuditsApi_open", netuid).await
+        let full = usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
+        let mut all: Vec<AuditInfo> = Vec::new();
+        // As many pages as there are, but not for ever.
+        for _ in 0..MAX_PAGES {
+            let after = all.last().map(|last| (last.round, last.uid));
+            let of = (netuid, after, PER_PAGE);
+            let page: Vec<AuditInfo> = self.call("AuditsApi_open", of).await?;
+            let is_last = page.len() < full;
+            all.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        Ok(all)
     }
 
     /// What the members of a subnet have named as their endpoints, ascending by uid; nothing of who named none.

@@ -9,7 +9,7 @@
 //! file is made of the second state that was served, to the bit.
 
 use cairn_gradient::{encode, vector_hash, Checked, Contribution, Header};
-use cairn_primitives::{Finding, InnerOptimizer, Layout, Matrices, RunConfig, H256};
+use cairn_primitives::{EngineClass, Finding, InnerOptimizer, Layout, Matrices, RunConfig, H256};
 use cairn_protocol::{
     audit::{interval, Interval, Opened, Proof},
     tolerance::{are_moments_possible, Distances, Vectors},
@@ -44,14 +44,10 @@ pub fn open(
     drawn: u32,
     sequences: &mut Sequences<'_, '_>,
 ) -> Result<Option<Vec<u8>>, EngineError> {
-    let proofs = |number| proof(traced.states, number);
-    let Some(interval) = interval(drawn, traced.steps, traced.every) else {
+    let Some((interval, begin_proof, end_proof)) = drawn_of(traced, drawn) else {
         return Ok(None);
     };
     let next = interval.number.saturating_add(1);
-    let (Some(begin_proof), Some(end_proof)) = (proofs(interval.number), proofs(next)) else {
-        return Ok(None);
-    };
     let later = match interval.begin {
         0 => None,
         steps => Some(engine.replay(&before, 0..steps, sequences)?),
@@ -71,12 +67,95 @@ pub fn open(
     if engine.class().is_card() {
         put_state(&mut blob, &end, &opened.end);
     }
-    if interval.is_last(traced.steps) {
-        let first = later.as_ref().map(|_| before.parameters.as_slice());
-        let file = first.into_iter().chain(before.feedback.as_deref());
-        file.for_each(|vector| put(&mut blob, vector));
-    }
+    put_source(&mut blob, &before, interval, traced.steps);
     Ok(Some(blob))
+}
+
+/// A traced state that was kept while the steps were made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What stands for it in the trace.
+    pub traced: trace::State,
+    /// Parameters and both moments, as little-endian `f32`, if they were kept: as they are served.
+    pub vectors: Vec<u8>,
+}
+
+impl Kept {
+    /// Whether the vectors are there, as long as the parameters, and have the hashes of the state.
+    fn is_whole(&self, parameters: usize) -> bool {
+        let mut rest = self.vectors.as_slice();
+        let state = &self.traced;
+        if take(&mut rest, state.parameters, parameters).is_none()
+            || take(&mut rest, state.first_moment, parameters).is_none()
+        {
+            return false;
+        }
+        let seconds = rest.len() / 4;
+        take(&mut rest, state.second_moment, seconds).is_some() && rest.is_empty()
+    }
+}
+
+/// The blob of [`open`], of states that were kept, so that no step is made again. `kept` gives the state with a number
+/// in the trace; with its vectors if it is so asked. `class` is that of the engine that made the steps. `None` if
+/// something that is served was not kept, or is not what was traced.
+pub fn open_kept(
+    class: EngineClass,
+    before: &State,
+    traced: Traced<'_>,
+    drawn: u32,
+    kept: &mut dyn FnMut(u32, bool) -> Option<Kept>,
+) -> Option<Vec<u8>> {
+    let (interval, begin_proof, end_proof) = drawn_of(traced, drawn)?;
+    let (shows_end, length) = (class.is_card(), before.parameters.len());
+    let mut one = |number, is_shown| {
+        let kept = kept(number, is_shown)?;
+        is_as_traced(&kept.traced, traced.states, number).ok()?;
+        (!is_shown || kept.is_whole(length)).then_some(kept)
+    };
+    let end = one(interval.number.saturating_add(1), shows_end)?;
+    let later = match interval.begin {
+        0 => None,
+        _ => Some(one(interval.number, true)?),
+    };
+    let begin = match &later {
+        Some(later) => later.traced,
+        None => before.traced(),
+    };
+    is_as_traced(&begin, traced.states, interval.number).ok()?;
+    let opened = Opened {
+        begin,
+        end: end.traced,
+        begin_proof,
+        end_proof,
+    };
+    let mut blob = opened.encode();
+    match later {
+        Some(later) => blob.extend(later.vectors),
+        None => put_state(&mut blob, before, &begin),
+    }
+    if shows_end {
+        blob.extend(end.vectors);
+    }
+    put_source(&mut blob, before, interval, traced.steps);
+    Some(blob)
+}
+
+/// The interval that was drawn, and what shows that the states at its ends are traced. `None` if nothing was trained.
+fn drawn_of(traced: Traced<'_>, drawn: u32) -> Option<(Interval, Proof, Proof)> {
+    let interval = interval(drawn, traced.steps, traced.every)?;
+    let begin = proof(traced.states, interval.number)?;
+    let end = proof(traced.states, interval.number.saturating_add(1))?;
+    Some((interval, begin, end))
+}
+
+/// Of the last interval puts what the file was made of beside the states: the parameters with which the round began,
+/// unless they are those of the interval's first state, and the error feedback.
+fn put_source(blob: &mut Vec<u8>, before: &State, interval: Interval, steps: u32) {
+    if interval.is_last(steps) {
+        let first = (interval.begin > 0).then_some(before.parameters.as_slice());
+        let file = first.into_iter().chain(before.feedback.as_deref());
+        file.for_each(|vector| put(blob, vector));
+    }
 }
 
 fn put(blob: &mut Vec<u8>, vector: &[f32]) {

@@ -18,14 +18,14 @@ use std::{
 };
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{EngineClass, ModelRoot, RunConfig, H256};
+use cairn_primitives::{EngineClass, ModelRoot, RunConfig};
 use cairn_trainer::AdamState;
 
 use crate::{
-    host::{compressed, left_to, traced, Host, Made},
-    work::{pieces, replayed, steps, Stepping},
-    Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
-    Version,
+    host::{compressed, left_to, Host, Made},
+    work::{pieces, replayed, steps, Look, Stepping},
+    Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
+    Trained, Version,
 };
 
 /// The loss at a sequence's point, in nats.
@@ -104,8 +104,12 @@ impl Stepping for Walk<'_> {
         Ok(loss)
     }
 
-    fn traced(&mut self) -> Result<H256, EngineError> {
-        Ok(traced(&self.steps.parameters, &self.steps.optimizer))
+    fn traced(&mut self, keeps: bool) -> Result<Look, EngineError> {
+        let Steps {
+            parameters,
+            optimizer,
+        } = &self.steps;
+        Ok(Look::at(parameters, optimizer, keeps))
     }
 
     fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
@@ -163,11 +167,12 @@ impl Engine for Cost {
 
     left_to!(host);
 
-    fn train(
+    fn train_keeping(
         &mut self,
         order: &Order,
         sequences: &mut Sequences<'_, '_>,
         go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+        keeper: &mut dyn Keeper,
     ) -> Result<Option<Trained>, EngineError> {
         let Cost {
             host,
@@ -183,7 +188,7 @@ impl Engine for Cost {
             steps: Steps::new(&held.model.parameters, host, held.optimizer.as_deref()),
         };
         let every = host.config.inner.trace_every;
-        let trained = steps(order, every, sequences, go_on, &mut walk)?;
+        let trained = steps(order, every, sequences, go_on, &mut walk, keeper)?;
         let made = walk.steps;
         if let Some(trained) = &trained {
             host.trained(order, trained, made);

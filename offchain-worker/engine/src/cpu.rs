@@ -3,14 +3,14 @@
 use std::{io, ops::Range};
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{EngineClass, InnerOptimizer, ModelRoot, RunConfig, H256};
+use cairn_primitives::{EngineClass, InnerOptimizer, ModelRoot, RunConfig};
 use cairn_trainer::{AdamState, Trainer};
 
 use crate::{
-    host::{compressed, left_to, traced, Host, Made},
-    work::{pieces_of, replayed, steps, Stepping, PIECE},
-    Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
-    Version,
+    host::{compressed, left_to, Host, Made},
+    work::{pieces_of, replayed, steps, Look, Stepping, PIECE},
+    Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
+    Trained, Version,
 };
 
 /// Tokens of short sequences that are measured in one piece.
@@ -53,8 +53,12 @@ impl Stepping for OnCpu<'_> {
             .step(parameters, optimizer, self.inner, batch)?)
     }
 
-    fn traced(&mut self) -> Result<H256, EngineError> {
-        Ok(traced(&self.steps.parameters, &self.steps.optimizer))
+    fn traced(&mut self, keeps: bool) -> Result<Look, EngineError> {
+        let Steps {
+            parameters,
+            optimizer,
+        } = &self.steps;
+        Ok(Look::at(parameters, optimizer, keeps))
     }
 
     fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
@@ -113,11 +117,12 @@ impl Engine for Cpu {
 
     left_to!(host);
 
-    fn train(
+    fn train_keeping(
         &mut self,
         order: &Order,
         sequences: &mut Sequences<'_, '_>,
         go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+        keeper: &mut dyn Keeper,
     ) -> Result<Option<Trained>, EngineError> {
         let Cpu { trainer, host } = self;
         host.end_measuring();
@@ -131,7 +136,8 @@ impl Engine for Cpu {
                 optimizer: host.begun(held.optimizer.as_deref()),
             },
         };
-        let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;
+        let every = inner.trace_every;
+        let trained = steps(order, every, sequences, go_on, &mut stepping, keeper)?;
         let made = stepping.steps;
         if let Some(trained) = &trained {
             host.trained(order, trained, made);

@@ -8,7 +8,8 @@
 use std::{borrow::Cow, io, ops::Range};
 
 use cairn_gradient::{Checked, Header, SparseTensor};
-use cairn_primitives::{EngineClass, InnerOptimizer, Layout, ModelRoot, RunConfig, Selected, H256};
+use cairn_primitives::{EngineClass, InnerOptimizer, Layout, ModelRoot, RunConfig, Selected};
+use cairn_protocol::trace;
 use cairn_trainer::{
     cuda::{
         contribution::{OuterRule, Share},
@@ -18,10 +19,10 @@ use cairn_trainer::{
 };
 
 use crate::{
-    host::{left_to, traced, Host, Made, Model},
-    work::{pieces, replayed, steps, Stepping},
-    Engine, EngineError, Order, Part, Sequences, Settlement, Shared, State, StepDone, Trained,
-    Version,
+    host::{left_to, trace_state, Host, Made, Model},
+    work::{pieces, replayed, steps, Look, Stepping},
+    Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
+    Trained, Version,
 };
 
 /// Trains on a card.
@@ -40,7 +41,7 @@ struct Under<'a> {
     steps: Steps<'a>,
     inner: &'a InnerOptimizer,
     /// The state before the first, if nothing has to cross to the host for it.
-    first: Option<H256>,
+    first: Option<trace::State>,
 }
 
 impl Stepping for Under<'_> {
@@ -48,12 +49,19 @@ impl Stepping for Under<'_> {
         Ok(self.steps.step(self.inner, batch)?)
     }
 
-    fn traced(&mut self) -> Result<H256, EngineError> {
+    fn traced(&mut self, keeps: bool) -> Result<Look, EngineError> {
         if let Some(first) = self.first.take() {
-            return Ok(first);
+            return Ok(Look::only(first));
         }
         let (parameters, optimizer) = self.steps.copied()?;
-        Ok(traced(&parameters, &optimizer))
+        Ok(Look {
+            traced: trace_state(&parameters, Some(&optimizer)),
+            vectors: keeps.then_some((parameters, optimizer)),
+        })
+    }
+
+    fn serves_ends(&self) -> bool {
+        true
     }
 
     fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
@@ -91,11 +99,12 @@ impl Engine for Cuda {
 
     left_to!(host);
 
-    fn train(
+    fn train_keeping(
         &mut self,
         order: &Order,
         sequences: &mut Sequences<'_, '_>,
         go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+        keeper: &mut dyn Keeper,
     ) -> Result<Option<Trained>, EngineError> {
         let Cuda { card, host, .. } = self;
         let held = host.free("train")?;
@@ -106,10 +115,11 @@ impl Engine for Cuda {
             Under {
                 steps: card.begin(parameters, &optimizer)?,
                 inner,
-                first: Some(traced(parameters, &optimizer)),
+                first: Some(trace_state(parameters, Some(&*optimizer))),
             }
         };
-        let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;
+        let every = inner.trace_every;
+        let trained = steps(order, every, sequences, go_on, &mut stepping, keeper)?;
         if let Some(trained) = &trained {
             host.trained(order, trained, OnCard);
         }

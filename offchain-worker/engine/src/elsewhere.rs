@@ -8,7 +8,7 @@
 use std::{io, ops::Range};
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{EngineClass, ModelRoot, ModelShape, RunConfig, H256};
+use cairn_primitives::{EngineClass, ModelRoot, ModelShape, RunConfig};
 use cairn_protocol::trace;
 use cairn_trainer::{optimizer::learning_rate, AdamState};
 
@@ -16,9 +16,9 @@ use crate::{
     cpu::Steps,
     host::{left_to, trace_state},
     outside::{broken, hashed, read},
-    work::{steps, Stepping},
-    Cpu, Engine, EngineError, Order, Outside, Part, Sequences, Settlement, Shared, State, StepDone,
-    Trained, Version,
+    work::{steps, Look, Stepping},
+    Cpu, Engine, EngineError, Keeper, Order, Outside, Part, Sequences, Settlement, Shared, State,
+    StepDone, Trained, Version,
 };
 
 /// Where steps begin.
@@ -153,7 +153,7 @@ struct Away<'a, A> {
     /// Steps that the optimizer has done.
     done: u64,
     /// The state before the first.
-    first: Option<H256>,
+    first: Option<trace::State>,
     /// The state after the last step, once it was traced.
     last: Option<(Steps, trace::State)>,
 }
@@ -173,19 +173,20 @@ impl<A: Arithmetic> Stepping for Away<'_, A> {
         Ok(loss)
     }
 
-    fn traced(&mut self) -> Result<H256, EngineError> {
+    // No vectors: nobody replays these steps, so a run that audits takes no such engine.
+    fn traced(&mut self, _: bool) -> Result<Look, EngineError> {
         if let Some(first) = self.first.take() {
-            return Ok(first);
+            return Ok(Look::only(first));
         }
         let there = self.arithmetic.copied()?;
-        Ok(there.hashes(self.parameters, self.done)?.hash())
+        Ok(Look::only(there.hashes(self.parameters, self.done)?))
     }
 
-    fn traced_last(&mut self) -> Result<H256, EngineError> {
+    fn traced_last(&mut self, _: bool) -> Result<Look, EngineError> {
         let last = self.look()?;
-        let hash = last.1.hash();
+        let traced = last.1;
         self.last = Some(last);
-        Ok(hash)
+        Ok(Look::only(traced))
     }
 
     fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
@@ -253,13 +254,14 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
 
     left_to!(cpu);
 
-    fn train(
+    fn train_keeping(
         &mut self,
         order: &Order,
         sequences: &mut Sequences<'_, '_>,
         go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+        keeper: &mut dyn Keeper,
     ) -> Result<Option<Trained>, EngineError> {
-        let made = self.steps(order, sequences, go_on);
+        let made = self.steps(order, sequences, go_on, keeper);
         match made {
             Ok(Some((trained, steps))) => {
                 self.cpu.host.trained(order, &trained, steps);
@@ -318,13 +320,14 @@ impl<A: Arithmetic> Elsewhere<A> {
         order: &Order,
         sequences: &mut Sequences<'_, '_>,
         go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+        keeper: &mut dyn Keeper,
     ) -> Result<Option<(Trained, Steps)>, EngineError> {
         let Elsewhere { arithmetic, cpu } = self;
         let held = cpu.host.free("train")?;
         let parameters = held.model.parameters.as_slice();
         let optimizer = held.optimizer.as_deref().filter(|begun| begun.step > 0);
         let hashes = trace_state(parameters, optimizer);
-        let first = Some(hashes.hash());
+        let first = Some(hashes);
         arithmetic.begin(&Origin {
             parameters,
             optimizer,
@@ -340,7 +343,7 @@ impl<A: Arithmetic> Elsewhere<A> {
             last: None,
         };
         let every = config.inner.trace_every;
-        let Some(trained) = steps(order, every, sequences, go_on, &mut away)? else {
+        let Some(trained) = steps(order, every, sequences, go_on, &mut away, keeper)? else {
             return Ok(None);
         };
         let (made, hashes) = match away.last.take() {

@@ -4,6 +4,7 @@ use std::{io, ops::Range, sync::Arc};
 
 use cairn_gradient::{Checked, Header};
 use cairn_primitives::{EngineClass, ModelRoot, Round, Uid, H256};
+use cairn_protocol::trace;
 
 use crate::{AdamState, EngineError, Part, Sent, Shared, State, Version};
 
@@ -49,6 +50,28 @@ impl Trained {
     pub fn mean_loss(&self) -> f32 {
         self.losses.iter().sum::<f32>() / self.losses.len() as f32
     }
+}
+
+/// Keeps traced states while steps are made, so that what is audited of them need not be made again.
+pub trait Keeper {
+    /// Whether it has room for the vectors of one more state.
+    fn has_room(&mut self) -> bool;
+
+    /// A state was traced: its number in the trace, what stands for it, and its parameters and moments, if there was
+    /// room for them and they may have to be served. The state before the first step is not among them: it is what the
+    /// round begins with. Whoever trains waits for this.
+    fn keep(&mut self, number: u32, traced: trace::State, state: Option<State>);
+}
+
+/// Keeps nothing.
+struct Nothing;
+
+impl Keeper for Nothing {
+    fn has_room(&mut self) -> bool {
+        false
+    }
+
+    fn keep(&mut self, _: u32, _: trace::State, _: Option<State>) {}
 }
 
 /// A settled round, as it is applied.
@@ -134,6 +157,21 @@ pub trait Engine: Send {
         order: &Order,
         sequences: &mut Sequences<'_, '_>,
         go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    ) -> Result<Option<Trained>, EngineError> {
+        self.train_keeping(order, sequences, go_on, &mut Nothing)
+    }
+
+    /// The same, and shows each state that it traces to `keeper`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::train`].
+    fn train_keeping(
+        &mut self,
+        order: &Order,
+        sequences: &mut Sequences<'_, '_>,
+        go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+        keeper: &mut dyn Keeper,
     ) -> Result<Option<Trained>, EngineError>;
 
     /// The plain file of what is to be sent of the steps just made. The error feedback takes the rest. Moments and

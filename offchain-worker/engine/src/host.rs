@@ -594,8 +594,3 @@ pub(crate) fn trace_state(parameters: &[f32], optimizer: Option<&AdamState>) -> 
         steps: optimizer.map_or(0, |optimizer| optimizer.step),
     }
 }
-
-/// The hash of that.
-pub(crate) fn traced(parameters: &[f32], optimizer: &AdamState) -> H256 {
-    trace_state(parameters, Some(optimizer)).hash()
-}

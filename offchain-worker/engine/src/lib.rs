@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`load`](Engine::load) | the state is replaced | held |
 //! | [`train`](Engine::train) | inner steps from the held parameters | pending |
+//! | [`train_keeping`](Engine::train_keeping) | the same, and shows the states that it traces | pending |
 //! | [`contribution`](Engine::contribution) | the file of what is to be sent of those steps | pending |
 //! | [`settle`](Engine::settle) | the outer step of a settled round; gives the new model root | pending |
 //! | [`keep`](Engine::keep), [`discard`](Engine::discard) | what is pending becomes the state, or is forgotten | held |
@@ -47,7 +48,7 @@ pub use cairn_trainer::{engine::Device, AdamState};
 pub use cpu::Cpu;
 pub use cuda::Cuda;
 pub use elsewhere::{Arithmetic, Copied, Elsewhere, Origin};
-pub use engine::{Engine, Order, Sequences, Settlement, StepDone, Trained};
+pub use engine::{Engine, Keeper, Order, Sequences, Settlement, StepDone, Trained};
 pub use error::EngineError;
 pub use open::{open, CPU};
 pub use outside::Outside;

@@ -2,53 +2,86 @@
 
 use std::ops::Range;
 
-use cairn_primitives::H256;
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
-use crate::{EngineError, Order, Sequences, State, StepDone, Trained};
+use crate::{host::trace_state, EngineError, Keeper, Order, Sequences, State, StepDone, Trained};
 
 /// Sequences that are measured between two looks at whether there is time.
 pub(crate) const PIECE: usize = 8;
+
+/// A look at the state between two steps.
+pub(crate) struct Look {
+    /// What stands for it in a trace.
+    pub traced: trace::State,
+    /// Its vectors, if they are to be kept and can be had.
+    pub vectors: Option<(Vec<f32>, AdamState)>,
+}
+
+impl Look {
+    /// Without vectors.
+    pub fn only(traced: trace::State) -> Look {
+        Look {
+            traced,
+            vectors: None,
+        }
+    }
+
+    /// At vectors that the next steps change, so that what is to be kept is copied.
+    pub fn at(parameters: &[f32], optimizer: &AdamState, keeps: bool) -> Look {
+        Look {
+            traced: trace_state(parameters, Some(optimizer)),
+            vectors: keeps.then(|| (parameters.to_vec(), optimizer.clone())),
+        }
+    }
+}
 
 /// Inner steps under way.
 pub(crate) trait Stepping {
     /// Makes one, and gives its mean loss.
     fn step(&mut self, batch: &[&[u32]]) -> Result<f32, EngineError>;
 
-    /// What stands for the state now in a trace.
-    fn traced(&mut self) -> Result<H256, EngineError>;
+    /// A look at the state now, which is traced; with its vectors if they are to be kept.
+    fn traced(&mut self, keeps: bool) -> Result<Look, EngineError>;
 
     /// The same of the state after the last step, which will be wanted itself.
-    fn traced_last(&mut self) -> Result<H256, EngineError> {
-        self.traced()
+    fn traced_last(&mut self, keeps: bool) -> Result<Look, EngineError> {
+        self.traced(keeps)
+    }
+
+    /// Whether the vectors with which an interval ends are served, too: where nobody else makes them to the bit.
+    fn serves_ends(&self) -> bool {
+        false
     }
 
     /// Parameters and moments now.
     fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError>;
 }
 
-/// Makes steps for as long as there is time, and traces their states at a distance of `every`.
+/// Makes steps for as long as there is time, and traces their states at a distance of `every`; `keeper` sees all but the
+/// first.
 pub(crate) fn steps(
     order: &Order,
     every: u16,
     sequences: &mut Sequences<'_, '_>,
     go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
     stepping: &mut impl Stepping,
+    keeper: &mut dyn Keeper,
 ) -> Result<Option<Trained>, EngineError> {
     let mut trained = Trained {
         losses: Vec::new(),
         tokens: 0,
-        trace: vec![stepping.traced()?],
+        trace: vec![stepping.traced(false)?.traced.hash()],
     };
     let mut last = None;
     for number in 0..order.steps {
         if !go_on(last.as_ref()) {
-            return ended(trained, every, stepping);
+            return ended(trained, every, stepping, keeper);
         }
         // What lies between two looks at the time is a step, and a trace at most.
         if number > 0 && trace::is_traced(number, order.steps, every) {
-            trained.trace.push(stepping.traced()?);
+            let keeps = keeper.has_room();
+            note(&mut trained, stepping.traced(keeps)?, keeper);
         }
         let batch = sequences(number);
         let loss = stepping.step(&batch)?;
@@ -61,7 +94,18 @@ pub(crate) fn steps(
     if last.is_some() {
         go_on(last.as_ref());
     }
-    ended(trained, every, stepping)
+    ended(trained, every, stepping, keeper)
+}
+
+/// The next state of a trace.
+fn note(trained: &mut Trained, look: Look, keeper: &mut dyn Keeper) {
+    let number = u32::try_from(trained.trace.len()).unwrap_or(u32::MAX);
+    trained.trace.push(look.traced.hash());
+    let state = look.vectors.map(|(parameters, optimizer)| State {
+        optimizer: Some(optimizer),
+        ..State::new(parameters)
+    });
+    keeper.keep(number, look.traced, state);
 }
 
 /// Steps that are over, with the last state traced; none if there was no step.
@@ -69,13 +113,15 @@ fn ended(
     mut trained: Trained,
     every: u16,
     stepping: &mut impl Stepping,
+    keeper: &mut dyn Keeper,
 ) -> Result<Option<Trained>, EngineError> {
     let steps = trained.steps();
     if steps == 0 {
         return Ok(None);
     }
     if trained.trace.len() < trace::count(steps, every) as usize {
-        trained.trace.push(stepping.traced_last()?);
+        let keeps = stepping.serves_ends() && keeper.has_room();
+        note(&mut trained, stepping.traced_last(keeps)?, keeper);
     }
     Ok(Some(trained))
 }

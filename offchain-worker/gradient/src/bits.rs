@@ -140,13 +140,13 @@ impl Burst {
     /// Appends the last `length` bits of a code, at most [`Burst::MOST`]; those above must be zero.
     #[inline(always)]
     fn push(&mut self, code: u64, length: u32) {
-        self.count += length;
+        self.count = self.count.wrapping_add(length);
         self.pending |= code.wrapping_shl(u64::BITS.wrapping_sub(self.count));
         let behind = self.bytes.get_mut(self.whole..).unwrap_or_default();
         if let Some(word) = behind.first_chunk_mut() {
             *word = self.pending.to_be_bytes();
         }
-        self.whole += (self.count / 8) as usize;
+        self.whole = self.whole.wrapping_add((self.count / 8) as usize);
         self.pending = self.pending.wrapping_shl(self.count / 8 * 8);
         self.count %= 8;
     }
@@ -170,7 +170,7 @@ impl Fours {
             let (first, length_of_first) = rice(two & 0xFFFF, parameter);
             let (second, length_of_second) = rice(two >> 16, parameter);
             *code = shl(first, length_of_second) | second;
-            *length = length_of_first + length_of_second;
+            *length = length_of_first.wrapping_add(length_of_second);
             // so that four are too long if two are longer than a word
             *length |= u32::from(*length > u32::BITS).wrapping_neg() & 64;
         }
@@ -185,7 +185,7 @@ impl Fours {
             let [first, second] = codes.map(u64::from);
             let [length_of_first, length_of_second] = lengths.map(u64::from);
             *code = first.wrapping_shl(length_of_second as u32) | second;
-            *length = length_of_first + length_of_second;
+            *length = length_of_first.wrapping_add(length_of_second);
         }
         fours
     }
@@ -200,10 +200,10 @@ impl Fours {
 /// A Rice code, if it is no longer than a word, and its length.
 #[inline(always)]
 fn rice(number: u32, parameter: u32) -> (u32, u32) {
-    let ones = number >> parameter;
-    let rest = number & ((1 << parameter) - 1);
-    let unary = shl(2, ones).wrapping_sub(2) << parameter;
-    (unary | rest, ones + 1 + parameter)
+    let ones = number.wrapping_shr(parameter);
+    let rest = number & shl(1, parameter).wrapping_sub(1);
+    let unary = shl(shl(2, ones).wrapping_sub(2), parameter);
+    (unary | rest, ones.wrapping_add(parameter).wrapping_add(1))
 }
 
 /// Bits moved up so far, of which none is left if that is too far.

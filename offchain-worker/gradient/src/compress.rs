@@ -5,15 +5,20 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip, BLOCK, BLOCK_SIDE};
+use crate::candidates::Candidates;
 use crate::contribution::{check_layout_hash, check_length, Contribution, Header, MismatchError};
-use crate::select::{magnitude, Passed, Selector};
+use crate::select::{Guessed, Passed, Selector, MANY};
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::sparse::SparseTensor;
+use crate::sums::Sums;
 use crate::wire::{encode, EncodeError};
 
 /// Blocks next to each other that are gone through together: some pages of each row, so that the CPU sees where it goes
 /// on, and not more than its caches hold until the blocks are looked at again.
 const GROUP: usize = 64;
+
+/// The same where many values are sent: their candidates have to stay in those caches, too.
+const GROUP_OF_MANY: usize = 16;
 
 /// Why a pseudo-gradient could not be compressed.
 #[derive(Debug, Error)]
@@ -231,10 +236,11 @@ impl StripCompressor<'_> {
             .collect::<Vec<_>>()
             .into_par_iter()
             .map_init(
-                Selector::new,
-                |selector, ((strip, codes, levels), (delta, error))| {
+                || (Selector::new(), Vec::new()),
+                |(selector, candidates), ((strip, codes, levels), (delta, error))| {
                     simd.run(Send {
                         selector,
+                        candidates,
                         strip,
                         kept,
                         beta,
@@ -274,6 +280,7 @@ impl StripCompressor<'_> {
 struct Send<'a> {
     /// Has seen other strips, or none: it makes no difference to what is found.
     selector: &'a mut Selector,
+    candidates: &'a mut Vec<Candidates>,
     strip: Strip,
     kept: usize,
     beta: f32,
@@ -289,35 +296,54 @@ impl Kernel for Send<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) -> bool {
         let mut passed = [Passed::NONE; GROUP];
-        let (selector, cols) = (self.selector, self.strip.cols);
+        let (selector, cols, error) = (self.selector, self.strip.cols, self.error);
         let (mut codes, mut levels) = (self.codes, self.levels);
         let mut blocks = self.strip.blocks(self.kept);
         // the first block says what threshold to guess for those that follow
-        let mut size = if selector.is_new() { 1 } else { GROUP };
+        let mut is_first = selector.is_new();
         while !levels.is_empty() {
-            let (of_group, behind) = levels.split_at_mut(size.min(levels.len()));
-            (levels, size) = (behind, GROUP);
             let mut group = [Block::default(); GROUP];
+            let size = match (is_first, self.kept >= MANY) {
+                (true, _) => 1,
+                (false, true) => GROUP_OF_MANY,
+                (false, false) => GROUP,
+            };
+            is_first = false;
+            let (of_group, behind) = levels.split_at_mut(size.min(levels.len()));
+            levels = behind;
             let group = &mut group[..of_group.len()];
             group
                 .iter_mut()
                 .zip(&mut blocks)
                 .for_each(|(to, b)| *to = b);
+            let are_picked = self.kept >= MANY && group.first().is_some_and(is_full);
+            let most = if are_picked { group.len() } else { 1 };
+            self.candidates
+                .resize_with(most.max(self.candidates.len()), Candidates::new);
             let guess = selector.guess();
-            accumulate::<L>(
-                group,
+            let sums = Sums {
+                blocks: group,
                 cols,
-                self.beta,
-                self.delta,
-                self.error,
-                guess,
-                &mut passed,
-            );
-            for ((block, passed), levels) in group.iter().zip(&passed).zip(of_group) {
+                beta: self.beta,
+                delta: self.delta,
+                error,
+            };
+            if are_picked {
+                sums.pick::<L>(guess, &mut self.candidates[..most]);
+            } else {
+                sums.pass::<L>(guess, &mut passed);
+            }
+            for (number, (block, levels)) in group.iter().zip(of_group).enumerate() {
                 let (of_block, behind) = codes.split_at_mut(block.keep);
                 codes = behind;
-                let passed = (block.len == BLOCK && block.width == BLOCK_SIDE).then_some(passed);
-                let found = selector.send::<L>(self.error, cols, *block, passed, of_block);
+                let (number, guessed) = match is_full(block) {
+                    true if are_picked => (number, Guessed::Picked),
+                    true => (0, Guessed::Passed(&passed[number])),
+                    false => (0, Guessed::Nothing),
+                };
+                let candidates = &mut self.candidates[number];
+                let found =
+                    selector.send::<L>(candidates, (error, cols), *block, guessed, of_block);
                 let Some(found) = found else {
                     return false;
                 };
@@ -328,44 +354,10 @@ impl Kernel for Send<'_> {
     }
 }
 
-/// error ← β · error + Δ in blocks next to each other, and which of full blocks' elements reach a threshold.
-///
-/// Row by row through all of them: rows lie far apart, and, where they are a power of two long, those of one block
-/// share so few places of the CPU's caches that they would drive each other out.
+/// Whether a block is one of a matrix that is not cut off.
 #[inline(always)]
-fn accumulate<L: Lanes>(
-    blocks: &[Block],
-    cols: usize,
-    beta: f32,
-    delta: &[f32],
-    error: &mut [f32],
-    threshold: u32,
-    passed: &mut [Passed],
-) {
-    let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
-        return;
-    };
-    let (start, end) = (first.col, last.col + last.width);
-    for row in 0..first.len / first.width {
-        let at = row * cols + start..row * cols + end;
-        let (error, delta) = (&mut error[at.clone()], &delta[at]);
-        let (errors, rest) = error.as_chunks_mut::<BLOCK_SIDE>();
-        let (deltas, rest_of_deltas) = delta.as_chunks::<BLOCK_SIDE>();
-        for (number, (error, delta)) in errors.iter_mut().zip(deltas).enumerate() {
-            let mut magnitudes = [0; BLOCK_SIDE];
-            for ((error, delta), to) in error.iter_mut().zip(delta).zip(&mut magnitudes) {
-                *error = beta * *error + delta;
-                *to = magnitude(*error);
-            }
-            // a vector's block has no use for it
-            if let Some(passed) = passed.get_mut(number) {
-                passed.rows[row] = L::at_least(&magnitudes, threshold);
-            }
-        }
-        for (error, delta) in rest.iter_mut().zip(rest_of_deltas) {
-            *error = beta * *error + delta;
-        }
-    }
+fn is_full(block: &Block) -> bool {
+    block.len == BLOCK && block.width == BLOCK_SIDE
 }
 
 /// Adds a contribution that the round did not include back to the error feedback, so that it is sent again.

@@ -39,13 +39,13 @@ mod parts;
 mod plain_tests;
 mod resemblance;
 mod roots;
-mod rows;
 mod seal;
 mod select;
 mod simd;
 #[cfg(test)]
 mod simd_tests;
 mod sparse;
+mod sums;
 mod wire;
 
 pub use blocks::{LayoutError, BLOCK, BLOCK_SIDE};

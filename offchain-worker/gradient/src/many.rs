@@ -102,13 +102,24 @@ impl Buckets {
             (*entry, *bucket) = (scale.entry(*one), scale.bucket(*one));
         }
         let mut ways = [[0u64; BUCKETS]; WAYS];
-        let all = self.entries.iter().zip(&self.buckets).enumerate();
-        for (number, (entry, bucket)) in all.take(magnitudes.len()) {
-            ways[number % WAYS][*bucket as usize % BUCKETS] += entry;
+        let entries = self
+            .entries
+            .get_mut(..magnitudes.len().next_multiple_of(WAYS));
+        let entries = entries.unwrap_or_default();
+        let beyond = entries.get_mut(magnitudes.len()..).unwrap_or_default();
+        beyond.fill(0);
+        let entries = entries.as_chunks::<WAYS>().0.iter();
+        for (entries, buckets) in entries.zip(self.buckets.as_chunks::<WAYS>().0) {
+            for ((way, entry), bucket) in ways.iter_mut().zip(entries).zip(buckets) {
+                let to = &mut way[*bucket as usize % BUCKETS];
+                *to = to.wrapping_add(*entry);
+            }
         }
         let unit = scale.unit();
         for bucket in 0..BUCKETS {
-            let entry: u64 = ways.iter().map(|way| way[bucket]).sum();
+            let entry = ways
+                .iter()
+                .fold(0, |sum, way| u64::wrapping_add(sum, way[bucket]));
             self.counts[bucket] = (entry >> DIGITS_OF_SUM) as u32;
             self.sums[bucket] = (entry & ((1 << DIGITS_OF_SUM) - 1)) as i64 as f64 * unit;
         }
@@ -250,7 +261,7 @@ impl Scale {
 
     #[inline(always)]
     fn bucket(&self, magnitude: u32) -> u32 {
-        magnitude.wrapping_sub(self.lowest) >> self.shift
+        magnitude.wrapping_sub(self.lowest).wrapping_shr(self.shift)
     }
 
     /// One magnitude to be counted, and its multiple of the [unit](Scale::unit) to be added.
@@ -272,7 +283,8 @@ impl Scale {
     /// A magnitude that none of a bucket is below, or, of the bucket behind it, none reaches.
     #[inline(always)]
     fn edge(&self, bucket: usize) -> f64 {
-        value(self.lowest + ((bucket as u32) << self.shift))
+        let above = (bucket as u32).wrapping_shl(self.shift);
+        value(self.lowest.wrapping_add(above))
     }
 
     /// The same as bits, but for the bucket behind the last one no more than those of infinity.
@@ -352,12 +364,13 @@ impl Steps {
             let corner = if corner < end { corner } else { end };
             let inside = self.gain(corner, below + low * (corner - begin));
             // where nothing is below or above, nothing is gained, and the quotient is no number
-            let inside = if inside.is_nan() { f64::MIN } else { inside };
-            let at_begin = bucket
-                .checked_sub(1)
-                .map_or(f64::MIN, |one| self.gains[one]);
-            let all = larger(larger(inside, at_begin), self.gains[bucket]);
+            *bound = if inside.is_nan() { f64::MIN } else { inside };
+        }
+        let mut at_begin = f64::MIN;
+        for (bound, at_end) in bounds.iter_mut().zip(self.gains) {
+            let all = larger(larger(*bound, at_begin), at_end);
             *bound = if all > f64::MIN { all } else { f64::MAX };
+            at_begin = at_end;
         }
         bounds
     }

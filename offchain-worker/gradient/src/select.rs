@@ -4,22 +4,17 @@
 //! guessed that lets some more through than are wanted: the blocks before say which. What reaches it is found while
 //! the magnitudes are in the CPU's registers anyway, and only that is looked at again. If a guess let too few or too
 //! many through, a better threshold is searched for; comparing and counting is what SIMD does best. What is selected
-//! does not depend on the thresholds tried. Where many are wanted, what passes is not put in order: see
-//! [`Buckets`].
-
-use cairn_primitives::blocks::PLACE;
+//! does not depend on the thresholds tried. Where many are wanted, what passes is taken out of the registers at once,
+//! and not put in order: see [`Candidates`] and [`Buckets`].
 
 use crate::blocks::{Block, BLOCK, BLOCK_SIDE};
 use crate::candidates::Candidates;
 use crate::level::{two_levels, Levels};
 use crate::many::Buckets;
-use crate::rows::Sending;
 use crate::simd::Lanes;
 
 /// The bits of infinity: all finite magnitudes are below.
 pub(crate) const INFINITE: u32 = 0x7F80_0000;
-/// The bit of a number's sign.
-pub(crate) const SIGN: u32 = 1 << 31;
 /// The first step by which a threshold is changed: an eighth of it.
 const STEP: u32 = 1 << 20;
 /// Blocks that the threshold aimed at remembers.
@@ -59,12 +54,21 @@ impl Passed {
         rows: [0; BLOCK_SIDE],
     };
 
-    /// Whether there are so many, and not far more.
     #[inline(always)]
-    fn are_enough(&self, keep: usize) -> bool {
-        let count: u32 = self.rows.iter().map(|row| row.count_ones()).sum();
-        (keep..=most(keep)).contains(&(count as usize))
+    fn count(&self) -> usize {
+        self.rows.iter().map(|row| row.count_ones() as usize).sum()
     }
+}
+
+/// What is known of a block by its [guessed](Selector::guess) threshold, or another one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guessed<'a> {
+    /// Nothing.
+    Nothing,
+    /// Which elements of a full block reach it.
+    Passed(&'a Passed),
+    /// What is sent of a full block is looked for in the candidates, which are those that reach it.
+    Picked,
 }
 
 /// The magnitudes of one block, as bits.
@@ -114,10 +118,8 @@ pub(crate) struct Chosen {
 pub(crate) struct Selector {
     /// What is looked at if a guess was wrong.
     magnitudes: Magnitudes,
-    candidates: Candidates,
     sorted: Vec<u32>,
     buckets: Buckets,
-    sending: Sending,
     /// A threshold that as many as are aimed at reached in the last blocks, about.
     aim: u32,
 }
@@ -129,10 +131,8 @@ impl Selector {
                 bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
                 len: 0,
             },
-            candidates: Candidates::new(),
             sorted: Vec::new(),
             buckets: Buckets::new(),
-            sending: Sending::new(),
             aim: 0,
         }
     }
@@ -150,110 +150,81 @@ impl Selector {
 
     /// Sends of a block of a strip as many values as `codes` has room for: those of largest magnitude, of equal ones those
     /// that come first. Their codes go there in ascending order of their places, the strip keeps what is left of them, and
-    /// the result are their levels. `passed` are those of a full block that reached [`Selector::guess`] or another
-    /// threshold. Nothing, if not all of those sent are finite.
+    /// the result are their levels. Nothing, if not all of those sent are finite.
     #[inline(always)]
     pub(crate) fn send<L: Lanes>(
         &mut self,
-        strip: &mut [f32],
-        cols: usize,
+        candidates: &mut Candidates,
+        (strip, cols): (&mut [f32], usize),
         block: Block,
-        passed: Option<&Passed>,
+        guessed: Guessed,
         codes: &mut [u16],
     ) -> Option<Levels> {
         let keep = codes.len();
-        let view = View { strip, cols, block };
-        match passed {
-            Some(passed) if keep >= MANY => {
-                self.gather_magnitudes::<L>(view, passed, keep);
-                let chosen = self.choose::<L>(keep)?;
-                let (are_more, place) = (self.candidates.are_more(&chosen), (cols, block.col));
-                self.sending
-                    .send::<L>(&chosen, are_more, strip, place, codes);
-                Some(chosen.levels)
-            }
-            _ => {
-                self.gather::<L>(view, passed, keep);
-                self.candidates.part_signs();
-                let chosen = self.choose::<L>(keep)?;
-                self.candidates.leave_out(&chosen);
-                self.candidates.quantise(&chosen);
-                self.candidates.take(&chosen, codes);
-                self.leave(block, cols, strip);
-                Some(chosen.levels)
-            }
+        self.gather::<L>(candidates, View { strip, cols, block }, guessed, keep);
+        let chosen = self.choose::<L>(candidates.magnitudes(), keep)?;
+        candidates.leave_out(&chosen);
+        if block.width == BLOCK_SIDE {
+            let index = |place| {
+                let row = usize::wrapping_mul(place / BLOCK_SIDE, cols).wrapping_add(block.col);
+                row.wrapping_add(place % BLOCK_SIDE)
+            };
+            candidates.send::<L>(&chosen, strip, index, codes);
+        } else {
+            candidates.send::<L>(&chosen, strip, |place| block.index(place, cols), codes);
         }
+        Some(chosen.levels)
     }
 
     /// Finds elements among which the `keep` of largest magnitude are.
     #[inline(always)]
-    fn gather<L: Lanes>(&mut self, view: View, passed: Option<&Passed>, keep: usize) {
-        match passed.filter(|passed| passed.are_enough(keep)) {
-            Some(passed) => self.collect_passed(view, passed),
-            None => self.search::<L>(view, keep),
-        }
-    }
-
-    /// The same of a full block, but nothing else of them than their magnitudes.
-    #[inline(always)]
-    fn gather_magnitudes<L: Lanes>(&mut self, view: View, passed: &Passed, keep: usize) {
-        self.candidates.count = 0;
-        if passed.are_enough(keep) {
-            for (row, set) in view.strip.chunks(view.cols).zip(passed.rows) {
-                let row = row.get(view.block.col..).unwrap_or_default();
-                let mut magnitudes = [0; BLOCK_SIDE];
-                for (to, value) in magnitudes.iter_mut().zip(row) {
-                    *to = magnitude(*value);
+    fn gather<L: Lanes>(
+        &mut self,
+        candidates: &mut Candidates,
+        view: View,
+        guessed: Guessed,
+        keep: usize,
+    ) {
+        let are_enough = |count| (keep..=most(keep)).contains(&count);
+        match guessed {
+            Guessed::Picked if are_enough(candidates.count) => {}
+            Guessed::Picked => {
+                self.magnitudes.fill(view);
+                let threshold = self.threshold::<L>(keep);
+                candidates.count = 0;
+                for (number, row) in view.strip.chunks(view.cols).enumerate() {
+                    let row = row.get(view.block.col..).unwrap_or_default();
+                    if let Some(row) = row.first_chunk() {
+                        candidates.pick::<L>(row, (number * BLOCK_SIDE) as u16, threshold);
+                    }
                 }
-                self.candidates.add_magnitudes::<L>(&magnitudes, set);
             }
-            return;
-        }
-        self.magnitudes.fill(view);
-        let threshold = self.threshold::<L>(keep);
-        for row in self.magnitudes.rows() {
-            let set = L::at_least(row, threshold);
-            self.candidates.add_magnitudes::<L>(row, set);
+            Guessed::Passed(passed) if are_enough(passed.count()) => {
+                collect_passed(candidates, view, passed);
+            }
+            Guessed::Passed(_) | Guessed::Nothing => self.search::<L>(candidates, view, keep),
         }
     }
 
     /// What is to be known of the largest `keep` of the candidates, and what is learnt from it for those that follow.
     #[inline(always)]
-    fn choose<L: Lanes>(&mut self, keep: usize) -> Option<Chosen> {
+    fn choose<L: Lanes>(&mut self, candidates: &[u32], keep: usize) -> Option<Chosen> {
         let many = match keep >= MANY {
-            true => self.buckets.choose::<L>(self.candidates.magnitudes(), keep),
+            true => self.buckets.choose::<L>(candidates, keep),
             false => None,
         };
         let chosen = match many {
             Some(chosen) => chosen,
-            None => self.sorted(keep)?,
+            None => self.sorted(candidates, keep)?,
         };
-        self.learn(keep, chosen.smallest);
+        self.learn(candidates, keep, chosen.smallest);
         Some(chosen)
-    }
-
-    /// Writes what is left of the values that were looked at last to where they are in a strip.
-    #[inline(always)]
-    fn leave(&self, block: Block, cols: usize, strip: &mut [f32]) {
-        let count = self.candidates.count;
-        let codes = &self.candidates.codes[..count];
-        let all = codes.iter().zip(&self.candidates.left[..count]);
-        if block.width == BLOCK_SIDE {
-            for (code, left) in all {
-                let place = usize::from(*code & PLACE);
-                strip[place / BLOCK_SIDE * cols + block.col + place % BLOCK_SIDE] = *left;
-            }
-            return;
-        }
-        for (code, left) in all {
-            strip[block.index(usize::from(*code & PLACE), cols)] = *left;
-        }
     }
 
     /// What is to be known of the largest `keep` of the candidates, by sorting them.
     #[inline(always)]
-    fn sorted(&mut self, keep: usize) -> Option<Chosen> {
-        self.sort(keep);
+    fn sorted(&mut self, candidates: &[u32], keep: usize) -> Option<Chosen> {
+        self.sort(candidates, keep);
         let (smallest, largest) = (*self.sorted.first()?, *self.sorted.last()?);
         if largest >= INFINITE {
             return None;
@@ -270,8 +241,7 @@ impl Selector {
 
     /// Sorts the largest `keep` of the candidates' magnitudes.
     #[inline(always)]
-    fn sort(&mut self, keep: usize) {
-        let candidates = self.candidates.magnitudes();
+    fn sort(&mut self, candidates: &[u32], keep: usize) {
         let excess = candidates.len() - keep;
         self.sorted.clear();
         if candidates.len() <= FEW {
@@ -289,8 +259,7 @@ impl Selector {
     /// Aims at a threshold that as many reach as are wanted and the [surplus], if the next blocks are like this one, of
     /// which `smallest` is the smallest that is selected.
     #[inline(always)]
-    fn learn(&mut self, keep: usize, smallest: u32) {
-        let candidates = self.candidates.magnitudes();
+    fn learn(&mut self, candidates: &[u32], keep: usize, smallest: u32) {
         let mut lowest = smallest;
         for one in candidates {
             lowest = lowest.min(*one);
@@ -311,10 +280,11 @@ impl Selector {
 
     /// Finds a threshold and what passes it.
     #[inline(always)]
-    fn search<L: Lanes>(&mut self, view: View, keep: usize) {
+    fn search<L: Lanes>(&mut self, candidates: &mut Candidates, view: View, keep: usize) {
         self.magnitudes.fill(view);
         let threshold = self.threshold::<L>(keep);
-        self.collect::<L>(view, threshold);
+        self.collect::<L>(candidates, view, threshold);
+        candidates.part_signs();
     }
 
     /// A threshold that `keep` magnitudes or more reach, and, if possible, not many more.
@@ -352,9 +322,9 @@ impl Selector {
     }
 
     #[inline(always)]
-    fn collect<L: Lanes>(&mut self, view: View, threshold: u32) {
+    fn collect<L: Lanes>(&self, candidates: &mut Candidates, view: View, threshold: u32) {
         let Magnitudes { bits, len } = &self.magnitudes;
-        self.candidates.count = 0;
+        candidates.count = 0;
         for (number, row) in bits.iter().enumerate().take(len.div_ceil(BLOCK_SIDE)) {
             let first = number * BLOCK_SIDE;
             let mut set = L::at_least(row, threshold);
@@ -362,20 +332,21 @@ impl Selector {
                 set &= (1 << (len - first)) - 1;
             }
             let value = |place| view.strip[view.block.index(first + place, view.cols)];
-            self.candidates.add(first, set, value);
+            candidates.add(first, set, value);
         }
     }
+}
 
-    #[inline(always)]
-    fn collect_passed(&mut self, view: View, passed: &Passed) {
-        self.candidates.count = 0;
-        let rows = view.strip.chunks(view.cols);
-        for (number, (row, set)) in rows.zip(passed.rows).enumerate() {
-            let row = &row[view.block.col..][..BLOCK_SIDE];
-            let value = |place: usize| row[place];
-            self.candidates.add(number * BLOCK_SIDE, set, value);
-        }
+#[inline(always)]
+fn collect_passed(candidates: &mut Candidates, view: View, passed: &Passed) {
+    candidates.count = 0;
+    let rows = view.strip.chunks(view.cols);
+    for (number, (row, set)) in rows.zip(passed.rows).enumerate() {
+        let row = &row[view.block.col..][..BLOCK_SIDE];
+        let value = |place: usize| row[place];
+        candidates.add(number * BLOCK_SIDE, set, value);
     }
+    candidates.part_signs();
 }
 
 /// Sorts by counting for each number how many are below it: the work of a square, but all of it for SIMD. `sorted` has
@@ -440,24 +411,39 @@ mod tests {
     use crate::sparse::value_of;
     use proptest::prelude::*;
 
-    struct Select<'a>(&'a mut Selector, View<'a>, Option<Passed>, usize);
+    struct Select<'a>(&'a mut Selector, View<'a>, Option<u32>, usize);
 
     impl Kernel for Select<'_> {
         type Output = (Vec<u16>, Levels, Vec<f32>);
 
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
-            let Select(selector, view, passed, keep) = self;
-            let (mut places, mut left) = (vec![0; keep], view.strip.to_vec());
-            let levels = selector.send::<L>(
-                &mut left,
-                view.cols,
-                view.block,
-                passed.as_ref(),
-                &mut places,
-            );
+            let Select(selector, view, threshold, keep) = self;
+            let View { strip, cols, block } = view;
+            let (mut places, mut left) = (vec![0; keep], strip.to_vec());
+            // of another block
+            let mut candidates = Candidates::new();
+            candidates.pick::<L>(&[f32::MAX; BLOCK_SIDE], 0, 0);
+            let (mut passed, mut guessed) = (Passed::NONE, Guessed::Nothing);
+            if let Some(threshold) = threshold {
+                candidates.count = 0;
+                let rows = strip.chunks(cols).zip(&mut passed.rows).enumerate();
+                for (number, (row, passed)) in rows {
+                    let row = row[block.col..].first_chunk().expect("full");
+                    *passed = L::at_least(&row.map(magnitude), threshold);
+                    if keep >= MANY {
+                        candidates.pick::<L>(row, (number * BLOCK_SIDE) as u16, threshold);
+                    }
+                }
+                guessed = match keep >= MANY {
+                    true => Guessed::Picked,
+                    false => Guessed::Passed(&passed),
+                };
+            }
+            let strip = (&mut left[..], cols);
+            let levels = selector.send::<L>(&mut candidates, strip, block, guessed, &mut places);
             let levels = levels.expect("finite");
-            let of_block = (0..view.block.len).map(|place| view.block.index(place, view.cols));
+            let of_block = (0..block.len).map(|place| block.index(place, cols));
             (places, levels, of_block.map(|at| left[at]).collect())
         }
     }
@@ -566,15 +552,10 @@ mod tests {
             ascending.sort_unstable();
             let around = BLOCK.saturating_sub(keep + guess.index(4 * keep));
             for threshold in [ascending[guess.index(BLOCK)], ascending[around], 1, INFINITE] {
-                let mut passed = Passed::NONE;
-                for (set, row) in passed.rows.iter_mut().zip(magnitudes.chunks(BLOCK_SIDE)) {
-                    let reach = row.iter().enumerate().filter(|(_, m)| **m >= threshold);
-                    *set = reach.fold(0, |set, (place, _)| set | 1 << place);
-                }
                 for simd in Simd::all() {
                     let view = View { strip: &strip, cols, block };
                     let mut selector = Selector::new();
-                    let found = with_bits(simd.run(Select(&mut selector, view, Some(passed), keep)));
+                    let found = with_bits(simd.run(Select(&mut selector, view, Some(threshold), keep)));
                     prop_assert_eq!(&found, &expected, "{:?}", simd);
                 }
             }

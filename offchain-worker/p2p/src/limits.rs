@@ -47,7 +47,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// 64 connections, 2 of one peer, 32 handshakes, 4 requests on each connection, a window of 1 MiB, no rate, at
-    /// least 16 KiB a second, 10 s for a step, idle for 60 s.
+    /// least 16 KiB a second, 10 s for a step, idle for 180 s: who asks once a round need not connect anew each time.
     fn default() -> Self {
         Limits {
             connections: 64,
@@ -58,7 +58,7 @@ impl Default for Limits {
             rate: None,
             slowest: 16 << 10,
             step: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(180),
         }
     }
 }

@@ -5,9 +5,9 @@
 //!   validator:  drawn, and the blob is served ──▶ Audit ──▶ verdict on disk ──▶ CommitVerdict ──▶ RevealVerdict
 //! ```
 //!
-//! A miner that was drawn keeps on disk what the round began with, and makes its states again from there: when it has
-//! made its next contribution, so that auditing takes no time from training, or at once if there might be no time for
-//! it afterwards. A *verdict* is a finding with the salt that
+//! A miner that was drawn keeps on disk what the round began with. It serves the states that it kept while it trained, or
+//! makes them again from there: when it has made its next contribution, so that auditing takes no time from training,
+//! or at once if there might be no time for it afterwards. A *verdict* is a finding with the salt that
 //! hides it; it is on disk before the commitment to it is sent, so that a validator never commits to two.
 
 use std::collections::BTreeMap;
@@ -91,6 +91,12 @@ impl Serving {
         self.owed
     }
 
+    /// The same, unless it is served.
+    pub fn unserved(&self) -> Option<Demand> {
+        let is_shown = |owed: &Demand| self.shown.is_some_and(|shown| shown.round == owed.round);
+        self.owed.filter(|owed| !is_shown(owed))
+    }
+
     /// Takes note of what was drawn of the round held, of the miner with this hotkey.
     pub fn look(&mut self, view: &View, hotkey: Hotkey, held: Option<Round>) {
         let is_own = |audit: &&Audit| audit.hotkey == hotkey && Some(audit.round) == held;
@@ -111,14 +117,13 @@ impl Serving {
 
     /// What is to be made now of the miner with this hotkey.
     pub fn demand(&self, view: &View, hotkey: Hotkey, now: BlockNumber) -> Option<Demand> {
-        let owed = self.owed?;
-        let is_shown = self.shown.is_some_and(|shown| shown.round == owed.round);
+        let owed = self.unserved()?;
         let has_failed = self.failed == (owed.round, TRIES);
         let is_open = |audit: &Audit| {
             (audit.round, audit.hotkey, audit.served) == (owed.round, hotkey, None)
                 && next_stage(audit, now) == Stage::Open
         };
-        let is_due = !is_shown && !has_failed && view.audits.iter().any(is_open);
+        let is_due = !has_failed && view.audits.iter().any(is_open);
         is_due.then_some(owed)
     }
 

@@ -272,7 +272,7 @@ impl<W> Course<W> {
     }
 
     /// Names its endpoints, if the chain has others of it and takes these now.
-    fn name_endpoints(&mut self, view: &View, now: BlockNumber) {
+    pub fn name_endpoints(&mut self, view: &View, now: BlockNumber) {
         let Some(named) = view.named.as_ref() else {
             return;
         };

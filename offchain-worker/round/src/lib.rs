@@ -30,7 +30,9 @@
 //! - where rounds overlap it trains the next one, and no later one, while a round is revealed and attested; what it
 //!   made ahead it commits to once the contribution that this went on from is included, and makes anew if that was
 //!   not;
-//! - of a round in which its work was drawn it keeps what it needs to serve what is audited ([`audit`]).
+//! - of a round in which its work was drawn it keeps what it needs to serve what is audited ([`audit`]);
+//! - told to drain, it makes no more contributions, and ends once no audit of those that it made can be open
+//!   ([`drain`]).
 //!
 //! What the validator's machine ([`validator`]) promises:
 //! - it attests at most once per round, only while it holds that round's parameters, and only what it has committed to
@@ -41,11 +43,14 @@
 //! - of each audit for which it was drawn it commits to one finding at most, which it has on disk ([`audit`]).
 //!
 //! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
-//! another inner step ([`pace`]), and how evidence becomes values and scores ([`scoring`]).
+//! another inner step ([`pace`]), since when a round can have been under way ([`heard`]), and how evidence becomes
+//! values and scores ([`scoring`]).
 
 pub mod ahead;
 pub mod audit;
 pub mod course;
+pub mod drain;
+pub mod heard;
 pub mod hidden_row;
 pub mod machine;
 pub mod measure;

@@ -7,6 +7,7 @@ use cairn_primitives::{BlockNumber, Commitment, ModelRoot, Round, Secret, Text, 
 
 use crate::{
     audit::{Demand, Shown, Verdict},
+    drain::Owed,
     hidden_row::HiddenRow,
     pledge::Pledge,
     Settlement, View,
@@ -109,6 +110,8 @@ pub enum Action<W> {
     Join,
     /// Find out, and tell people, why there is nothing to do.
     Explain(Lack),
+    /// Tell people what a worker that drains still owes.
+    Tell(Owed),
     /// End, for this reason.
     Stop(Reason),
     /// The role's own work.
@@ -147,6 +150,8 @@ pub enum Reason {
     },
     /// Another run, started at this block, has its run's place.
     Replaced(BlockNumber),
+    /// It was told to drain, and owes nothing any more.
+    Drained,
 }
 
 /// What a worker signs. All of it is free of fees for members, once a round, an epoch or an audit.

@@ -56,8 +56,8 @@ impl Keep {
         }
     }
 
-    /// How many residual streams there are; layer *i* reads stream *i* mod this and writes the next. Where nothing is kept
-    /// there is one, which is stepped in place.
+    /// How many residual streams there are; layer *i* reads stream *i* mod this and writes the next. Where nothing is
+    /// kept there is one, which is stepped in place.
     pub fn streams(self, depth: usize) -> usize {
         match self {
             Keep::Nothing => 1,

@@ -9,39 +9,60 @@ use crate::printable::printable;
 /// Any error of the crates below becomes one; theirs already say what to do. It is no
 /// [`std::error::Error`] itself, since it is where errors end.
 #[derive(Debug)]
-pub struct Failure(Option<String>);
+pub struct Failure(Why);
+
+#[derive(Debug)]
+enum Why {
+    Failed(String),
+    Ended,
+    Stopped,
+}
 
 impl Failure {
     /// `what` happened; `remedy` is what to do.
     pub fn new(what: impl fmt::Display, remedy: impl fmt::Display) -> Failure {
-        Failure(Some(one_line(&format!("{what}; {remedy}"))))
+        Failure(Why::Failed(one_line(&format!("{what}; {remedy}"))))
     }
 
     /// What happened while doing something: the cause brings its own remedy.
     pub fn during(doing: impl fmt::Display, cause: impl fmt::Display) -> Failure {
-        Failure(Some(one_line(&format!("{doing}: {cause}"))))
+        Failure(Why::Failed(one_line(&format!("{doing}: {cause}"))))
     }
 
     /// Nothing failed: the command has nothing more to do, and has said why.
     pub fn ended() -> Failure {
-        Failure(None)
+        Failure(Why::Ended)
     }
 
-    /// Whether nothing failed.
+    /// Nothing failed: a signal stopped what would have gone on.
+    pub fn stopped() -> Failure {
+        Failure(Why::Stopped)
+    }
+
+    /// Whether nothing failed, and there was nothing more to do.
     pub fn is_end(&self) -> bool {
-        self.0.is_none()
+        matches!(self.0, Why::Ended)
+    }
+
+    /// Whether nothing failed, and a signal stopped it.
+    pub fn is_stop(&self) -> bool {
+        matches!(self.0, Why::Stopped)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_deref().unwrap_or("nothing more to do"))
+        f.write_str(match &self.0 {
+            Why::Failed(line) => line.as_str(),
+            Why::Ended => "nothing more to do",
+            Why::Stopped => "stopped by a signal",
+        })
     }
 }
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Failure {
-        Failure(Some(one_line(&error.to_string())))
+        Failure(Why::Failed(one_line(&error.to_string())))
     }
 }
 

@@ -4,11 +4,14 @@
 //! the layers keep. docs/trainer.md states each figure and what was measured beside it.
 
 use cairn_primitives::{AuditRules, Layout, RunConfig, Tensor};
+use cairn_protocol::trace;
 use cairn_trainer::{config::Needs, cuda::CROSSING};
 use serde::Serialize;
 
 /// Bytes of a number.
 const NUMBER: u64 = 4;
+/// Bytes of what stands for a traced state: three hashes, and how many steps were done.
+pub const TRACED_HEAD: u64 = 3 * 32 + 8;
 
 /// Something that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -66,9 +69,24 @@ impl Vectors {
     }
 }
 
+/// Bytes on the disk of a round's traced states, as a miner keeps them: those between its steps have their vectors, and
+/// where the run admits cards that after the last one, too. None in a run that does not audit.
+pub fn traced(config: &RunConfig) -> u64 {
+    if config.audits.rate == 0 {
+        return 0;
+    }
+    let states = trace::count(config.inner.steps.into(), config.inner.trace_every);
+    let without = if config.audits.admits_cards() { 1 } else { 2 };
+    let vectors = Vectors::of(config).steps();
+    let full = u64::from(states.saturating_sub(without));
+    let heads = u64::from(states).saturating_mul(TRACED_HEAD);
+    vectors.saturating_mul(full).saturating_add(heads)
+}
+
 /// What a miner holds at most while it trains and makes its contribution. What is written to the disk meanwhile is
-/// written out of these vectors, and is on the disk before others take their place. `elsewhere`: the steps are made by
-/// an engine in another program, which has gradient and activations.
+/// written out of these vectors, and is on the disk before others take their place; but steps change what they go on
+/// from, so of what is traced for audits a state is copied. `elsewhere`: the steps are made by an engine in another
+/// program, which has gradient and activations.
 pub fn mining(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
     let vectors = Vectors::of(config);
     let mut held = vec![
@@ -81,6 +99,12 @@ pub fn mining(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
             bytes: vectors.state(),
         },
     ];
+    if config.audits.rate > 0 {
+        held.push(Held {
+            what: "a traced state that waits for the disk",
+            bytes: vectors.steps(),
+        });
+    }
     if !elsewhere {
         held.push(Held {
             what: "gradient",
@@ -355,13 +379,16 @@ mod tests {
     }
 
     /// Bytes per parameter, where nothing but vectors counts: 36 and 92 of a miner, 12 and 76 of a validator; 104 and 100
-    /// where cards are admitted.
+    /// where cards are admitted. Of a miner that trains 48 where work is audited.
     #[test]
     fn each_role_holds_so_many_vectors() {
         let mut config = small();
         config.model = named("1b").unwrap();
         let parameters = config.model.parameters().unwrap();
         let layers = layers(&config).bytes;
+        config.audits.rate = 1;
+        assert_eq!(total(&mining(&config, false)) - layers, 48 * parameters);
+        config.audits.rate = 0;
         assert_eq!(total(&mining(&config, false)) - layers, 36 * parameters);
         assert_eq!(total(&mining(&config, true)), 32 * parameters);
         assert_eq!(total(&serving(&config, false)) - layers, 92 * parameters);

@@ -59,10 +59,7 @@ impl RunFile {
                 "cannot read the run configuration {}: {error}",
                 path.display()
             );
-            Failure::new(
-                what,
-                "name a TOML file such as chain-specs/run-tiny.toml with --file",
-            )
+            Failure::new(what, "name a TOML file such as chain-specs/run-tiny.toml")
         })?;
         RunFile::parse(&text).map_err(|error| Failure::during(path.display(), error))
     }

@@ -1,17 +1,32 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGUSR1.
 //!
 //! They are waited for on a thread of their own, so that no computation keeps anybody from hearing them.
 
 use std::time::Duration;
 
+use futures::future::select_all;
 use tokio::{
-    signal::unix::{signal, SignalKind},
+    signal::unix::{signal, Signal, SignalKind},
     sync::watch,
 };
 
+/// The exit code of a miner that a signal stopped, as shells have it of SIGTERM: whoever starts miners again tells by
+/// it that this one has not drained.
+pub const STOPPED: u8 = 143;
+
 /// A watch that turns true when the process is asked to stop.
 pub fn watch() -> watch::Receiver<bool> {
-    listen(|| {})
+    listen(stops(), false, || {})
+}
+
+/// A watch that turns true when the process is asked to drain, by SIGUSR1; true from the beginning if `is_asked`.
+pub fn watch_for_drain(is_asked: bool) -> watch::Receiver<bool> {
+    listen(vec![SignalKind::user_defined1()], is_asked, || {})
+}
+
+/// What asks a process to stop.
+fn stops() -> Vec<SignalKind> {
+    vec![SignalKind::interrupt(), SignalKind::terminate()]
 }
 
 /// The same, and the process ends at the latest `grace` after it was asked, with this exit code, whatever it does.
@@ -21,7 +36,7 @@ pub fn watch_with_deadline(
     code: i32,
     heard: impl Fn() + Send + 'static,
 ) -> watch::Receiver<bool> {
-    listen(move || {
+    listen(stops(), false, move || {
         let end = move || {
             std::thread::sleep(grace);
             // What it started dies with it.
@@ -36,8 +51,13 @@ pub fn watch_with_deadline(
     })
 }
 
-fn listen(heard: impl Fn() + Send + 'static) -> watch::Receiver<bool> {
-    let (sender, receiver) = watch::channel(false);
+/// A watch that turns true with the first of these signals, of which `heard` is told.
+fn listen(
+    kinds: Vec<SignalKind>,
+    is_true: bool,
+    heard: impl Fn() + Send + 'static,
+) -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(is_true);
     let (ready, is_ready) = std::sync::mpsc::channel();
     let wait = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
@@ -48,18 +68,13 @@ fn listen(heard: impl Fn() + Send + 'static) -> watch::Receiver<bool> {
             return std::mem::forget(sender);
         };
         runtime.block_on(async {
-            let (interrupt, terminate) = (
-                signal(SignalKind::interrupt()),
-                signal(SignalKind::terminate()),
-            );
+            let signals: std::io::Result<Vec<Signal>> = kinds.into_iter().map(signal).collect();
             let _ = ready.send(());
-            let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+            let Ok(mut signals) = signals else {
                 return std::future::pending().await;
             };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            let each = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+            drop(select_all(each).await);
             heard();
             sender.send_replace(true);
             // As long as somebody watches, it stays true.

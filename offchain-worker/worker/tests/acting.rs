@@ -1,4 +1,5 @@
-//! Acting for another account, against a node: as its proxy, and as one of those who share it.
+//! Acting for another account, against a node: as its proxy, as one of those who share it, and as who inherited it when
+//! its key was lost. And a member that signs with another hotkey.
 
 #[path = "common/binary.rs"]
 mod binary;
@@ -98,6 +99,27 @@ impl Node {
         self.does(&format!("transaction send {signed}"));
     }
 
+    /// What a command prints that has to wait for a block: until then it says that it `waits`. With each try comes a
+    /// block, and there are at most so many.
+    fn in_time(&self, line: &str, waits: &str, most: u32) -> Value {
+        for _ in 0..most {
+            let output = self.run(&format!("{line} --json"));
+            if output.status.success() {
+                return serde_json::from_slice(&output.stdout).expect("JSON");
+            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains(waits), "{line}: {said}");
+            self.does("wallet send --suri //Alice --to //Bob 1");
+        }
+        panic!("{line}: not in {most} blocks");
+    }
+
+    /// The address of a development key.
+    fn address(&self, suri: &str) -> String {
+        let balance = self.does(&format!("wallet balance {suri}"));
+        balance["address"].as_str().expect("an address").into()
+    }
+
     /// What an account can spend, in pebble.
     fn spendable(&self, account: &str) -> u64 {
         let balance = self.does(&format!("wallet balance {account}"));
@@ -123,6 +145,9 @@ fn others_act_for_an_account() {
     let node = Node::start();
     proxies(&node);
     shared(&node);
+    subnet(&node);
+    recovery(&node);
+    swap(&node);
 }
 
 fn proxies(node: &Node) {
@@ -213,4 +238,144 @@ fn shared(node: &Node) {
     assert_eq!(node.spendable("//Ferdie"), before + THOUSAND);
     node.by_file(&half("//Dave"), "//Dave");
     assert_eq!(node.spendable("//Ferdie"), before + THOUSAND * 3 / 2);
+}
+
+/// A subnet of Alice's whose periods are of some blocks, with a validator on which Ferdie has stake.
+fn subnet(node: &Node) {
+    node.does("subnet create --suri //Alice");
+    node.does("subnet set --suri //Alice tempo=8 activity_cutoff=16 unbonding_period=20");
+    node.does("subnet register --suri //Alice --hotkey //Validator --role validator");
+    node.does("stake add --suri //Ferdie --hotkey //Validator 1000");
+}
+
+fn recovery(node: &Node) {
+    friends(node);
+    disputed(node);
+    recovered(node);
+}
+
+/// Ferdie names three friends, of whom two are needed.
+fn friends(node: &Node) {
+    let add =
+        "wallet recovery add --suri //Ferdie --friends //Bob,//Charlie,//Dave --inheritor //Eve";
+    let none = node.says(&format!("{add} --needed 4"));
+    assert!(none.contains("4 of 3"), "{none}");
+    // A day, on this chain.
+    let short = node.says(&format!("{add} --needed 2 --delay 1"));
+    assert!(short.contains("too short"), "{short}");
+    assert!(short.contains("2 to"), "{short}");
+    node.does(&format!("{add} --needed 2 --delay 6"));
+    let shown = node.does("wallet recovery show //Ferdie");
+    let group = &shown["groups"][0];
+    assert_eq!((&group["needed"], &group["delay"]), (&2.into(), &6.into()));
+    assert_eq!(group["inheritor"], node.address("//Eve").as_str());
+    assert_eq!(group["friends"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        (&group["attempt"], &shown["inherited_by"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+/// Who has the key stops it, and takes what the one who began put down.
+fn disputed(node: &Node) {
+    let stranger = node.says("wallet recovery begin --suri //Alice //Ferdie");
+    assert!(stranger.contains("none of the friends"), "{stranger}");
+    node.does("wallet recovery begin --suri //Bob //Ferdie");
+    let finish = "wallet recovery finish --suri //Eve //Ferdie";
+    let alone = node.says(finish);
+    assert!(alone.contains("1 of 2 friends"), "{alone}");
+    // Friends stay as they are meanwhile.
+    let busy = node.says("wallet recovery remove --suri //Ferdie");
+    assert!(busy.contains("nothing changes"), "{busy}");
+    let other = node.says("wallet recovery cancel --suri //Charlie //Ferdie");
+    assert!(other.contains("began to recover"), "{other}");
+    node.does("wallet recovery cancel --suri //Ferdie");
+    let gone = node.says(finish);
+    assert!(gone.contains("no friend of"), "{gone}");
+
+    let before = node.spendable("//Bob");
+    node.does("wallet recovery begin --suri //Bob //Ferdie");
+    node.does("wallet recovery slash --suri //Ferdie");
+    // The deposit of 10 CRN, and the fee.
+    let lost = before.saturating_sub(node.spendable("//Bob"));
+    let crn = THOUSAND / 1_000;
+    assert!((10 * crn..11 * crn).contains(&lost), "{lost}");
+}
+
+/// Two friends say that the key is lost, and after the delay Eve acts for the account.
+fn recovered(node: &Node) {
+    node.does("wallet recovery begin --suri //Charlie //Ferdie");
+    // Signed where there is no network.
+    node.by_file("wallet recovery approve --suri //Dave //Ferdie", "//Dave");
+    let shown = node.does("wallet recovery show //Ferdie");
+    let attempt = &shown["groups"][0]["attempt"];
+    assert_eq!(attempt["approved_by"].as_array().map(Vec::len), Some(2));
+    let not_before = attempt["not_before"].as_u64().expect("a block");
+    let finish = "wallet recovery finish --suri //Alice //Ferdie";
+    let finished = node.in_time(finish, "can still object", 10);
+    assert!(finished["block"].as_u64() >= Some(not_before), "{finished}");
+    let shown = node.does("wallet recovery show //Ferdie");
+    assert_eq!(shown["inherited_by"], node.address("//Eve").as_str());
+
+    // Nobody else acts for it, and Eve does so in everything but this.
+    let send = "wallet send --suri //Eve --recovered //Ferdie --to //Eve 1000";
+    let stranger = node.says(&send.replace("--suri //Eve", "--suri //Bob"));
+    assert!(stranger.contains("Recovery.NotInheritor"), "{stranger}");
+    let friends = node.says("wallet recovery remove --suri //Eve --recovered //Ferdie");
+    assert!(friends.contains("System.CallFiltered"), "{friends}");
+    let before = node.spendable("//Eve");
+    let sent = node.does(send);
+    assert_eq!(sent["from"], node.address("//Ferdie").as_str());
+    node.by_file(send, "//Eve");
+    let got = node.spendable("//Eve").saturating_sub(before);
+    assert!(
+        (2 * THOUSAND - THOUSAND / 100..=2 * THOUSAND).contains(&got),
+        "{got}"
+    );
+    let given = node.does(
+        "stake transfer --suri //Eve --recovered //Ferdie --hotkey //Validator --to //Eve all",
+    );
+    let amount: u64 = given["amount"]
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .expect("pebble");
+    assert!(amount >= THOUSAND - 1, "{given}");
+
+    // And so does a proxy of Eve's.
+    node.does("wallet proxy add --suri //Eve --kind any //Bob");
+    node.does("wallet send --suri //Bob --for //Eve --recovered //Ferdie --to //Eve 1000");
+
+    // The key is found again.
+    node.does("wallet recovery revoke --suri //Ferdie");
+    let gone = node.says(send);
+    assert!(gone.contains("Recovery.NoInheritor"), "{gone}");
+    node.does("wallet recovery remove --suri //Ferdie");
+    assert_eq!(
+        node.does("wallet recovery show //Ferdie")["groups"],
+        serde_json::json!([])
+    );
+}
+
+/// Announced, taken back, announced again, and done when its time has come.
+fn swap(node: &Node) {
+    let of = "subnet swap --suri //Alice --hotkey //Validator";
+    let member = || node.does("subnet show --netuid 1")["members"][0].clone();
+    let (old, new) = (node.address("//Validator"), node.address("//Validator-2"));
+    let none = node.says(&format!("{of} --finish"));
+    assert!(none.contains("no other hotkey was announced"), "{none}");
+    node.does(&format!("{of} --to //Validator-2"));
+    assert_eq!(member()["swap"][0], new.as_str());
+    node.does(&format!("{of} --cancel"));
+    assert_eq!(member()["swap"], Value::Null);
+    let none = node.says(&format!("{of} --finish"));
+    assert!(none.contains("no other hotkey was announced"), "{none}");
+
+    let announced = node.does(&format!("{of} --to //Validator-2"));
+    let from = member()["swap"][1].as_u64().expect("a block");
+    assert_eq!(announced["block"].as_u64(), from.checked_sub(20));
+    assert_eq!(member()["hotkey"], old.as_str());
+    let done = node.in_time(&format!("{of} --finish"), "was announced for", 30);
+    assert!(done["block"].as_u64() >= Some(from), "{done}");
+    let now = member();
+    assert_eq!((&now["hotkey"], &now["swap"]), (&new.into(), &Value::Null));
 }

@@ -189,6 +189,8 @@ fn doctor(url: &str, store: &str) {
     for name in ["uplink", "endpoint"] {
         assert_eq!(state(name), "unknown", "{checks:?}");
     }
+    // Whether an epoch has paid a miner by now is chance; what to do is the owner's, and this miner is not his.
+    assert_ne!(state("least bond"), "fix", "{checks:?}");
     let stranger = [
         "doctor",
         "--netuid",
@@ -221,10 +223,12 @@ fn look_around(url: &str) {
             .map(Vec::len),
         Some(1)
     );
-    assert_eq!(
-        json(ask(url, &["run", "show", "--json"]))["config"]["name"],
-        "small"
-    );
+    let run = json(ask(url, &["run", "show", "--json"]));
+    assert_eq!(run["config"]["name"], "small");
+    assert_eq!(run["least_bond"]["now"], "1000000000");
+    let shown = ask(url, &["run", "show"]);
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("\n  least bond   1.00 CRN"), "{shown}");
     let economy = json(ask(
         url,
         &["emissions", "--json", "--account", "//Cairn//miner-1//cold"],

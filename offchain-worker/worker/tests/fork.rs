@@ -1,5 +1,7 @@
 //! Two authorities that are apart make a chain each. When they meet, one chain is reverted: whoever asks that node sees
 //! its blocks go, and goes on with the others. While they are apart, nothing becomes final on either chain.
+//!
+//! And when a node dies, one that lies far behind is passed over for one that does not.
 
 #[path = "common/binary.rs"]
 mod binary;
@@ -13,7 +15,7 @@ use std::{
 };
 
 use binary::node;
-use cairn_chain::{Block, BlockStream, Client};
+use cairn_chain::{Block, BlockStream, Client, Patience, Settings, BEHIND};
 use cairn_primitives::H256;
 use futures::StreamExt;
 use serde_json::{json, Value};
@@ -179,4 +181,33 @@ async fn whoever_asks_a_node_on_a_fork_sees_it_reverted_and_goes_on() {
     assert_eq!(after[0], after[1], "they have one chain");
     let reverted = (0..2).filter(|one| before[*one] != after[*one]);
     assert_eq!(reverted.count(), 1, "one of both chains stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lies_behind_is_passed_over_when_the_one_that_was_asked_dies() {
+    let directory = tempfile::tempdir().expect("room");
+    let chain = two_authorities(directory.path());
+    // Charlie is no authority and has no peer, so there he stays where the chain begins.
+    let [asked, behind, abreast] = ["--alice", "--charlie", "--bob"]
+        .map(|who| Authority::start(&chain, &directory.path().join(&who[2..]), who));
+    abreast.meet(&asked).await;
+    let urls = [&asked, &behind, &abreast].map(|node| format!("ws://{}", node.rpc));
+    let client = Client::connect_to(&urls, None, Settings::default(), Patience::default()).await;
+    let client = client.expect("the first one answers");
+    let mut heads = client.best_blocks();
+    let seen = until(&mut heads, |block| block.number > BEHIND)
+        .await
+        .number;
+    let mut beside = abreast.client().await.best_blocks();
+    until(&mut beside, |block| block.number >= seen).await;
+    let lagging = behind.client().await;
+    assert_eq!(lagging.best().await.expect("it answers").number, 0);
+    assert_eq!(client.url(), urls[0]);
+    drop(asked);
+    let next = until(&mut heads, |block| block.number > seen).await.number;
+    assert_eq!(client.url(), urls[2], "the one that goes on");
+    let best = client.best().await.expect("it answers").number;
+    assert!(best >= next, "{best} comes after {next}");
+    // It would have been asked first, and answers.
+    assert_eq!(lagging.best().await.expect("it answers").number, 0);
 }

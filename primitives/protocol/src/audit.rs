@@ -227,6 +227,13 @@ impl Times {
     }
 }
 
+/// The round in which no audit of a contribution to `made` is open any more, if it is settled at all: audits begin with
+/// the round after it.
+pub fn free_from(made: Round) -> Round {
+    let open = AuditRules::OPEN_ROUNDS.saturating_add(2);
+    made.saturating_add(open)
+}
+
 /// What an auditor has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub enum Said {

@@ -7,7 +7,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{ModelRoot, Round};
 
-use crate::limits::{APPLY_TRIES, CHECKPOINT_ATTEMPTS, LOOK_BACK};
+use crate::limits::{APPLY_TRIES, CHECKPOINT_ATTEMPTS, LOOK_BACK, MOST_REPLAYED};
 
 /// A place from which parameters can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,13 @@ pub fn sources(
     held.into_iter().chain(checkpoints).chain(first).collect()
 }
 
+/// Whether who joins begins with the run's first parameters, which it has, rather than have the newest checkpoint sent,
+/// which is of this round and has so many bytes. There are few rounds before that, and what they `included` has at most
+/// half as many bytes, since each of them is applied and written, too.
+pub fn begins_first((round, bytes): (Round, u64), included: u64) -> bool {
+    round <= MOST_REPLAYED && included.saturating_mul(2) <= bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +125,14 @@ mod tests {
         assert!(tried(0, 2) && !tried(7, 3));
         let tried = |held, current| is_passed_over(held, current, 7, APPLY_TRIES);
         assert!(!tried(3, 7) && tried(3, 8));
+    }
+
+    #[test]
+    fn first_parameters_are_begun_with_where_less_is_sent() {
+        assert!(begins_first((MOST_REPLAYED, 1_000), 500));
+        assert!(!begins_first((MOST_REPLAYED, 1_000), 501));
+        assert!(!begins_first((MOST_REPLAYED + 1, 1_000), 0));
+        assert!(!begins_first((1, u64::MAX), u64::MAX));
     }
 
     #[test]

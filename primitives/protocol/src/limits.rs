@@ -18,6 +18,9 @@ pub const LOOK_BACK: Round = 255;
 pub const APPLY_TRIES: u8 = 8;
 /// Checkpoints that a joining worker tries.
 pub const CHECKPOINT_ATTEMPTS: usize = 4;
+/// Settled rounds that a worker which is behind brings at a time, and the most that one applies which begins with the
+/// run's first parameters though there is a checkpoint.
+pub const MOST_REPLAYED: Round = 16;
 
 /// Blocks between two changes of a member's endpoints.
 pub const ENDPOINTS_EVERY: BlockNumber = 100;
@@ -71,6 +74,12 @@ pub const UNAWAITED_ROUNDS: u8 = 32;
 pub const NEWCOMERS_SLOTS: u64 = 8;
 /// In one announcement a subnet's owner may raise what it asks of members to at most so many times as much.
 pub const RAISE: u64 = 2;
+
+/// Blocks from the first friend's word that a key is lost to when the account is recovered, at least: a day of blocks of
+/// six seconds, in which the owner can object. A chain for development divides it.
+pub const LEAST_RECOVERY_DELAY: BlockNumber = 14_400;
+/// The same, at most: a year, so that no friend's deposit is bound for good.
+pub const MOST_RECOVERY_DELAY: BlockNumber = 365 * LEAST_RECOVERY_DELAY;
 
 /// Rounds in a row that a member misses before it is not expected any more.
 pub const MISSED_ROUNDS: u8 = 3;

@@ -76,8 +76,13 @@ sp_api::decl_runtime_apis! {
 
     /// Whether work is what it claims.
     pub trait AuditsApi<AccountId: Codec> {
-        /// The open audits of a subnet, ascending by round and uid.
-        fn open(netuid: Netuid) -> Vec<AuditInfo<AccountId>>;
+        /// At most `limit` of the open audits of a subnet, ascending by round and uid, from the first, or after the one
+        /// of that round and uid.
+        fn open(
+            netuid: Netuid,
+            after: Option<(Round, Uid)>,
+            limit: u32,
+        ) -> Vec<AuditInfo<AccountId>>;
         /// How the audit of a contribution ended; `None` if it was not audited, or if its round is no longer kept.
         fn outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome>;
     }

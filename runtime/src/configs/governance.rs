@@ -13,7 +13,7 @@ use frame_support::{
 use frame_system::{EnsureNever, EnsureRoot, EnsureSigned};
 use pallet_collective::{EnsureProportionAtLeast, PrimeDefaultVote};
 use pallet_referenda::ReferendumInfo;
-use sp_runtime::{DispatchResult, Perbill};
+use sp_runtime::{DispatchError, DispatchResult, Perbill};
 
 use super::{
     accounts::deposit,
@@ -25,8 +25,8 @@ use crate::{
         tracks::{self, Tracks},
         Days, Origin, Track,
     },
-    AccountId, Balances, Emissions, OriginCaller, Preimage, Referenda, Runtime, RuntimeCall,
-    RuntimeEvent, RuntimeHoldReason, RuntimeOrigin, Scheduler, System,
+    AccountId, Balances, Emissions, Grandpa, OriginCaller, Preimage, Referenda, Runtime,
+    RuntimeCall, RuntimeEvent, RuntimeHoldReason, RuntimeOrigin, Scheduler, System,
 };
 
 /// Which of the SDK's collectives the council is.
@@ -215,8 +215,25 @@ impl governance::Config for Runtime {
     type Repairs = Track<{ tracks::REPAIR }>;
     type Cancels = Track<{ tracks::CANCEL }>;
     type Referenda = Referenda;
+    type Finality = Grandpa;
     type HasSudo = HasSudo;
     type RootWaits = RootWaits;
+}
+
+impl governance::Finality for Grandpa {
+    fn restart(
+        after: BlockNumber,
+        last_final: BlockNumber,
+        set: u64,
+    ) -> Result<bool, DispatchError> {
+        let counted = pallet_grandpa::CurrentSetId::<Runtime>::get();
+        if set > counted {
+            return Ok(false);
+        }
+        pallet_grandpa::CurrentSetId::<Runtime>::put(set);
+        Grandpa::note_stalled(RuntimeOrigin::root(), after, last_final)?;
+        Ok(true)
+    }
 }
 
 /// Who decides which runs emit: a referendum and, where there is a sudo key, that.

@@ -1,13 +1,14 @@
 //! The calls that no origin may make, root included.
 //!
 //! Substrate filters every origin but root. Root comes into being only within a sudo key's call, so a call is looked at
-//! with all that it carries: what a batch, a proxy, a multisignature, a motion, the scheduler or the sudo key would do.
+//! with all that it carries: what a batch, a proxy, a multisignature, an inheritor, a motion, the scheduler or the sudo
+//! key would do.
 
 use cairn_primitives::traits::Membership;
 use frame_support::traits::Contains;
 
 use super::Development;
-use crate::{Runtime, RuntimeCall, Subnets};
+use crate::{configs::recovery, Runtime, RuntimeCall, Subnets};
 
 /// The calls that may be made.
 pub struct Allowed;
@@ -21,6 +22,9 @@ impl Contains<RuntimeCall> for Allowed {
 /// Whether a call, and all that it carries, may be made; `root` if it would be made as root.
 fn is_allowed(call: &RuntimeCall, root: bool) -> bool {
     if rewrites_state(call) || makes_money(call) || takes_a_name(call) || drops_keys(call) {
+        return false;
+    }
+    if surprises_an_owner(call) || hands_an_inheritance_on(call) {
         return false;
     }
     if root && rules_a_subnet(call) {
@@ -81,6 +85,37 @@ fn drops_keys(call: &RuntimeCall) -> bool {
     )
 }
 
+/// Whether a call would let an account be recovered before its owner can object to it, or bind deposits for years.
+fn surprises_an_owner(call: &RuntimeCall) -> bool {
+    use pallet_recovery::Call;
+    match call {
+        RuntimeCall::Recovery(Call::set_friend_groups { friend_groups }) => {
+            let most =
+                usize::try_from(pallet_recovery::MAX_GROUPS_PER_ACCOUNT).unwrap_or(usize::MAX);
+            // More are refused by the pallet as well, which compares each with all others first.
+            friend_groups.len() > most || !friend_groups.iter().all(recovery::is_timely)
+        }
+        _ => false,
+    }
+}
+
+/// Whether an inheritor would let others act for the recovered account: its pallet keeps inheritors from the calls about
+/// recoveries, and a proxy would not be kept.
+fn hands_an_inheritance_on(call: &RuntimeCall) -> bool {
+    use pallet_recovery::Call;
+    match call {
+        RuntimeCall::Recovery(Call::control_inherited_account { call, .. }) => names_a_proxy(call),
+        _ => false,
+    }
+}
+
+/// Whether a call, or one that it carries, names a proxy.
+fn names_a_proxy(call: &RuntimeCall) -> bool {
+    use pallet_proxy::Call;
+    matches!(call, RuntimeCall::Proxy(Call::add_proxy { .. }))
+        || carried(call).into_iter().any(names_a_proxy)
+}
+
 /// Whether a call sets the rules of a subnet, or ends it, which root could do at once. Before anybody has a seat in it
 /// that harms nobody, and networks for tests are set up so.
 fn rules_a_subnet(call: &RuntimeCall) -> bool {
@@ -128,6 +163,9 @@ fn carried(call: &RuntimeCall) -> alloc::vec::Vec<&RuntimeCall> {
         RuntimeCall::Multisig(
             Multisig::as_multi { call, .. } | Multisig::as_multi_threshold_1 { call, .. },
         ) => vec![call],
+        RuntimeCall::Recovery(pallet_recovery::Call::control_inherited_account {
+            call, ..
+        }) => vec![call],
         RuntimeCall::Council(
             pallet_collective::Call::propose { proposal, .. }
             | pallet_collective::Call::execute { proposal, .. },

@@ -31,6 +31,25 @@ pub const MOST_CANCELLED: u32 = 8;
 /// cancel the same proposal again.
 pub const CANCELLED_FOR: BlockNumber = 90 * DAY;
 
+/// How many blocks may lie between the session in which finality begins anew and the first vote: long enough for every
+/// node to see on which chain that is, and less than a session of few blocks, since no other change of authorities is
+/// taken up meanwhile.
+pub const RESTART_AFTER: core::ops::RangeInclusive<BlockNumber> = 10..=30;
+
+/// Finality, as this pallet needs it.
+pub trait Finality {
+    /// Has the authorities of the next session vote from `after` blocks on, whatever those before had voted. Nodes
+    /// count their sets of authorities from `set` on; gives whether it may be that one.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn restart(
+        after: BlockNumber,
+        last_final: BlockNumber,
+        set: u64,
+    ) -> Result<bool, sp_runtime::DispatchError>;
+}
+
 /// Referenda, as this pallet needs them.
 pub trait Referenda {
     /// On which track a referendum is that is decided or will be enacted, and the hash of what it would do.
@@ -89,7 +108,8 @@ pub mod pallet {
 
     use super::{
         rules::{Rule, Rules},
-        tracks, untouched, Referenda, CANCELLED_FOR, ENDORSED_FOR, MOST_CANCELLED,
+        tracks, untouched, Finality, Referenda, CANCELLED_FOR, ENDORSED_FOR, MOST_CANCELLED,
+        RESTART_AFTER,
     };
 
     const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
@@ -109,6 +129,8 @@ pub mod pallet {
         type Cancels: EnsureOrigin<Self::RuntimeOrigin>;
         /// The referenda.
         type Referenda: Referenda;
+        /// Finality.
+        type Finality: Finality;
         /// Whether somebody has the sudo key.
         type HasSudo: Get<bool>;
         /// Tasks that wait in the scheduler as root, and are not the referenda's own alarms.
@@ -253,6 +275,13 @@ pub mod pallet {
             /// Whether by the council, or else by stake.
             by_council: bool,
         },
+        /// The authorities of the next session make blocks final without those before.
+        FinalityRestarted {
+            /// Blocks of that session after which they begin.
+            after: BlockNumber,
+            /// The block that all nodes have as final.
+            last_final: BlockNumber,
+        },
     }
 
     /// Why not.
@@ -270,6 +299,9 @@ pub mod pallet {
         CancelledBefore,
         /// The council has cancelled as many referenda as it may in this time.
         TooManyCancelled,
+        /// The blocks to wait are fewer or more than [`RESTART_AFTER`], or the last final block or the set of
+        /// authorities is one to come.
+        RestartOutOfRange,
     }
 
     #[pallet::call]
@@ -347,6 +379,33 @@ pub mod pallet {
             }
             T::Referenda::cancel(index)?;
             Self::deposit_event(Event::Cancelled { index, by_council });
+            Ok(())
+        }
+
+        /// Has finality begin anew where so many authorities are lost that no block becomes final, and so no change of
+        /// authorities: those of the next session vote, `after` blocks from its beginning on. `last_final` is the
+        /// newest block that is final at all of their nodes, and `set` the number of the set of authorities that votes
+        /// there: nodes never took up what was changed behind that block, and go on counting from it.
+        ///
+        /// # Errors
+        /// `BadOrigin` for all but a referendum on repairs, [`Error::RestartOutOfRange`]. Emits
+        /// [`Event::FinalityRestarted`].
+        #[pallet::call_index(4)]
+        #[pallet::weight(T::DbWeight::get().reads_writes(2, 2))]
+        pub fn restart_finality(
+            origin: OriginFor<T>,
+            after: BlockNumber,
+            last_final: BlockNumber,
+            set: u64,
+        ) -> DispatchResult {
+            T::Repairs::ensure_origin(origin)?;
+            let now = frame_system::Pallet::<T>::block_number();
+            let is_in_range =
+                RESTART_AFTER.contains(&after) && BlockNumberFor::<T>::from(last_final) < now;
+            ensure!(is_in_range, Error::<T>::RestartOutOfRange);
+            let is_known = T::Finality::restart(after, last_final, set)?;
+            ensure!(is_known, Error::<T>::RestartOutOfRange);
+            Self::deposit_event(Event::FinalityRestarted { after, last_final });
             Ok(())
         }
     }

@@ -1,11 +1,12 @@
 //! Authorities come and go by governance, by one in a session, and change their keys themselves.
 
-use codec::Encode;
+use codec::{Decode, Encode};
 use frame_support::{assert_noop, assert_ok, traits::KeyOwnerProofSystem, BoundedVec};
 use sp_consensus_babe::{
     digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest},
     AuthorityId, EquivocationProof,
 };
+use sp_consensus_grandpa::{localized_payload, Equivocation, Message, Prevote};
 use sp_core::proof_of_possession::statement_of_ownership;
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 use sp_runtime::{
@@ -19,8 +20,8 @@ use crate::{
     authorities::{Authorities as List, Error, LEAST},
     configs::consensus::EPOCH_SLOTS,
     governance::Origin,
-    presets, AccountId, Authorities, Babe, Grandpa, Hash, Header, Historical, Runtime, RuntimeCall,
-    RuntimeOrigin, Session, SessionKeys, System,
+    presets, AccountId, Authorities, Babe, Governance, Grandpa, Hash, Header, Historical, Runtime,
+    RuntimeCall, RuntimeOrigin, Session, SessionKeys, System,
 };
 
 fn account(key: Sr25519Keyring) -> AccountId {
@@ -224,6 +225,54 @@ fn a_list_out_of_order_is_found() {
     });
 }
 
+#[test]
+fn finality_begins_anew_with_the_authorities_of_the_next_session() {
+    use crate::governance::{self, Event, RESTART_AFTER};
+    let mut chain = chain();
+    two_sessions(&mut chain);
+    let (set, origin) = (set_id(&mut chain), || RuntimeOrigin::from(Origin::Repair));
+    let now = chain.ask(System::block_number);
+    let after = *RESTART_AFTER.start();
+    chain.ask(|| {
+        for (after, last_final, set) in [
+            (after - 1, 1, set),
+            (RESTART_AFTER.end() + 1, 1, set),
+            (after, now, set),
+            (after, u32::MAX, set),
+            (after, 1, set + 1),
+        ] {
+            let refused = Governance::restart_finality(origin(), after, last_final, set);
+            let out_of_range = governance::Error::<Runtime>::RestartOutOfRange;
+            assert_eq!(refused, Err(out_of_range.into()), "{after} {last_final}");
+        }
+    });
+    // New keys hold, and since nothing is final no node takes them up: the chain counts a set more than nodes do.
+    let changed = chain.block(|| {
+        let eve = account(Sr25519Keyring::Eve);
+        assert_ok!(registers(&eve, Sr25519Keyring::Eve, Ed25519Keyring::Eve));
+        assert_ok!(Authorities::add(governance(), eve));
+    });
+    changed.expect("the books are right");
+    two_sessions(&mut chain);
+    assert_eq!(set_id(&mut chain), set + 1);
+    let restarted = chain.block(|| {
+        assert_ok!(Governance::restart_finality(origin(), after, now - 1, set));
+        let said = Event::FinalityRestarted {
+            after,
+            last_final: now - 1,
+        };
+        System::assert_has_event(said.into());
+        let stalled = pallet_grandpa::Stalled::<Runtime>::get();
+        assert_eq!(stalled, Some((after, now - 1)));
+    });
+    restarted.expect("the books are right");
+    two_sessions(&mut chain);
+    // Nobody came or went: that it is another set, and which, is what was asked for.
+    assert_eq!(set_id(&mut chain), set + 1);
+    assert_eq!(counts(&mut chain), (5, 5, 5));
+    assert!(!chain.ask(pallet_grandpa::Stalled::<Runtime>::exists));
+}
+
 /// Five authorities, of whom Eve is one.
 fn with_eve() -> Chain {
     let mut chain = chain();
@@ -327,6 +376,72 @@ fn of_four_none_is_taken_off_the_list_but_it_is_disabled() {
         assert!(said);
     });
     reported.expect("the books are right");
+}
+
+/// Two votes of one round, by one key.
+fn two_votes(
+    by: Ed25519Keyring,
+    first: u8,
+    second: u8,
+) -> sp_consensus_grandpa::EquivocationProof<Hash, u32> {
+    let (set, round) = (Grandpa::current_set_id(), 7u64);
+    let vote = |block: u8| {
+        let vote = Prevote::<Header> {
+            target_hash: Hash::repeat_byte(block),
+            target_number: 9,
+        };
+        let said = localized_payload(round, set, &Message::<Header>::Prevote(vote.clone()));
+        (vote, by.sign(&said))
+    };
+    // As it is encoded: which of the two kinds of vote it is, the round, the key, and both votes.
+    let encoded = (0u8, round, by.public(), vote(first), vote(second)).encode();
+    let votes = Equivocation::decode(&mut &encoded[..]).expect("it is one");
+    sp_consensus_grandpa::EquivocationProof::new(set, votes)
+}
+
+/// Reports two votes of one round, with the proof of whose key signed them.
+fn reports_votes(by: Ed25519Keyring, first: u8, second: u8) -> DispatchResult {
+    let owner = Historical::prove((
+        sp_consensus_grandpa::KEY_TYPE,
+        sp_consensus_grandpa::AuthorityId::from(by.public()),
+    ));
+    let owner = owner.expect("it is an authority");
+    let proof = Box::new(two_votes(by, first, second));
+    let reported = Grandpa::report_equivocation_unsigned(RuntimeOrigin::none(), proof, owner);
+    reported.map(|_| ()).map_err(|failed| failed.error)
+}
+
+#[test]
+fn who_votes_for_two_blocks_in_one_round_is_disabled_and_off_the_list() {
+    let mut chain = with_eve();
+    let eve = account(Sr25519Keyring::Eve);
+    let reported = chain.block(|| {
+        assert!(reports_votes(Ed25519Keyring::Eve, 1, 1).is_err());
+        assert!(List::<Runtime>::get().contains(&eve));
+        assert_ok!(reports_votes(Ed25519Keyring::Eve, 1, 2));
+        let validators = pallet_session::Validators::<Runtime>::get();
+        let place = validators.iter().position(|one| *one == eve);
+        let place = place.expect("still for this session") as u32;
+        assert_eq!(Session::disabled_validators(), [place]);
+        assert!(!List::<Runtime>::get().contains(&eve));
+        let again = reports_votes(Ed25519Keyring::Eve, 1, 2);
+        let known = pallet_grandpa::Error::<Runtime>::DuplicateOffenceReport;
+        assert_eq!(again, Err(known.into()));
+    });
+    reported.expect("the books are right");
+    two_sessions(&mut chain);
+    assert_eq!(counts(&mut chain), (4, 4, 4));
+}
+
+#[test]
+fn an_authority_without_keys_is_found() {
+    let mut chain = chain();
+    let alice = account(Sr25519Keyring::Alice);
+    chain.ask(|| {
+        assert_ok!(Authorities::do_try_state());
+        pallet_session::NextKeys::<Runtime>::remove(&alice);
+        assert!(Authorities::do_try_state().is_err());
+    });
 }
 
 #[test]

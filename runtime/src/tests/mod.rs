@@ -13,4 +13,5 @@ mod pages;
 mod play;
 mod proxies;
 mod readers;
+mod recovery;
 mod release;

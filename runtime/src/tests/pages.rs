@@ -2,12 +2,16 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{traits::Membership, Netuid, Text, Uid, PER_PAGE};
+use cairn_primitives::{
+    api::AuditInfo,
+    traits::{Audits as _, Membership, Settled},
+    AuditRules, Netuid, Round, Text, Uid, H256, PER_PAGE,
+};
 use frame_support::assert_ok;
 use sp_runtime::traits::Dispatchable;
 
 use super::{chain::Actor, play};
-use crate::{readers, AccountId, RuntimeCall, RuntimeOrigin, Subnets, Training};
+use crate::{readers, AccountId, Audits, RuntimeCall, RuntimeOrigin, Subnets, Training};
 
 const NET: Netuid = Netuid(1);
 
@@ -121,5 +125,57 @@ fn pages_of_contributions_are_the_list() {
         );
         let none = readers::contributions_page(NET, u32::MAX, Uid(0), PER_PAGE);
         assert!(none.is_empty());
+    });
+}
+
+/// Has every contribution of a round audited: of three members that nobody else knows.
+fn audit_each_of(round: Round) {
+    let included: Vec<(Uid, AccountId)> = (0..3)
+        .map(|uid| (Uid(uid * 5), AccountId::new([uid as u8 + 1; 32])))
+        .collect();
+    Audits::on_settled(Settled {
+        netuid: NET,
+        round,
+        seed: H256([1; 32]),
+        rules: AuditRules {
+            rate: AuditRules::EACH,
+            auditors: 1,
+            blocks: 20,
+            ..AuditRules::default()
+        },
+        max_contributors: 4,
+        parameters: 1_000,
+        included: &included,
+        validators: &[(Uid(20), AccountId::new([9; 32]))],
+    });
+}
+
+#[test]
+fn pages_of_open_audits_are_the_list() {
+    at_work(|| {
+        for round in [1_000, 1_002] {
+            audit_each_of(round);
+        }
+        let list = readers::open_audits(NET);
+        let place = |audit: &AuditInfo<AccountId>| (audit.round, audit.uid);
+        assert!(list.len() >= 6, "{list:?}");
+        assert!(list.is_sorted_by(|one, next| place(one) < place(next)));
+        for limit in 1..=4u32 {
+            let (mut all, mut after) = (Vec::new(), None);
+            loop {
+                let page = readers::open_audits_page(NET, after, limit);
+                let Some(last) = page.last() else {
+                    break;
+                };
+                after = Some(place(last));
+                assert!(page.len() <= limit as usize);
+                all.extend(page);
+            }
+            assert_eq!(all, list);
+        }
+        assert_eq!(readers::open_audits_page(NET, None, u32::MAX), list);
+        assert_eq!(readers::open_audits_page(NET, None, 0), list[..1]);
+        let last = Some((u32::MAX, Uid(u16::MAX)));
+        assert!(readers::open_audits_page(NET, last, PER_PAGE).is_empty());
     });
 }

@@ -79,3 +79,50 @@ fn who_may_vote_for_an_account_does_nothing_else_for_it() {
     assert!(ProxyKind::Voting.filter(&vote) && !ProxyKind::Ownership.filter(&vote));
     assert!(!ProxyKind::Voting.filter(&delegate) && !ProxyKind::Voting.filter(&transfer));
 }
+
+#[test]
+fn only_who_may_do_everything_recovers_for_an_account() {
+    use pallet_recovery::Call;
+    let lost = || Alice.to_account_id().into();
+    let remark = RuntimeCall::System(frame_system::Call::remark { remark: vec![] });
+    let calls: [Call<crate::Runtime>; 8] = [
+        Call::set_friend_groups {
+            friend_groups: vec![],
+        },
+        Call::initiate_attempt {
+            lost: lost(),
+            friend_group_index: 0,
+        },
+        Call::approve_attempt {
+            lost: lost(),
+            friend_group_index: 0,
+        },
+        Call::finish_attempt {
+            lost: lost(),
+            friend_group_index: 0,
+        },
+        Call::cancel_attempt {
+            lost: lost(),
+            friend_group_index: 0,
+        },
+        Call::slash_attempt {
+            friend_group_index: 0,
+        },
+        Call::revoke_inheritor {},
+        Call::control_inherited_account {
+            recovered: lost(),
+            call: Box::new(remark),
+        },
+    ];
+    for call in calls.map(RuntimeCall::Recovery) {
+        assert!(ProxyKind::Any.filter(&call), "{call:?}");
+        for kind in [
+            ProxyKind::Staking,
+            ProxyKind::Registration,
+            ProxyKind::Ownership,
+            ProxyKind::Voting,
+        ] {
+            assert!(!kind.filter(&call), "{kind:?} {call:?}");
+        }
+    }
+}

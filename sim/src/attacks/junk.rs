@@ -27,7 +27,7 @@ fn stage(scene: &Scene) -> Vec<Recruit> {
 /// Transactions that it sends before each block.
 const A_BLOCK: u8 = 16;
 /// What signature and extensions take of a transaction, at most.
-const ENVELOPE: u32 = 256;
+pub(super) const ENVELOPE: u32 = 256;
 
 /// Sends junk.
 struct Junk;

@@ -29,18 +29,27 @@ pub const ATTACK: Attack = Attack {
 const KEY: ContributionKey = [7; 32];
 
 fn stage(scene: &Scene) -> Vec<Recruit> {
-    scene.recruits(Role::Miner, ATTACK.name, |number| LongFiles {
-        number: number as u64,
-        committed: None,
-        revealed: None,
+    scene.recruits(Role::Miner, ATTACK.name, |number| {
+        LongFiles::of(number as u64)
     })
 }
 
-/// Sends as much as it may.
-struct LongFiles {
+/// Sends as much as it may: random bytes, which are no contribution.
+pub(super) struct LongFiles {
     number: u64,
     committed: Option<Round>,
     revealed: Option<Round>,
+}
+
+impl LongFiles {
+    /// One of several, each with bytes of its own.
+    pub(super) fn of(number: u64) -> LongFiles {
+        LongFiles {
+            number,
+            committed: None,
+            revealed: None,
+        }
+    }
 }
 
 /// The longest file of the run.

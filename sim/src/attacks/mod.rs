@@ -4,6 +4,7 @@ mod absurd_run;
 mod aggregate;
 mod alternates;
 mod asleep;
+mod before;
 mod busy_subnets;
 mod clones;
 mod collusion;
@@ -21,6 +22,7 @@ mod front_run;
 mod half_steps;
 mod idle_seats;
 mod junk;
+mod junk_bytes;
 mod late;
 mod leave;
 mod leave_late;
@@ -47,6 +49,7 @@ mod table;
 mod tiny_norms;
 mod twice;
 mod two_slots;
+mod unseen;
 mod voter;
 mod wrong_root;
 mod zeros;
@@ -61,7 +64,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 52] = [
+pub const ALL: [&Attack; 55] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -92,6 +95,8 @@ pub const ALL: [&Attack; 52] = [
     &scale::DOUBLE,
     &echo::ATTACK,
     &never_scores::ATTACK,
+    &unseen::GOOD,
+    &unseen::NO_SCORES,
     &copied_scores::ATTACK,
     &copied_evidence::ATTACK,
     &collusion::OWN_MINER,
@@ -104,6 +109,7 @@ pub const ALL: [&Attack; 52] = [
     &asleep::ATTACK,
     &rival::ATTACK,
     &junk::ATTACK,
+    &junk_bytes::ATTACK,
     &not_served::ATTACK,
     &delete::ATTACK,
     &owner::ATTACK,
@@ -188,7 +194,7 @@ pub fn find(name: &str) -> Option<&'static Attack> {
     ALL.into_iter().find(|attack| attack.name == name)
 }
 
-/// Adds the attackers of an attack to a simulation.
+/// Adds the attackers of an attack to a simulation. One with the name of an honest member has its place.
 pub fn stage(settings: &mut Settings, attack: &Attack, attackers: Option<usize>) {
     (attack.setting)(settings);
     let validators = settings
@@ -199,7 +205,13 @@ pub fn stage(settings: &mut Settings, attack: &Attack, attackers: Option<usize>)
         attackers: attackers.unwrap_or(attack.attackers),
         honest_stake: validators.map(|one| one.stake).sum(),
     };
-    settings.cast.extend((attack.stage)(&scene));
+    for recruit in (attack.stage)(&scene) {
+        let mut cast = settings.cast.iter_mut();
+        match cast.find(|one| one.name == recruit.name) {
+            Some(honest) => *honest = recruit,
+            None => settings.cast.push(recruit),
+        }
+    }
 }
 
 #[cfg(test)]

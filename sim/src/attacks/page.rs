@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
+use super::{before::before, report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
 use crate::{
     page::{seeds, wrapped},
     spread::percent,
@@ -48,6 +48,7 @@ pub fn page(rows: &[Row], longer: &[Row], bench: Bench, report: &Report) -> Stri
     }
     page.push_str(TAIL);
     page.push_str(&of_longer(&lines, longer, bench));
+    page.push_str(&of_before(&lines));
     page.push_str(&report.sections(bench));
     page
 }
@@ -60,8 +61,8 @@ fn of_audits(rows: &[Row]) -> String {
     }
     let most = rows.iter().map(|row| row.audit_gain).fold(0.0, f64::max);
     let text = format!(
-        "Attackers lost {lost} audits. The most that one of them had been paid by then, for honest work too, was {} of \
-         what these took of its bond.",
+        "Attackers lost {lost} audits. The most that one of them had been paid when it lost a bond, since it lost one \
+         before and for honest work too, was {} of that bond.",
         percent(most)
     );
     wrapped("", &text) + "\n"
@@ -73,21 +74,36 @@ fn of_longer(lines: &[Line], longer: &[Row], bench: Bench) -> String {
         return String::new();
     }
     let (rounds, more) = (bench.rounds, bench.longer().rounds);
+    let pairs = lines.iter();
+    let pairs = pairs.filter_map(|before| Some((before, line(before.attack, longer)?)));
+    let pairs: Vec<(&Line, Line)> = pairs.collect();
+    let of = |verdict| {
+        pairs
+            .iter()
+            .filter(move |(_, after)| after.verdict == verdict)
+    };
+    let [hold, partly, open] = [Verdict::Holds, Verdict::Partly, Verdict::Open];
     let text = format!(
-        "The attacks that moved the loss by more than 1 %, or cost honest miners more than 5 % of their pay, in networks \
-         of {more} rounds, with the same seeds. Each is held against networks without it that are as long. What an \
-         attack costs once becomes less beside all that is learned and paid later; what it costs in each round does not."
+        "The attacks that moved the loss by more than 1 %, or cost honest miners more than 5 % of their pay, in \
+         networks of {more} rounds, with the same seeds. Each is held against networks without it that are as long. \
+         What an attack costs once becomes less beside all that is learned and paid later; what it costs in each round \
+         does not. \
+         After {more} rounds {} of these {} hold, {} hold partly, and {} are open.",
+        of(hold).count(),
+        pairs.len(),
+        of(partly).count(),
+        of(open).count()
     );
     let mut page = format!("\n## What of that is a delay\n\n{}\n", wrapped("", &text));
+    if more == TARGET {
+        let _ = writeln!(page, "{TARGET_WHY}");
+    }
     let _ = writeln!(
         page,
         "| attack | loss after {rounds} | after {more} | honest after {rounds} | after {more} | |\n\
          |---|---:|---:|---:|---:|---|"
     );
-    for (before, after) in lines
-        .iter()
-        .filter_map(|before| Some((before, line(before.attack, longer)?)))
-    {
+    for (before, after) in &pairs {
         let (name, verdict) = (before.attack.name, after.verdict());
         let columns = [before.loss, after.loss, before.honest, after.honest];
         let columns = columns.map(|change| format!("{:+.1} %", change * 100.0));
@@ -96,6 +112,34 @@ fn of_longer(lines: &[Line], longer: &[Row], bench: Bench) -> String {
             "| `{name}` | {} | **{verdict}** |",
             columns.join(" | ")
         );
+    }
+    page
+}
+
+/// What the attacks brought before protocol 2, beside what they bring; empty cells of those that were not tried then.
+fn of_before(lines: &[Line]) -> String {
+    let mut page = String::from(BEFORE);
+    for line in lines {
+        let name = line.attack.name;
+        let [share_then, loss_then, stalled_then, verdict_then] = match before(name) {
+            Some(it) => [
+                it.share.into(),
+                format!("{} %", it.loss),
+                it.stalled.into(),
+                it.verdict.into(),
+            ],
+            None => Default::default(),
+        };
+        let (share, loss) = (share(line.share), line.loss * 100.0);
+        let (stalled, verdict) = (line.stalled, line.verdict());
+        let cells = [
+            [share_then, share],
+            [loss_then, format!("{loss:+.1} %")],
+            [stalled_then, stalled.to_string()],
+            [verdict_then, format!("**{verdict}**")],
+        ];
+        let cells = cells.map(|[then, now]| format!("{then} | {now}"));
+        let _ = writeln!(page, "| `{name}` | {} |", cells.join(" | "));
     }
     page
 }
@@ -111,6 +155,8 @@ struct Line {
     lost: f64,
     held: u64,
     gained: f64,
+    honest_audits: f64,
+    honest_bonds: f64,
     told: Option<String>,
     verdict: Verdict,
 }
@@ -130,6 +176,13 @@ impl Line {
                 text,
                 " It took {:.2} CRN that others had.",
                 self.gained / 1e9
+            );
+        }
+        if self.honest_audits > 0.0 {
+            let (audits, bonds) = (self.honest_audits, self.honest_bonds / 1e9);
+            let _ = write!(
+                text,
+                " Honest miners lost {audits:.1} audits and {bonds:.2} CRN of bonds, as a mean."
             );
         }
         if self.held == most_held {
@@ -183,6 +236,8 @@ fn line(attack: &'static Attack, rows: &[Row]) -> Option<Line> {
         lost: mean(|row| row.attacker_lost as f64),
         held: rows.iter().map(|row| row.held_bytes).max()?,
         gained: rows.iter().map(|row| row.attacker_gained).max()? as f64,
+        honest_audits: mean(|row| f64::from(row.honest_lost_audits)),
+        honest_bonds: mean(|row| row.honest_bonds as f64),
         told: rows.iter().find_map(|row| row.told.clone()),
         verdict: verdict_of(&rows),
     })
@@ -213,7 +268,7 @@ What was not run is not here.
 - **honest** is by how much more was issued for honest miners than in four networks without the attack, in as long a
   time. What their pot still has at the end counts by their part in what epochs gave, what is withheld of them as paid.
 - **loss** is how far the held-out loss ended above the mean of those networks, which differ in the delays of messages
-  alone.
+  alone. The target asks for it after 32 rounds: [below](#what-of-that-is-a-delay).
 - **stalled** is how many rounds more ended with nothing included.
 - **lost** is what the attackers' coldkeys are poorer by, earnings aside, in CRN: prices, fees, what was slashed.
 
@@ -227,8 +282,9 @@ An attack *holds* if it brought at most half a share, cost honest miners at most
 most 1 % and stalled at most three rounds.
 It is *open* if it brought 0.95 of a share or more, cost them more than half of their pay, moved the loss by more than
 5 %, stalled more than half of the rounds, or took 1 CRN or more that others had.
-It is open, too, if an attacker had been paid as much, by the time that it lost an audit, as the audits that it lost
-took of its bond: each has to cost more than it gained. Else it holds *partly*.
+It is open, too, if audits took 1 CRN or more of honest miners' bonds, or if an attacker that lost a bond had been paid
+as much since it had lost one before: an audit that fails has to cost more than what it is of had gained.
+Else it holds *partly*.
 
 ";
 
@@ -260,15 +316,69 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   to clones that were not found out yet is withheld, and comes back to the others when they are. In a round auditors
   begin with those that have passed an audit, and then with what the chain drew to be first. When they began with the
   lowest uids, the clones that came last were still there after sixteen rounds.
+- `collusion-10`, `collusion-20`, `collusion-30`: of a round's validators three are drawn by lot for each audit, by head
+  and not by stake, and most of those that reveal decide. So who has a share *s* of them has most of three with a
+  probability of 3*s*² − 2*s*³
+  ([decision 029](decisions/029-audits-on-chain.md#what-would-change-it)): 0.03 at a tenth, 0.10 at a fifth, 0.22 at
+  three tenths. Of ten validators, none of whom is drawn twice, two colluding ones are both drawn in 0.07 of audits, and
+  two or three of three in 0.18. Then an honest miner loses its bond, of which a tenth is theirs, and a false one keeps
+  its own. A single one decides only where the other two reveal nothing in time. No rule makes that cost them anything.
 - `idle-seats`, `idle-commits`: before round 0 nobody has shown anything, and the lot gives five slots among four that
   work and sixteen that do not: with a probability of 0.75 fewer than two of the four have one, and then the round is no
   work. In the next rounds those come last that had a slot and did nothing with it. As with `asleep`, what honest miners
   lose is what is issued for them before the first round that is work: once, and nothing of it waits in a pot. It is
   issued to nobody, and so to whoever works later, since what a block issues follows from all that was issued before.
+- `lying-node`: members have one node each here. Such a worker shows no key before the blocks of the training can have
+  had slots by its own clock. A node that says that all have committed, once the floor of the train phase has passed,
+  still has the key too early; against that a worker needs a second node.
 - `old-file`: the same as with `clones`, where a miner is proven by its one honest round. An audit that ends undecided
   leaves it proven, but what it earned from that round on waits for the next one that is decided. No rule tells such a
   file by its bytes. What the one before did not send comes first in the next, so that two of them have little in
   common; and whoever keeps nothing of what it did not send changes a number.
+- `tiny-norms`: in round 0 all have the same trust, and norms are clipped to their median, of an even number the lower
+  of the two in the middle. With half of the seats that one is tiny. So round 0 leaves the model as it was: with the
+  seeds 7, 8 and 9 the loss that the chain keeps changed by -0.01, +0.00 and -0.00 nats in it, and by -0.15, -0.11 and
+  -0.14 without the attack. In round 1 these files are not called good any more
+  ([decision 059](decisions/059-gains-before-pay.md)): rounds 1 to 6 included the four honest ones alone. So the model
+  is one round late, which is what it has more of loss. The upper of the two would let half of the seats send a thousand
+  times as much.
+- `unseen-good`: who calls files good at once and opens them afterwards saves no work. It needs those files to take the
+  outer step, and for the hash of gains without which it has no dividends, so that its share is that of its work; what
+  it gains is time. Nothing punishes it ([decision 048](decisions/048-what-audits-made-unnecessary.md)). Were it two
+  thirds of the stake that do so, a broken file would be included, and nobody could take the outer step, they included.
+  A slash for a good verdict on what two thirds found broken would be the first thing to try.
+- `wrong-root-34`: the others have 66 % of the stake, and a root needs two thirds. So rounds 0 and 1 have no final root
+  and are null, with each of the seeds 7, 8 and 9. Then what counts of the stake that was alone with another root is
+  halved ([protocol.md](protocol.md#attendance)), and round 2 includes all four. So training begins two rounds late,
+  which is most of what it has more of loss, and nothing is issued before, as with `asleep`. Were one round enough, a
+  false root that leads while others are cut off for a round would lead in the next one, too. It is more than a third of
+  the stake, of which the target says nothing.
+";
+
+/// The rounds after which the protocol's target asks by how much an attack has moved the loss.
+const TARGET: u32 = 32;
+
+const TARGET_WHY: &str = "\
+The target is that no attack moves the loss after N rounds by more than 1 %, and N is 32.
+A round that is lost once is no more than a delay, and what it weighs depends on N alone.
+Networks of 4 miners and 3 validators without an attack, seeds 7, 8 and 9: one that ended a round earlier has 2.9, 1.2
+and 2.3 % more loss after 16 rounds, and 0.3, 0.1 and 0.4 % after 32; one that ended two rounds earlier 7.0, 2.3 and
+4.4 % after 16, and 1.0, 0.3 and 0.6 % after 32.
+So by N = 16 no attack could have a single round, and before round 0 is measured nobody can tell who cheats.
+The table above goes by 16 rounds all the same, so that a delay is seen in it.
+";
+
+const BEFORE: &str = "
+## What they brought before protocol 2
+
+The table of this page as of commit 9c0a8d12, of 2026-11-28, beside the one above: the same members and rounds, and the
+seeds 7, 8 and 9. Rows whose cells are empty came later. An attack follows the rules that it is tried on: what one does
+today is told above. In the collusions of then one validator, with that part of the stake, was beside one miner of five.
+The verdict of then did not ask what honest miners lost, nor what audits cost, since there were none. A change of the
+loss within two standard deviations of four networks without the attack counted as none, and the worst seed decided.
+
+| attack | share before | now | loss before | now | stalled before | now | before | now |
+|---|---:|---:|---:|---:|---:|---:|---|---|
 ";
 
 const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |
@@ -295,6 +405,8 @@ mod tests {
             lost_audits: 2,
             audit_gain: 0.125,
             attacker_gained: 0,
+            honest_lost_audits: 0,
+            honest_bonds: 0,
             told: (seed == 2).then(|| "it rained".into()),
             verdict: Verdict::Partly,
         }
@@ -325,7 +437,26 @@ mod tests {
         );
         assert!(page.contains("0 of 1 attacks hold, 0 hold partly, 1 are open."));
         assert!(words.contains("Attackers lost 4 audits."));
-        assert!(words.contains("for honest work too, was 12.5 % of what these took of its bond."));
+        assert!(words.contains("for honest work too, was 12.5 % of that bond."));
+        assert!(!words.contains("Honest miners lost"));
+    }
+
+    #[test]
+    fn what_audits_took_of_honest_miners_is_told_and_leaves_a_row_open() {
+        let lost = |seed, honest_lost_audits, honest_bonds| Row {
+            honest_lost_audits,
+            honest_bonds,
+            ..row(seed, 0.0)
+        };
+        let of = |rows: &[Row]| page(rows, &[], Bench::usual(1), &Report::default());
+        let open = of(&[lost(1, 3, 30_000_000_000), lost(2, 0, 0)]);
+        let words: Vec<&str> = open.split_whitespace().collect();
+        let said = "Honest miners lost 1.5 audits and 15.00 CRN of bonds, as a mean.";
+        assert!(words.join(" ").contains(said), "{open}");
+        assert!(open.contains("0 hold partly, 1 are open."));
+        // Less than 1 CRN is told, too.
+        let holds = of(&[lost(1, 1, 999_999_999)]);
+        assert!(holds.contains("1 of 1 attacks hold") && holds.contains("lost 1.0 audits"));
     }
 
     #[test]
@@ -341,6 +472,59 @@ mod tests {
         );
         assert!(page.contains("| `exam` | +9.0 % | +2.0 % | -2.0 % | -2.0 % | **holds** |"));
         assert!(page.lines().all(|line| line.len() <= 120), "{page}");
+        let words: Vec<&str> = page.split_whitespace().collect();
+        let counted = "After 32 rounds 1 of these 1 hold, 0 hold partly, and 0 are open.";
+        assert!(words.join(" ").contains(counted), "{page}");
+    }
+
+    #[test]
+    fn what_the_target_asks_for_is_told_where_that_many_rounds_were_run() {
+        let of = |rounds| {
+            let bench = Bench {
+                rounds,
+                ..Bench::usual(1)
+            };
+            page(&[row(1, 0.0)], &[row(1, 0.0)], bench, &Report::default())
+        };
+        assert!(of(16).contains("and N is 32.\nA round that is lost once"));
+        assert!(!of(12).contains("N is 32") && of(12).contains("honest after 12 | after 24"));
+    }
+
+    #[test]
+    fn what_attacks_brought_before_stands_beside_what_they_bring() {
+        let new = Row {
+            attack: "dawdle",
+            ..row(1, 0.0)
+        };
+        let page = page(
+            &[row(1, 0.25), new],
+            &[],
+            Bench::usual(1),
+            &Report::default(),
+        );
+        let exam = "| `exam` | 1.03 | 0.25 | +0.1 % | +1.0 % | 0 | 1 | open | **holds** |";
+        let dawdle = "| `dawdle` |  | 0.00 |  | +1.0 % |  | 1 |  | **holds** |";
+        for row in [exam, dawdle] {
+            assert!(page.lines().any(|line| line == row), "{page}");
+        }
+    }
+
+    /// What people wrote is written here, and the page is made of it.
+    #[test]
+    fn the_page_has_what_is_written_here() {
+        let page = include_str!("../../../docs/security.md");
+        assert!(page.starts_with(HEAD), "its head is not the one here");
+        for part in [TAIL, BEFORE, TARGET_WHY] {
+            let begin = part.trim_start().lines().next().unwrap_or_default();
+            assert!(
+                page.contains(part),
+                "what begins with {begin:?} is not there as here"
+            );
+        }
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+        let names: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        let is_known = |name: &&str| ALL.iter().any(|attack| attack.name == *name);
+        assert!(names.len() > 36 && names.iter().all(is_known), "{names:?}");
     }
 
     #[test]
@@ -398,5 +582,22 @@ mod tests {
         assert!(words.contains(
             "by the worst seed in what an attack brought, stalled and took, and in what honest miners lost"
         ));
+    }
+
+    /// By how much, the table says; why, the parts after it.
+    #[test]
+    fn of_each_row_that_does_not_hold_is_told_why() {
+        let page = include_str!("../../../docs/security.md");
+        let parts = page.split_once("\n## What is left of some, and why\n");
+        let (table, why) = parts.expect("a part says why");
+        let why = why.split("\n## What they brought before").next();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let left: Vec<&str> = rows.filter(|row| !row.ends_with("**holds** |")).collect();
+        assert!(!left.is_empty(), "nothing is left");
+        for row in left {
+            let name = row.split('`').nth(1).map(|name| format!("`{name}`"));
+            let is_told = why.zip(name).is_some_and(|(why, name)| why.contains(&name));
+            assert!(is_told, "nothing says why of {row}");
+        }
     }
 }

@@ -25,8 +25,8 @@ pub enum Verdict {
     /// It brought less than an honest share, cost honest miners at most half of their pay, moved the loss by at most
     /// 5 %, and stopped at most half of the rounds.
     Partly,
-    /// It brought an honest share or more, did more harm than that, took what others had, or had been paid as much as
-    /// lost audits took.
+    /// It brought an honest share or more, did more harm than that, took what others had, had audits take honest
+    /// miners' bonds, or had been paid as much as lost audits took.
     Open,
 }
 
@@ -61,11 +61,17 @@ pub struct Row {
     pub held_bytes: u64,
     /// Audits that attackers lost.
     pub lost_audits: u32,
-    /// The most that one of them had been paid by then, for honest work too, as a share of what these took of its bond.
+    /// The most that one of them had been paid when it lost a bond by them, since the one before and for honest work
+    /// too, as a share of that bond.
     pub audit_gain: f64,
     /// What the attackers' coldkeys are richer by, earnings aside, in pebble.
     #[serde(with = "pebble")]
     pub attacker_gained: Balance,
+    /// Audits that honest miners lost.
+    pub honest_lost_audits: u32,
+    /// What these took of their bonds, in pebble.
+    #[serde(with = "pebble")]
+    pub honest_bonds: Balance,
     /// What the attackers have to tell.
     pub told: Option<String>,
     /// What that amounts to.
@@ -79,6 +85,7 @@ pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
     let share_per_gpu = brought(|member| member.earned);
     let late_share_per_gpu = brought(|member| member.earned_late);
     let attackers = || war.members.iter().filter(|member| member.attack.is_some());
+    let honest = || war.members.iter().filter(|member| member.attack.is_none());
     let attacker_gained = attackers().map(|member| member.gained).sum();
     let loss_change = (war.heldout_loss - peace.loss) / peace.loss;
     let mut row = Row {
@@ -98,6 +105,8 @@ pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
             .map(|member| member.losses.gain())
             .fold(0.0, f64::max),
         attacker_gained,
+        honest_lost_audits: honest().map(|member| member.losses.audits).sum(),
+        honest_bonds: honest().map(|member| member.losses.taken).sum(),
         told: attackers().find_map(|member| member.told.clone()),
         verdict: Verdict::Holds,
     };
@@ -118,10 +127,14 @@ pub(super) fn verdict_of(rows: &[&Row]) -> Verdict {
 }
 
 impl Row {
+    /// Whether an audit that was lost cost no more than it had brought.
+    pub fn pays(&self) -> bool {
+        self.audit_gain >= 1.0
+    }
+
     /// What it amounts to, the loss aside.
     fn brought(&self) -> Verdict {
-        // Audits are to cost more than cheating brings.
-        if self.attacker_gained >= CRN || self.audit_gain >= 1.0 {
+        if self.attacker_gained.max(self.honest_bonds) >= CRN || self.pays() {
             return Verdict::Open;
         }
         let paid = paid(self.honest_change);
@@ -278,6 +291,8 @@ mod tests {
             lost_audits: 0,
             audit_gain: 0.0,
             attacker_gained: CRN,
+            honest_lost_audits: 0,
+            honest_bonds: 0,
             told: None,
             verdict: Verdict::Open,
         };

@@ -6,9 +6,9 @@ pub mod honest;
 use std::rc::Rc;
 
 use cairn_primitives::{
-    api::MemberInfo, Balance, ModelRoot, Netuid, Round, Uid, Verdicts, Witness,
+    api::MemberInfo, Balance, Finding, ModelRoot, Netuid, Round, Uid, Verdicts, Witness,
 };
-use cairn_round::{machine::Transaction, plan::Plan, View};
+use cairn_round::{audit::Audit, machine::Transaction, plan::Plan, View};
 use cairn_runtime::{AccountId, RuntimeCall, UncheckedExtrinsic};
 
 use crate::{
@@ -165,6 +165,12 @@ pub trait Behaviour {
     /// What it shows of having measured, in place of this.
     fn shows(&mut self, witness: Witness) -> Witness {
         witness
+    }
+
+    /// What it says of audited work, in place of what its replay found; none: that it cannot tell yet.
+    fn finds(&mut self, audit: &Audit, found: Option<Finding>) -> Option<Finding> {
+        let _ = audit;
+        found
     }
 
     /// The scores that it gives in place of these.

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
     api::{MemberInfo, RunInfo},
-    BlockNumber, Hotkey, MicroNats, ModelRoot, Netuid, Round, RunConfig, Standing, Uid, H256,
+    Balance, BlockNumber, Hotkey, MicroNats, ModelRoot, Netuid, Round, RunConfig, Standing, Uid,
+    H256,
 };
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
@@ -51,6 +52,12 @@ pub fn scores(netuid: Netuid) -> BTreeMap<Uid, Vec<(Uid, u16)>> {
     let rows = pallet_emissions::Votes::<Runtime>::iter_prefix(netuid);
     rows.map(|(uid, row)| (uid, row.scores.into_inner()))
         .collect()
+}
+
+/// A hotkey's bond in pebble: what counts, and what is being withdrawn. To be asked where a state is.
+pub fn bond(netuid: Netuid, hotkey: &AccountId) -> (Balance, Balance) {
+    let bond = pallet_stake::Pallet::<Runtime>::bond_of(netuid, hotkey);
+    (bond.active, bond.unbonding)
 }
 
 fn miners(miners: &[(Uid, AccountId)]) -> Vec<(Uid, Hotkey)> {

@@ -69,7 +69,9 @@ impl World {
     /// It is replayed: what was found is on disk, with a salt.
     pub(super) fn audited(&mut self, who: Who, audit: &Audit) {
         let of = (audit.round, audit.uid);
-        let Some(finding) = self.replayed(who, audit) else {
+        let found = self.replayed(who, audit);
+        let found = self.members[who].behaviour.finds(audit, found);
+        let Some(finding) = found else {
             return self.tell_soon(who, Told::Audited(of, None));
         };
         let member = &self.members[who];

@@ -3,13 +3,14 @@
 
 use std::{convert::Infallible, rc::Rc};
 
-use cairn_primitives::BlockNumber;
-use cairn_protocol::verdict::Ends;
+use cairn_primitives::{BlockNumber, Phase};
+use cairn_protocol::{phase::Timetable, verdict::Ends};
 use cairn_round::{
+    heard::{Heard, Moment},
     machine::{Action, Gone, Question, Reason},
     miner::Miner,
     validator::Validator,
-    Event, Machine as _, Settlement,
+    Event, Machine as _, Settlement, View,
 };
 
 use super::{Job, Machine, Process, Told};
@@ -77,6 +78,7 @@ impl World {
     pub(crate) fn start(&mut self, who: Who) {
         let initial_root = self.workshop.initial().root;
         let every = self.workshop.run().checkpoint_every;
+        let block_time = self.settings.block_time;
         let member = &mut self.members[who];
         if member.role == Role::Outsider || !member.is_up {
             return;
@@ -95,6 +97,7 @@ impl World {
             memory: content.memory.clone(),
             open: content.open.clone(),
             ahead: content.ahead.clone(),
+            heard: Heard::new(block_time),
             ..Process::default()
         };
         member.machine = Some(match member.role {
@@ -200,7 +203,7 @@ impl World {
             }
             Action::Stop(reason) => self.stop(who, reason),
             // For people.
-            Action::Explain(_) | Action::Do(_) => {}
+            Action::Explain(_) | Action::Tell(_) | Action::Do(_) => {}
         }
     }
 
@@ -357,10 +360,36 @@ impl World {
         }
         let view = self.chain.view(head, self.netuid, &hotkey, question);
         let event = match view {
-            Some(Some(view)) => Event::Looked(Box::new(view)),
+            Some(Some(mut view)) => {
+                if is_honest {
+                    self.doubt(who, &mut view, head.0.number);
+                }
+                Event::Looked(Box::new(view))
+            }
             Some(None) => Event::Gone(Gone::Stopped),
             None => Event::NotLooked,
         };
         (event, head.0.number)
+    }
+
+    /// What a worker with one node makes of what that says: a key is kept while training cannot be over by its own
+    /// clock.
+    fn doubt(&mut self, who: Who, view: &mut View, now: BlockNumber) {
+        let (ran, phases) = (self.clock.now(), self.workshop.run().phases);
+        let at = Moment { ran, dated: ran };
+        let times = view.round.timetable();
+        if times.due() <= times.start() {
+            return;
+        }
+        let member = &mut self.members[who];
+        let heard = &mut member.process.heard;
+        heard.note((view.round.round, times.start()), now, at);
+        let own = view.contribution_of(member.hotkey.id());
+        let would_show = times.next_phase(now) == Phase::Reveal
+            && view.round.certain.next_phase(now) != Phase::Train
+            && own.is_some_and(|own| own.key.is_none());
+        if would_show && !heard.can_be_over(times, &phases, at) {
+            view.round.certain = Timetable::new(now.saturating_add(1), &phases);
+        }
     }
 }

@@ -25,6 +25,7 @@ use cairn_protocol::verdict::Ends;
 use cairn_round::{
     ahead::Sealed,
     audit::{Audit, Demand, Verdict},
+    heard::Heard,
     machine::{Kind, Question, Transaction},
     measure::Measuring,
     miner::Miner,
@@ -191,6 +192,8 @@ pub struct Process {
     pub(crate) before: Option<(Held, Rc<Theta>)>,
     /// What it was last told of the chain.
     pub(crate) seen: Rc<Sight>,
+    /// Since when the present round can have been under way.
+    pub(crate) heard: Heard,
     /// The median norm of the last round applied here that included anything.
     pub(crate) norm: Option<f64>,
     pub(crate) memory: Option<Rc<Memory>>,

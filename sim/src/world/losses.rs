@@ -13,7 +13,7 @@ pub(super) struct Loss {
 }
 
 /// What a member lost by audits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Losses {
     /// How many it lost.
     pub audits: u32,
@@ -22,22 +22,39 @@ pub struct Losses {
     /// What it had been paid in all when it lost the last of them, for honest work too, in pebble. What was withheld of
     /// it then it never had.
     pub paid: Balance,
+    /// What the last bond that they took was, in pebble.
+    bond: Balance,
+    /// What had been paid when the one before was lost, in pebble.
+    before: Balance,
+    worst: f64,
 }
 
 impl Losses {
     pub(super) fn add(&mut self, loss: Loss) {
+        if loss.taken > 0 {
+            (self.before, self.bond) = (self.paid, loss.taken);
+        }
         self.audits = self.audits.saturating_add(1);
         self.taken = self.taken.saturating_add(loss.taken);
         self.paid = self.paid.max(loss.paid);
+        let since = self.paid.saturating_sub(self.before);
+        self.worst = self.worst.max(share(since, self.bond));
     }
 
-    /// What it had been paid as a share of what was taken of it; zero if it had been paid nothing.
+    /// The most that one of these audits had brought: what was paid since a bond had been lost the last time, as a share
+    /// of the bond that was lost then; zero if nothing was paid. An audit that found the bond gone is held against it
+    /// together with the one that took it.
     pub fn gain(&self) -> f64 {
-        match (self.paid, self.taken) {
-            (0, _) => 0.0,
-            (_, 0) => f64::MAX,
-            (paid, taken) => paid as f64 / taken as f64,
-        }
+        self.worst
+    }
+}
+
+/// What was paid as a share of what was taken.
+fn share(paid: Balance, taken: Balance) -> f64 {
+    match (paid, taken) {
+        (0, _) => 0.0,
+        (_, 0) => f64::MAX,
+        (paid, taken) => paid as f64 / taken as f64,
     }
 }
 
@@ -88,6 +105,24 @@ mod tests {
         let mut cheap = Losses::default();
         cheap.add(Loss { taken: 0, paid: 1 });
         assert!(cheap.gain() > 1.0);
+    }
+
+    #[test]
+    fn each_bond_is_held_against_what_was_paid_since_the_one_before() {
+        let of = |lost: &[(Balance, Balance)]| {
+            let mut losses = Losses::default();
+            for (taken, paid) in lost.iter().copied() {
+                losses.add(Loss { taken, paid });
+            }
+            losses.gain()
+        };
+        assert_eq!(of(&[(10, 4), (10, 6)]), 0.4);
+        assert_eq!(of(&[(10, 4), (10, 13)]), 0.9);
+        // A later bond is no price of what an earlier one was too small for.
+        assert_eq!(of(&[(10, 12), (100, 12)]), 1.2);
+        // Paid for what another audit was of, after the bond was gone.
+        assert_eq!(of(&[(10, 4), (0, 11)]), 1.1);
+        assert_eq!(of(&[(0, 0), (10, 4)]), 0.4);
     }
 
     #[test]

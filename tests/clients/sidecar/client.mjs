@@ -22,7 +22,9 @@ async function rest(path, body) {
   });
   const value = await answer.json();
   if (answer.ok) return value;
-  throw new Error(`${path.split('/')[0]}: ${answer.status} ${value.cause ?? value.message ?? value.error}`);
+  // Where a runtime stopped, in another build it is elsewhere.
+  const [why] = String(value.cause ?? value.message ?? value.error).split(/\s+WASM backtrace/);
+  throw new Error(`${path.split('/')[0]}: ${answer.status} ${why}`);
 }
 
 async function connect() {

@@ -6,18 +6,21 @@ import { readFileSync } from 'node:fs';
 import { WebSocketServer } from 'ws';
 
 const recorded = (name) => JSON.parse(readFileSync(new URL(`../fixtures/${name}.json`, import.meta.url), 'utf8'));
+const byQuestion = (answers) => new Map(answers.map(([method, params, answer]) => [question(method, params), answer]));
 const question = (method, params) => `${method} ${JSON.stringify(params)}`;
 const NO_SUCH_METHOD = { error: { code: -32601, message: 'Method not found' } };
 
-/** Blocks that were recorded, oldest first. */
-export const BLOCKS = [118, 119, 121, 166];
+/** Where a network was recorded, and at which blocks, the oldest first: one of seven rounds, with two that cheat. */
+const FEW = { directory: '', blocks: [118, 119, 121, 166] };
+/** One whose validators state the loss of each round, with one that cheats. */
+export const LOSSES = { directory: 'losses/', blocks: [439, 477] };
 
 export class FakeNode {
   #server = null;
   #port = 0;
-  #chain = new Map(recorded('chain').answers.map(([method, params, answer]) => [question(method, params), answer]));
+  #chain;
   #blocks = new Map();
-  #best = BLOCKS[0];
+  #best;
   #sockets = new Set();
   #subscriptions = 0;
   /** Every method that was asked, with its parameters. */
@@ -25,11 +28,12 @@ export class FakeNode {
   /** Changes answers: `(method, params, answer) => answer`; `undefined` leaves a question without one. */
   bend = (_method, _params, answer) => answer;
 
-  constructor() {
-    for (const number of BLOCKS) {
-      const { hash, finalized, answers } = recorded(`block-${number}`);
-      const of = new Map(answers.map(([method, params, answer]) => [question(method, params), answer]));
-      this.#blocks.set(number, { hash, finalized, answers: of });
+  constructor({ directory, blocks } = FEW) {
+    this.#chain = byQuestion(recorded(`${directory}chain`).answers);
+    this.#best = blocks[0];
+    for (const number of blocks) {
+      const { hash, finalized, answers } = recorded(`${directory}block-${number}`);
+      this.#blocks.set(number, { hash, finalized, answers: byQuestion(answers) });
     }
   }
 
@@ -59,6 +63,11 @@ export class FakeNode {
   head(number) {
     this.#best = number;
     for (const one of this.#sockets) this.#announce(one);
+  }
+
+  /** What was recorded of the best block. */
+  answer(method, params) {
+    return this.#answer(method, [...params, this.#blocks.get(this.#best).hash]);
   }
 
   /** Says something to all, whatever it is. */

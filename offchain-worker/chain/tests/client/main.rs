@@ -5,12 +5,17 @@ mod fake;
 mod nodes;
 mod reading;
 mod sending;
+mod unlooked;
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use cairn_chain::{keypair, Call, ChainError, Client, Included, Keypair, Patience, Settings};
 use cairn_primitives::{Commitment, ModelRoot, Netuid, SealedRoot, H256};
 use fake::FakeNode;
+use tokio::task::JoinHandle;
+
+/// After this time something hangs, on however busy a machine.
+const HANGS: Duration = Duration::from_secs(60);
 
 /// Deadlines that no healthy node misses; pauses that cost nothing.
 fn settings() -> Settings {
@@ -52,7 +57,18 @@ fn commit(round: u32) -> Call {
 }
 
 /// Submits while somebody else looks after the node.
-fn submit(client: &Client, call: Call) -> tokio::task::JoinHandle<Result<Included, ChainError>> {
+fn submit(client: &Client, call: Call) -> JoinHandle<Result<Included, ChainError>> {
     let client = client.clone();
     tokio::spawn(async move { client.submit(&call, &alice()).await })
+}
+
+/// Waits for what comes before a transaction is in a block. What was not done as it should be has ended before.
+async fn still(
+    submitted: &mut JoinHandle<Result<Included, ChainError>>,
+    what: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = what => {}
+        ended = submitted => panic!("{ended:?}"),
+    }
 }

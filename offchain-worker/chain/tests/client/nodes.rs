@@ -6,10 +6,10 @@ use cairn_chain::{Block, ChainError, Client, Patience, Settings, BEHIND};
 use cairn_primitives::H256;
 use futures::StreamExt;
 
-use super::{fake::FakeNode, settings};
+use super::{commit, fake::FakeNode, settings, still, submit};
 
 /// A client of two nodes of one chain.
-async fn of_two(settings: Settings) -> (FakeNode, FakeNode, Client) {
+pub(super) async fn of_two(settings: Settings) -> (FakeNode, FakeNode, Client) {
     let (one, other) = (FakeNode::start().await, FakeNode::start().await);
     let urls = [one.url(), other.url()];
     let client = Client::connect_to(&urls, None, settings, Patience::NONE)
@@ -175,4 +175,30 @@ async fn a_node_that_stands_still_is_left() {
     assert_eq!(heads.next().await.unwrap().unwrap().number, 0);
     other.produce();
     assert_eq!(heads.next().await.unwrap().unwrap().number, 1);
+}
+
+/// What one node says of a block, and the next one does not have, says nothing: the first has the transaction there.
+#[tokio::test]
+async fn a_transaction_is_not_overtaken_by_itself_when_another_node_is_asked() {
+    let settings = Settings {
+        // What is not answered here is waited for so long; what is comes before, or is asked for again.
+        request: Duration::from_secs(2),
+        ..settings()
+    };
+    let (one, other, client) = of_two(settings).await;
+    one.state().hung.insert("chain_getBlock");
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, one.offered(1)).await;
+    // The account's nonce after this block is told, and the block itself asked of the other one, which has none.
+    one.produce();
+    still(&mut submitted, other.offered(1)).await;
+    // Blocks have the same names there.
+    other.produce();
+    other.produce();
+    // What it may have been offered once more.
+    one.state().pool.clear();
+    one.produce();
+    let included = submitted.await.unwrap().unwrap();
+    assert_eq!(included.block.number, 1);
+    assert_eq!(included.block.hash, other.state().blocks[1].hash);
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use cairn_chain::{AccountId, Block, Call, ChainError, Client, Patience, Settings};
 use cairn_primitives::{ModelRoot, Netuid, Verdicts, Witness};
 use futures::StreamExt;
+use tokio::time::timeout;
 
-use super::{alice, commit, connected, fake::FakeNode, settings, submit};
+use super::{alice, commit, connected, fake::FakeNode, settings, still, submit, HANGS};
 
 #[tokio::test]
 async fn a_call_is_signed_included_and_its_events_are_given() {
@@ -42,6 +43,88 @@ async fn a_call_is_signed_included_and_its_events_are_given() {
     let event = included.event("Training", "Committed").unwrap();
     assert_eq!(event.fields::<(u16, u32, u16)>(), Some((3, 7, 5)));
     assert!(included.event("System", "ExtrinsicSuccess").is_some());
+}
+
+/// Who is far from its node waits for each answer that it needs before it can ask on, and for no other. A request that
+/// waited for another one of its set would not be answered.
+#[tokio::test]
+async fn a_call_is_signed_sent_and_found_within_four_answers() {
+    let (node, client) = connected().await;
+    client.prepare().await.unwrap();
+    client.finalized().await.unwrap();
+    let [sign, offer, look, read] = [
+        vec![
+            "chain_getHeader",
+            "chain_getFinalizedHead",
+            "state_getRuntimeVersion",
+            "system_accountNextIndex",
+        ],
+        vec!["author_submitExtrinsic", "chain_subscribeNewHeads"],
+        // The block, the account's nonce, and whether a later block can have it.
+        vec!["chain_getBlock", "state_getStorage", "state_call"],
+        vec!["state_getStorage", "state_getRuntimeVersion"],
+    ];
+    // A block without it comes first.
+    node.state().together = [sign, offer, look.clone(), look, read].into();
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, node.offered(1)).await;
+    let pool = std::mem::take(&mut node.state().pool);
+    node.produce();
+    // All but the last two sets.
+    still(&mut submitted, node.until_whole(3)).await;
+    node.state().pool = pool;
+    node.produce();
+    let included = submitted.await.unwrap().unwrap();
+    assert_eq!(included.block.number, 2);
+    assert!(node.state().together.is_empty());
+}
+
+/// The first one has the runtime's metadata to fetch, and the finalised block's number.
+#[tokio::test]
+async fn the_first_call_takes_one_answer_more() {
+    let (node, client) = connected().await;
+    let sets = [
+        vec![
+            "chain_getHeader",
+            "chain_getFinalizedHead",
+            "state_getRuntimeVersion",
+            "system_accountNextIndex",
+        ],
+        vec![
+            "chain_getHeader",
+            "state_getRuntimeVersion",
+            "state_getMetadata",
+        ],
+        vec!["author_submitExtrinsic", "chain_subscribeNewHeads"],
+    ];
+    node.state().together = sets.into();
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, node.offered(1)).await;
+    node.produce();
+    submitted.await.unwrap().unwrap();
+    assert!(node.state().together.is_empty());
+}
+
+/// Blocks come faster than a far node answers, and are asked about without waiting for one another.
+#[tokio::test]
+async fn heads_are_asked_about_at_the_same_time() {
+    let (node, client) = connected().await;
+    client.prepare().await.unwrap();
+    let submitted = submit(&client, commit(7));
+    node.offered(1).await;
+    node.until_asked("chain_subscribeNewHeads", 1).await;
+    let pool = std::mem::take(&mut node.state().pool);
+    let of_one = ["chain_getBlock", "state_getStorage", "state_call"];
+    // Both blocks before any of them is answered, then the events of the second.
+    let all = [of_one; 2].concat();
+    let events = vec!["state_getStorage", "state_getRuntimeVersion"];
+    node.state().together = [all, events].into();
+    node.produce();
+    node.state().pool = pool;
+    node.produce();
+    let included = submitted.await.unwrap().unwrap();
+    assert_eq!(included.block.number, 2);
+    assert!(node.state().together.is_empty());
 }
 
 #[tokio::test]
@@ -87,6 +170,43 @@ async fn an_error_of_the_runtime_has_a_name() {
         text.contains("Training.stop_run") && text.contains("There is no run to stop"),
         "{text}"
     );
+}
+
+/// What the block has shown is not asked for again, by whether a later block could have it.
+#[tokio::test]
+async fn a_transaction_that_was_seen_waits_for_no_other_answer() {
+    let (node, client) = connected().await;
+    node.state().hung.insert("state_call");
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, node.offered(1)).await;
+    node.produce();
+    let included = timeout(HANGS, submitted).await.expect("it is there");
+    assert_eq!(included.unwrap().unwrap().block.number, 1);
+}
+
+/// The stream of heads is refused while the transaction is being offered.
+#[tokio::test]
+async fn a_stream_that_failed_during_the_offer_is_opened_again() {
+    let (node, client) = connected().await;
+    node.state().deaf = 1;
+    node.hold("author_submitExtrinsic");
+    let mut submitted = submit(&client, commit(7));
+    still(
+        &mut submitted,
+        node.until_asked("chain_subscribeNewHeads", 1),
+    )
+    .await;
+    // An answer to what was asked later: the refusal came before it.
+    client.best().await.unwrap();
+    node.let_go();
+    still(
+        &mut submitted,
+        node.until_asked("chain_subscribeNewHeads", 2),
+    )
+    .await;
+    still(&mut submitted, node.offered(1)).await;
+    node.produce();
+    assert_eq!(submitted.await.unwrap().unwrap().block.number, 1);
 }
 
 #[tokio::test]
@@ -137,9 +257,7 @@ async fn a_free_call_waits_on_if_nothing_can_be_paid() {
     node.produce();
     node.produce();
     // Asked, and refused.
-    while !node.state().refusals.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    node.offered(2).await;
     node.state().pool = free;
     node.produce();
     assert_eq!(submitted.await.unwrap().unwrap().block.number, 3);

@@ -1,19 +1,21 @@
 //! What a miner serves of its steps passes for them, and nothing else does.
 
+use std::collections::BTreeMap;
+
 use cairn_engine::{
-    audit::{find, open, Audited, Traced},
-    Engine, EngineError, State,
+    audit::{find, open, open_kept, Audited, Kept, Traced},
+    Engine, EngineError, Keeper, State,
 };
 use cairn_gradient::{decode, decode_header, encode, Contribution, Header, SparseTensor};
 use cairn_primitives::{
     blocks::NEGATIVE, Compression, EngineClass, Finding, Layout, Tensor, Uid, Work,
 };
-use cairn_protocol::audit::interval;
+use cairn_protocol::{audit::interval, trace};
 use proptest::prelude::*;
 
 use crate::{
     fixture::{config, sequences, slices},
-    rounds::{contribute, cpu, held, loaded, start, train},
+    rounds::{contribute, cpu, held, loaded, order, start, train},
 };
 
 /// Steps of a round.
@@ -178,6 +180,116 @@ fn who_traced_nothing_has_nothing_to_serve_and_who_traced_otherwise_says_so() {
         .unwrap(),
         None
     );
+}
+
+/// Keeps states as a miner's disk does, with room for the vectors of so many.
+struct Disk {
+    room: usize,
+    kept: BTreeMap<u32, Kept>,
+}
+
+impl Keeper for Disk {
+    fn has_room(&mut self) -> bool {
+        let full = self.kept.values().filter(|kept| !kept.vectors.is_empty());
+        full.count() < self.room
+    }
+
+    fn keep(&mut self, number: u32, traced: trace::State, state: Option<State>) {
+        let vectors = state.map(|state| {
+            let optimizer = state.optimizer.expect("it has stepped");
+            let all = [state.parameters, optimizer.m, optimizer.v];
+            let numbers = all.iter().flatten();
+            numbers.flat_map(|number| number.to_le_bytes()).collect()
+        });
+        let vectors: Vec<u8> = vectors.unwrap_or_default();
+        self.kept.insert(number, Kept { traced, vectors });
+    }
+}
+
+impl Disk {
+    /// What is kept of a round's steps, for which there is room for so many vectors.
+    fn of(engine: &mut dyn Engine, room: usize) -> Disk {
+        let kept = BTreeMap::new();
+        let mut disk = Disk { room, kept };
+        let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
+        let mut of_step = |step: u32| slices(&all[step as usize]);
+        let made = engine.train_keeping(&order(0), &mut of_step, &mut |_| true, &mut disk);
+        assert_eq!(made.unwrap().unwrap().steps(), STEPS);
+        engine.discard();
+        disk
+    }
+
+    fn open(&self, round: &Round, drawn: u32) -> Option<Vec<u8>> {
+        let (class, before) = (round.engine.class(), held(round.engine.as_ref()));
+        let mut of = |number: u32, with_vectors: bool| {
+            let mut kept = self.kept.get(&number)?.clone();
+            if !with_vectors {
+                kept.vectors.clear();
+            }
+            Some(kept)
+        };
+        open_kept(class, &before, round.traced(), drawn, &mut of)
+    }
+
+    /// The same with a state changed; none: it is gone.
+    fn changed(&self, number: u32, change: impl FnOnce(&mut Kept) -> bool) -> Disk {
+        let mut kept = self.kept.clone();
+        let stays = kept.get_mut(&number).is_none_or(change);
+        if !stays {
+            kept.remove(&number);
+        }
+        Disk { kept, ..*self }
+    }
+}
+
+/// Of states 0, 2 and 3 the second is traced between the steps, and a card's third is served, too.
+#[test]
+fn what_was_kept_is_served_as_it_is_made_again() {
+    for mut engine in loaded() {
+        let disk = Disk::of(engine.as_mut(), 2);
+        let mut round = Round::of(engine);
+        let is_card = round.engine.class().is_card();
+        let with_vectors = disk.kept.values().map(|kept| !kept.vectors.is_empty());
+        assert_eq!(with_vectors.collect::<Vec<_>>(), [true, is_card]);
+        for drawn in 0..2 {
+            let made = round.open(drawn).unwrap();
+            assert!(made.is_some());
+            assert_eq!(disk.open(&round, drawn), made);
+        }
+    }
+}
+
+#[test]
+fn what_was_not_kept_or_is_damaged_is_not_served() {
+    for mut engine in loaded() {
+        let disk = Disk::of(engine.as_mut(), 2);
+        let none = Disk::of(engine.as_mut(), 0);
+        let round = Round::of(engine);
+        let is_card = round.engine.class().is_card();
+        // States stand for themselves without vectors where those are not served.
+        let opened = [0, 1].map(|drawn| none.open(&round, drawn).is_some());
+        assert_eq!(opened, [!is_card, false]);
+        let opened = |disk: Disk| [0, 1].map(|drawn| disk.open(&round, drawn).is_some());
+        assert_eq!(opened(disk.changed(1, |_| false)), [false; 2]);
+        assert_eq!(opened(disk.changed(2, |_| false)), [true, false]);
+        let other = |kept: &mut Kept| {
+            kept.traced.steps += 1;
+            true
+        };
+        assert_eq!(opened(disk.changed(1, other)), [false; 2]);
+        assert_eq!(opened(disk.changed(2, other)), [true, false]);
+        let flip = |kept: &mut Kept| {
+            let middle = kept.vectors.len() / 2;
+            kept.vectors[middle] ^= 1;
+            true
+        };
+        assert_eq!(opened(disk.changed(1, flip)), [!is_card, false]);
+        let cut = |kept: &mut Kept| kept.vectors.pop().is_some();
+        assert_eq!(opened(disk.changed(1, cut)), [!is_card, false]);
+        if is_card {
+            assert_eq!(opened(disk.changed(2, flip)), [true, false]);
+        }
+    }
 }
 
 #[test]

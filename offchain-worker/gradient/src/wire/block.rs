@@ -64,13 +64,13 @@ impl Short {
     fn set_to_runs<L: Lanes>(&mut self, codes: &[u16]) {
         // behind each high value, and behind a place before all
         let mut highs = 0;
-        for (number, some) in codes.chunks(LANES).enumerate() {
+        for (first, some) in (1..).step_by(LANES).zip(codes.chunks(LANES)) {
             let (mut is_high, mut behind) = ([0; LANES], [0; LANES]);
             for (is_high, code) in is_high.iter_mut().zip(some) {
                 *is_high = u32::from(code & HIGH);
             }
             for (place, behind) in behind.iter_mut().enumerate() {
-                *behind = (LANES * number + place + 1) as u32;
+                *behind = u32::wrapping_add(first, place as u32);
             }
             let set = L::at_least(&is_high, u32::from(HIGH));
             let to = self.behind.get_mut(1 + highs..).unwrap_or_default();

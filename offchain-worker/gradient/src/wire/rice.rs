@@ -92,8 +92,11 @@ impl RiceCost {
     #[inline(always)]
     pub(crate) fn add_short(&mut self, numbers: &[u16]) {
         for (parameter, sum) in self.quotients[..=MAX_SHORT as usize].iter_mut().enumerate() {
-            let quotients = numbers.iter().map(|number| number >> parameter);
-            *sum += u64::from(quotients.fold(0u16, |sum, quotient| sum.wrapping_add(quotient)));
+            let mut quotients = 0u16;
+            for number in numbers {
+                quotients = quotients.wrapping_add(number >> parameter);
+            }
+            *sum += u64::from(quotients);
         }
         self.count += numbers.len() as u64;
     }

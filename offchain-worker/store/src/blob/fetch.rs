@@ -76,20 +76,53 @@ impl Default for Patience {
     }
 }
 
-/// How much of a blob is there while it is fetched. Clones share it.
+/// How much of a blob is there while it is fetched, and what was found of its sources so far, also where the fetch was
+/// dropped before it ended. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<AtomicU64>);
+pub struct Meter(Arc<Dials>);
+
+#[derive(Debug, Default)]
+struct Dials {
+    bytes: AtomicU64,
+    resumed: AtomicU64,
+    roster: Mutex<Option<Arc<Mutex<Roster>>>>,
+}
 
 impl Meter {
     /// Good bytes on the disk.
     pub fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that were there before; 0 until they were looked at.
+    pub fn resumed(&self) -> u64 {
+        self.0.resumed.load(Ordering::Relaxed)
+    }
+
+    /// What was found so far of each source, in the caller's order; empty before any was asked.
+    pub fn reports(&self) -> Vec<Report> {
+        let roster = locked(&self.0.roster).clone();
+        roster.map_or_else(Vec::new, |roster| locked(&roster).reports())
+    }
+
+    fn begin(&self, resumed: u64) {
+        self.0.resumed.store(resumed, Ordering::Relaxed);
+        self.tell(resumed);
     }
 
     /// Several sources tell it at a time: the most is what is there.
     fn tell(&self, bytes: u64) {
-        self.0.fetch_max(bytes, Ordering::Relaxed);
+        self.0.bytes.fetch_max(bytes, Ordering::Relaxed);
     }
+
+    fn watch(&self, roster: &Arc<Mutex<Roster>>) {
+        *locked(&self.0.roster) = Some(roster.clone());
+    }
+}
+
+/// Locks, also after a panic elsewhere: what is behind these locks is consistent at any time.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A blob that was fetched.
@@ -191,7 +224,7 @@ pub async fn fetch_metered(
     let roster = Roster::new(names, patience.strikes);
     let path = into.to_path_buf();
     if off(move || is_there(&path, tree)).await.map_err(disk)? {
-        meter.tell(tree.length);
+        meter.begin(tree.length);
         return Ok(Outcome {
             resumed: tree.length,
             fetched: 0,
@@ -202,15 +235,18 @@ pub async fn fetch_metered(
     let partial = off(move || Partial::open(&path, tree))
         .await
         .map_err(disk)?;
+    let partial = partial.ok_or_else(|| FetchError::Busy {
+        into: into.to_path_buf(),
+    })?;
+    let roster = Arc::new(Mutex::new(roster));
+    meter.watch(&roster);
     let work = Arc::new(Work {
         tree,
         path: blob.path.clone(),
         sources: sources.to_vec(),
         patience,
-        partial: partial.ok_or_else(|| FetchError::Busy {
-            into: into.to_path_buf(),
-        })?,
-        roster: Mutex::new(roster),
+        partial,
+        roster,
         plan: Mutex::new(Plan::new(Vec::new())),
         lately: Mutex::new(vec![Instant::now(); sources.len()]),
         changes: watch::channel(()).0,
@@ -253,7 +289,7 @@ struct Work {
     sources: Vec<Arc<dyn Source>>,
     patience: Patience,
     partial: Partial,
-    roster: Mutex<Roster>,
+    roster: Arc<Mutex<Roster>>,
     plan: Mutex<Plan>,
     /// When each source last began a stretch or brought a group.
     lately: Mutex<Vec<Instant>>,
@@ -291,7 +327,7 @@ async fn bring_all(work: &Arc<Work>) -> io::Result<Option<u64>> {
         Ok((resumed, at.partial.gaps()))
     })
     .await?;
-    work.meter.tell(resumed);
+    work.meter.begin(resumed);
     *work.plan() = Plan::new(gaps);
     if work.tree.length == 0 {
         return Ok(Some(0));
@@ -525,7 +561,7 @@ impl Work {
     }
 
     fn roster(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.roster)
     }
 
     fn was_here(&self, who: usize) {
@@ -535,11 +571,11 @@ impl Work {
     }
 
     fn lately(&self) -> MutexGuard<'_, Vec<Instant>> {
-        self.lately.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.lately)
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.plan)
     }
 }
 

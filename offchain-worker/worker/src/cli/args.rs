@@ -7,7 +7,7 @@ use cairn_primitives::{Netuid, H256};
 use clap::{builder::TypedValueParser, ArgMatches, Args, Command, FromArgMatches};
 
 use super::{passphrase::PassphraseArg, signer};
-use crate::{error::Failure, wallet::Wallets};
+use crate::{amount::parse_bytes, error::Failure, wallet::Wallets};
 
 /// Which node.
 #[derive(Args, Clone, Debug)]
@@ -72,6 +72,20 @@ impl ThreadsArg {
     }
 }
 
+/// What a miner keeps of its work.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct KeepArg {
+    /// Keep on the disk, in at most so many bytes, the states between a miner's steps that an audit may ask for, so that
+    /// they are not trained again; 0: none
+    #[arg(long, env = "CAIRN_KEEP_STATES", default_value = "8GiB", value_name = "BYTES", value_parser = parse_bytes)]
+    pub keep_states: u64,
+}
+
+impl KeepArg {
+    /// So many bytes where nobody says otherwise.
+    pub const USUAL: u64 = 8 << 30;
+}
+
 /// Where wallets are.
 #[derive(Args, Clone, Debug)]
 pub struct WalletDirArg {
@@ -117,6 +131,10 @@ struct Acting {
     /// Act as one of those who share an account: how many have to approve, and all of them, as in 2:ann,bob,5Grw…
     #[arg(long, env = "CAIRN_MULTISIG", value_name = "NUMBER:ACCOUNT,…")]
     multisig: Option<String>,
+
+    /// Act for this account, which was recovered, as the one that inherited it: see `cairn wallet recovery --help`
+    #[arg(long, env = "CAIRN_RECOVERED", value_name = "ADDRESS|WALLET")]
+    recovered: Option<String>,
 }
 
 /// A key that is not here.
@@ -236,8 +254,10 @@ impl KeyArgs {
             (None, Some(shared)) => signer::Standing::Member(self.shared(shared)?),
             (None, None) => signer::Standing::Own,
         };
+        let recovered = self.acting.recovered.as_ref();
+        let recovered = recovered.map(|account| self.account(account)).transpose()?;
         let signer = signer::Signer::new(self.hand()?, standing)?;
-        Ok(signer.printing(self.json))
+        Ok(signer.acting_as(recovered).printing(self.json))
     }
 
     /// Who signs for itself, as one of those who share the account that --multisig names.
@@ -312,6 +332,7 @@ impl KeyArgs {
             ("--unsigned-to", self.elsewhere.unsigned_to.is_some()),
             ("--for", self.acting.acting_for.is_some()),
             ("--multisig", self.acting.multisig.is_some()),
+            ("--recovered", self.acting.recovered.is_some()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -438,6 +459,19 @@ pub fn parse_hash(text: &str) -> Result<H256, String> {
 mod tests {
     use super::*;
     use clap::{builder::Resettable, Arg};
+
+    #[test]
+    fn what_a_miner_keeps_unless_it_is_told_otherwise_is_what_plans_count() {
+        let command = KeepArg::augment_args(Command::new("x"));
+        let command = command.mut_args(|argument| argument.env(Resettable::Reset));
+        let of = |line: &str| {
+            let matches = command.clone().get_matches_from(line.split(' '));
+            let keep = KeepArg::from_arg_matches(&matches);
+            keep.unwrap().keep_states
+        };
+        assert_eq!(of("x"), KeepArg::USUAL);
+        assert_eq!(of("x --keep-states 20MB"), 20_000_000);
+    }
 
     /// Who signs for a command line, with `default` of an option in the settings file.
     fn signer(line: &str, default: Option<(&'static str, &'static str)>) -> Signer {

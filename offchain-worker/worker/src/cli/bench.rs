@@ -51,7 +51,7 @@ pub enum Bench {
     Memory(memory::Memory),
     /// Measure how far a GPU's steps lie from a CPU's, as an audit does
     #[command(
-        after_help = "Examples:\n  cairn bench audit --device cuda:0\n  cairn bench audit --config 10m --steps 1,2,5,10 --after 0,40 --json"
+        after_help = "Examples:\n  cairn bench audit --device cuda:0\n  cairn bench audit --run run.toml --device cuda:0\n  cairn bench audit --config 10m --steps 1,2,5,10 --after 0,40 --json"
     )]
     Audit(audit::Audit),
     /// Time reading a prompt and choosing tokens

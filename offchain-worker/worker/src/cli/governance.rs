@@ -18,6 +18,9 @@ use crate::{
     table::table,
 };
 
+/// How many blocks after their session has begun authorities vote anew, where finality was lost: nodes see by then on
+/// which chain that is.
+const RESTART_AFTER: BlockNumber = 10;
 /// The most referenda in one list.
 const MOST_LISTED: u32 = 64;
 
@@ -103,7 +106,7 @@ struct SignedArgs {
 
 /// `cairn governance propose`.
 #[derive(Args, Debug)]
-#[command(group(ArgGroup::new("what").required(true).args(["rule", "emits", "silences", "upgrade", "repair", "ends", "authority", "no_authority", "seats"])))]
+#[command(group(ArgGroup::new("what").required(true).args(["rule", "emits", "silences", "upgrade", "repair", "last_final", "ends", "authority", "no_authority", "seats"])))]
 pub struct Propose {
     /// Set a rule: creation-price-floor in CRN, creation-price-decay, hyperparameters-rate-limit or scores-rate-limit
     /// in blocks
@@ -121,6 +124,14 @@ pub struct Propose {
     /// Authorise a new runtime soon, which the council has endorsed: its file
     #[arg(long, env = "CAIRN_REPAIR", value_name = "FILE")]
     repair: Option<PathBuf>,
+    /// Have finality begin anew, where so many authorities are lost that no block becomes final: the newest block that
+    /// is final at all nodes
+    #[arg(
+        long = "restart-finality",
+        env = "CAIRN_RESTART_FINALITY",
+        value_name = "BLOCK"
+    )]
+    last_final: Option<u32>,
     /// Cancel another referendum, or what it will enact
     #[arg(long = "cancel", env = "CAIRN_CANCELS", value_name = "REFERENDUM")]
     ends: Option<u32>,
@@ -399,6 +410,22 @@ impl Propose {
                 let call = Call::authorize_upgrade(hash);
                 return Ok((track, call, format!("the runtime {hash:?}")));
             }
+        }
+        if let Some(last) = self.last_final {
+            let here = client.finalized().await?.number;
+            if last > here {
+                return Err(Failure::new(
+                    format!("block {last} is not final at this node, which has {here}: behind it the chain would stop"),
+                    "give the lowest that `chain_getFinalizedHead` says at any of the authorities' nodes",
+                ));
+            }
+            let set = client.voting_set().await?;
+            let call = Call::restart_finality(RESTART_AFTER, last, set);
+            return Ok((
+                Track::Repair,
+                call,
+                format!("finality begins anew behind block {last}"),
+            ));
         }
         if let Some(index) = self.ends {
             let call = Call::cancel_referendum(index);

@@ -21,6 +21,7 @@ pub mod export;
 mod governance;
 mod gpu_selftest;
 mod gradient;
+mod least_bond;
 mod look;
 mod manual;
 pub mod member;
@@ -52,7 +53,7 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::{field::MakeExt, fmt::format::debug_fn};
 
 pub(crate) use crate::output::print;
-use crate::{devnet, error::Failure, output, printable::printable};
+use crate::{devnet, error::Failure, output, printable::printable, shutdown};
 
 /// Train a model together: mine, validate, run a whole network on this machine, inspect everything.
 #[derive(Parser)]
@@ -180,13 +181,19 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(run(cli.verb));
     // Computations that nobody waits for any more end with the process.
     runtime.shutdown_background();
-    let outcome = match outcome {
-        Err(failure) if failure.is_end() => Ok(()),
-        outcome => outcome,
-    };
-    match outcome.and_then(|()| output::complete()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match code_of(outcome).and_then(|code| output::complete().map(|()| code)) {
+        Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error),
+    }
+}
+
+/// The exit code, where nothing failed.
+fn code_of(outcome: Result<(), Failure>) -> Result<u8, Failure> {
+    match outcome {
+        Ok(()) => Ok(0),
+        Err(failure) if failure.is_end() => Ok(0),
+        Err(failure) if failure.is_stop() => Ok(shutdown::STOPPED),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -259,6 +266,15 @@ fn log_to_stderr() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exit_codes_tell_what_is_done_from_what_was_stopped_or_failed() {
+        assert_eq!(code_of(Ok(())).ok(), Some(0));
+        assert_eq!(code_of(Err(Failure::ended())).ok(), Some(0));
+        assert_eq!(code_of(Err(Failure::stopped())).ok(), Some(143));
+        let failure = code_of(Err(Failure::new("it is gone", "look")));
+        assert_eq!(failure.unwrap_err().to_string(), "it is gone; look");
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

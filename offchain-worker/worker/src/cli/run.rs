@@ -9,11 +9,13 @@ use cairn_primitives::{
     api::EndedRun, AuditRules, CompressionSchedule, Layout, Matrices, Muon, Netuid, RunConfig,
 };
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use self::{generate::Generate, plan::Plan, start::Start};
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     export::Export,
+    least_bond::LeastBond,
     look::{no_run, no_subnet, round_in_words},
     print,
     refusal::Asked,
@@ -34,7 +36,7 @@ pub enum Run {
         after_help = "Examples:\n  cairn run stop --key owner --netuid 1\n\nThe round of the moment is not settled. The chain keeps the configuration and the last final roots; validators put the last parameters into the store, and `cairn run export` writes them."
     )]
     Stop(Stop),
-    /// Show the run of a subnet
+    /// Show the run of a subnet, and whether the least bond is as high as its miners' pay asks for
     #[command(
         after_help = "Examples:\n  cairn run show --netuid 1\n  cairn run show --netuid 1 --json"
     )]
@@ -80,6 +82,14 @@ pub struct Show {
     json: JsonArg,
 }
 
+/// A run, and the bond behind its work.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    run: RunInfo,
+    least_bond: LeastBond,
+}
+
 impl Run {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
@@ -120,13 +130,20 @@ impl Show {
             });
         };
         let members = view.members(netuid).await?;
-        print(self.json.json, &run, |run: &RunInfo| {
+        let oldest = view.round(netuid, run.oldest_round).await?;
+        let shown = Shown {
+            least_bond: LeastBond::of(&subnet, &members, &run, oldest.as_ref()),
+            run,
+        };
+        print(self.json.json, &shown, |shown: &Shown| {
+            let run = &shown.run;
             format!(
-                "run `{}` on subnet {netuid}, started in block {}; {}\n{}",
+                "run `{}` on subnet {netuid}, started in block {}; {}\n{}{}",
                 run.config.name.to_text(),
                 run.started_at,
                 round_in_words(run, &subnet, &members),
-                describe(&run.config)
+                describe(&run.config),
+                shown.least_bond.text()
             )
         })
     }
@@ -263,6 +280,21 @@ mod tests {
     use cairn_primitives::Nano;
 
     use super::*;
+    use crate::roles::testing::{a_run, a_subnet};
+
+    #[test]
+    fn a_run_is_told_to_programs_with_the_bond_behind_it() {
+        let run = a_run();
+        let shown = Shown {
+            least_bond: LeastBond::of(&a_subnet(), &[], &run, None),
+            run: run.clone(),
+        };
+        let mut json = serde_json::to_value(&shown).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        let bond = fields.remove("least_bond").unwrap();
+        assert_eq!(bond["state"], "none_is_enough");
+        assert_eq!(json, serde_json::to_value(&run).unwrap());
+    }
 
     #[test]
     fn what_is_audited_is_said() {

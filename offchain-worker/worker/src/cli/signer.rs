@@ -1,5 +1,6 @@
 //! Who signs, and for whom: a key that is here, or one elsewhere, for which the transaction is written to a file; for its
-//! own account, as a proxy of another, or as one of those who share one.
+//! own account, as a proxy of another, or as one of those who share one; and that account for itself, or as one that it
+//! inherited.
 
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ use crate::{error::Failure, new_file::NewFile, output};
 pub struct Signer {
     hand: Hand,
     standing: Standing,
+    /// The recovered account that it inherited, and for which it acts.
+    recovered: Option<AccountId>,
     /// Whether an approval that is not the last is printed as JSON, too.
     json: bool,
 }
@@ -71,6 +74,7 @@ impl Signer {
         let signer = Signer {
             hand,
             standing,
+            recovered: None,
             json: false,
         };
         if let Standing::Member(shared) = &signer.standing {
@@ -85,6 +89,11 @@ impl Signer {
         Ok(signer)
     }
 
+    /// The same, for a recovered account that the account inherited, if there is one.
+    pub fn acting_as(self, recovered: Option<AccountId>) -> Signer {
+        Signer { recovered, ..self }
+    }
+
     /// The same, which prints as JSON if that is so.
     pub fn printing(self, json: bool) -> Signer {
         Signer { json, ..self }
@@ -94,17 +103,18 @@ impl Signer {
     pub fn for_itself(self) -> Signer {
         Signer {
             standing: Standing::Own,
+            recovered: None,
             ..self
         }
     }
 
     /// The account for which it is done.
     pub fn account(&self) -> AccountId {
-        match &self.standing {
+        self.recovered.unwrap_or_else(|| match &self.standing {
             Standing::Own => self.own(),
             Standing::Proxy(account) => *account,
             Standing::Member(shared) => shared.account(),
-        }
+        })
     }
 
     /// The account that pays the fee: who signs, whomever it is for.
@@ -117,6 +127,19 @@ impl Signer {
     /// # Errors
     /// Those of the chain, which is asked about a shared account.
     pub async fn signed(&self, client: &Client, call: &Call) -> Result<Call, ChainError> {
+        self.made_by_standing(client, &self.meant(call)).await
+    }
+
+    /// A call as the account makes it for which is signed.
+    fn meant(&self, call: &Call) -> Call {
+        match &self.recovered {
+            Some(recovered) => Call::as_recovered(recovered, call.clone()),
+            None => call.clone(),
+        }
+    }
+
+    /// What is signed so that the account makes a call.
+    async fn made_by_standing(&self, client: &Client, call: &Call) -> Result<Call, ChainError> {
         let shared = match &self.standing {
             Standing::Own => return Ok(call.clone()),
             Standing::Proxy(account) => return Ok(Call::for_account(account, call.clone())),
@@ -147,7 +170,7 @@ impl Signer {
                 let call = self.signed(client, call).await?;
                 self.send(client, &call).await
             }
-            Standing::Member(shared) => self.approve(client, shared, call).await,
+            Standing::Member(shared) => self.approve(client, shared, &self.meant(call)).await,
         }
     }
 
@@ -173,7 +196,7 @@ impl Signer {
             let what = "the others run the same command with their keys";
             return Err(Unsent::Failed(Failure::new(say, what)));
         }
-        let approval = self.signed(client, call).await?;
+        let approval = self.made_by_standing(client, call).await?;
         let included = self.send(client, &approval).await?;
         if included.event("Multisig", "MultisigExecuted").is_some() {
             return Ok(included);
@@ -233,6 +256,21 @@ fn words(shared: &Shared, own: &AccountId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_inherited_an_account_acts_for_it_and_pays_itself() {
+        let [own, other, lost] = [1, 2, 3].map(|byte| AccountId([byte; 32]));
+        let hand = || Hand::Elsewhere(own, PathBuf::new());
+        let call = Call::transfer(&other, 1);
+        for standing in [Standing::Own, Standing::Proxy(other)] {
+            let signer = Signer::new(hand(), standing).unwrap();
+            assert_eq!(signer.meant(&call), call);
+            let signer = signer.acting_as(Some(lost));
+            assert_eq!((signer.account(), signer.payer()), (lost, own));
+            assert_eq!(signer.meant(&call), Call::as_recovered(&lost, call.clone()));
+            assert_eq!(signer.for_itself().account(), own);
+        }
+    }
 
     #[test]
     fn a_shared_account_is_named_by_all_who_share_it() {

@@ -8,7 +8,7 @@ use clap::{builder::BoolishValueParser, Args};
 use tokio::sync::watch;
 
 use super::{
-    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+    args::{JsonArg, KeepArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
     engine_args::EngineArgs,
     onlookers::OnlookersArgs,
     reach::ReachArgs,
@@ -43,7 +43,8 @@ pub struct Work {
     /// ~/.cairn/state; `cairn doctor` lists them]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again
+    /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again; and
+    /// at the earliest then if a part of its work does not end
     #[arg(long, env = "CAIRN_STALL_AFTER", default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(60..))]
     stall_after: u32,
     /// Compute threads [default: one per core]
@@ -62,13 +63,19 @@ pub struct Work {
 /// `cairn mine`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --key miner --engine torch --gpus 8 --device cuda --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie --store file:///srv/cairn"
+    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --key miner --engine torch --gpus 8 --device cuda --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie --store file:///srv/cairn\n  cairn mine --key miner --store file:///srv/cairn --drain --json"
 )]
 pub struct Mine {
     #[command(flatten)]
     work: Work,
     #[command(flatten)]
     engine: EngineArgs,
+    /// Make no contribution, answer audits of those that were made, and end once none can be open any more; SIGUSR1
+    /// has a miner at work do so
+    #[arg(long, env = "CAIRN_DRAIN", value_parser = BoolishValueParser::new())]
+    drain: bool,
+    #[command(flatten)]
+    keep: KeepArg,
     /// How to behave: all but `honest` are cheats, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
@@ -106,7 +113,12 @@ impl Work {
         let threads = self.threads.map_or_else(cores, usize::from);
         let screen = Screen::new();
         let close = screen.closer();
-        let shutdown = shutdown::watch_with_deadline(DEADLINE, 0, move || {
+        // One that has drained ends with 0.
+        let code = match part {
+            Part::Miner => shutdown::STOPPED,
+            Part::Validator => 0,
+        };
+        let shutdown = shutdown::watch_with_deadline(DEADLINE, code.into(), move || {
             close();
             tracing::info!("asked to stop: stopping; a restart continues from the state on disk");
         });
@@ -169,12 +181,15 @@ impl Prepared {
             reach: work.reach.into(),
             unseen: None,
             state: self.state,
+            keep_states: 0,
             stall_after: Duration::from_secs(work.stall_after.into()),
             device,
             engine: None,
             threads: self.threads,
             json: work.json.json,
             metrics: self.metrics,
+            // Never: nobody is there to say so.
+            drain: watch::channel(false).1,
             shutdown: self.shutdown,
         }
     }
@@ -204,13 +219,23 @@ impl Mine {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let (device, engine) = self.engine.chosen()?;
+        // Before all else: a signal that nobody listens for ends the process.
+        let drain = shutdown::watch_for_drain(self.drain);
         let (prepared, screen) = self.work.prepare(Part::Miner).await?;
+        let stop = prepared.shutdown.clone();
         let options = WorkerOptions {
             engine,
+            drain,
+            keep_states: self.keep.keep_states,
             ..prepared.options(self.work, device)
         };
         let ended = miner::run(options, self.behaviour).await;
         screen.close();
-        Ok(ended?)
+        ended?;
+        let is_stopped = *stop.borrow();
+        match is_stopped {
+            true => Err(Failure::stopped()),
+            false => Ok(()),
+        }
     }
 }

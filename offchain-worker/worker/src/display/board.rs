@@ -161,6 +161,8 @@ pub struct Board {
     pub block_time: Option<Duration>,
     /// Why there is nothing to do, if so.
     pub idle: Option<String>,
+    /// What it waits for, if it drains.
+    pub draining: Option<String>,
     /// The last rounds.
     pub rounds: BTreeMap<Round, RoundNotes>,
     /// Inner steps of the contribution that is made, or was made last.
@@ -198,6 +200,7 @@ impl Board {
             block: None,
             block_time: None,
             idle: None,
+            draining: None,
             rounds: BTreeMap::new(),
             steps: None,
             busy: BTreeMap::new(),
@@ -286,6 +289,9 @@ impl Board {
         match progress {
             Progress::Waiting { reason, .. } | Progress::Idle { reason, .. } => {
                 self.idle = Some(reason.clone());
+            }
+            Progress::Draining { .. } | Progress::Drained => {
+                self.draining = Some(progress.to_string());
             }
             Progress::AnotherRun { .. } => *self = self.of_another_run(),
             Progress::Trained {

@@ -259,6 +259,9 @@ fn doing(board: &Board, now: Instant) -> Line<'static> {
             several => format!("{several} × {name} {time}"),
         }
     };
+    if let Some(owed) = board.draining.as_ref().filter(|_| board.busy.is_empty()) {
+        return Line::styled(printable(owed), WARN);
+    }
     let all: Vec<String> = board.busy.iter().map(one).collect();
     match all.is_empty() {
         true => Line::styled("now: waiting", FAINT),

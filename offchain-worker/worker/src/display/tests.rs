@@ -55,6 +55,7 @@ fn status(role: &str) -> Status {
         rounds_committed: 12,
         rounds_included: 11,
         idle: None,
+        drains_until: None,
     }
 }
 
@@ -305,6 +306,24 @@ fn steps_of_another_contribution_begin_anew() {
     board.see(&Note::Stepped { done, of, loss }, at + 9 * SECOND);
     assert_eq!(board.steps.unwrap().per_second(), None);
     has(&shown(&board, SIZES[0], at), &["step 1 of 6 · loss 5.500"]);
+}
+
+#[test]
+fn who_drains_sees_for_what_once_nothing_is_being_done() {
+    let at = Instant::now();
+    let mut board = miner(at);
+    let draining = Progress::Draining {
+        round: 9,
+        owes: "audit",
+        until: 137,
+        blocks: 35,
+        seconds: Some(210),
+    };
+    board.see(&Note::Said(&draining), at);
+    has(&shown(&board, SIZES[0], at), &["now: train"]);
+    board.see(&Note::Ended(Stage::Train), at);
+    let owed = "round 9 · draining: its contribution is audited";
+    has(&shown(&board, SIZES[0], at), &[owed]);
 }
 
 #[test]

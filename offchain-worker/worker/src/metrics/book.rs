@@ -32,6 +32,7 @@ pub(super) struct Book {
     pub loss_nats: Gauge,
     pub inner_steps_total: IntCounter,
     pub trained_tokens_total: IntCounter,
+    pub replayed_steps_total: IntCounter,
     pub sent_bytes_total: IntCounterVec,
     pub fetched_bytes_total: IntCounterVec,
     pub settled_rounds_total: IntCounter,
@@ -74,6 +75,10 @@ impl Book {
             loss_nats: make.real("loss_nats", "Mean loss of the last inner step, in nats")?,
             inner_steps_total: make.counter("inner_steps_total", "Inner steps made")?,
             trained_tokens_total: make.counter("trained_tokens_total", "Tokens trained on")?,
+            replayed_steps_total: make.counter(
+                "replayed_steps_total",
+                "Inner steps made again to serve what was audited",
+            )?,
             sent_bytes_total: make.counters(
                 "sent_bytes_total",
                 "Bytes put into the own store, by what they are",

@@ -232,6 +232,11 @@ impl Metrics {
         self.note(&Note::Stepped { done, of, loss });
     }
 
+    /// Takes note of inner steps that were made again to serve what was audited.
+    pub fn made_again(&self, steps: u64) {
+        self.book.replayed_steps_total.inc_by(steps);
+    }
+
     /// Takes note of a look at the chain, and of where the worker stands after it.
     pub fn looked(&self, status: &Status, run: &RunInfo) {
         let book = &self.book;

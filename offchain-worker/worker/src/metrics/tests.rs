@@ -35,6 +35,7 @@ fn status() -> Status {
         rounds_committed: 4,
         rounds_included: 3,
         idle: None,
+        drains_until: None,
     }
 }
 
@@ -105,6 +106,7 @@ async fn all() -> Metrics {
         round: 8,
         scores: vec![(Uid(3), u16::MAX), (Uid(5), 0)],
     });
+    metrics.made_again(15);
     metrics.looked(&status(), &run().await);
     metrics.settled(&line());
     let stages = &metrics.book.stage_duration_seconds;

@@ -7,7 +7,7 @@ use cairn_primitives::{
 };
 use cairn_protocol::registration::{replaced, Seat};
 
-use super::view::{Member, Stake, View};
+use super::view::{Member, Recovery, Stake, View};
 
 /// Epochs of which the chain keeps what a member was paid.
 const KEPT: EpochIndex = 64;
@@ -46,6 +46,7 @@ pub async fn look(
         view.positions
             .insert((position.netuid, position.hotkey), stake);
     }
+    add_recoveries(&at, &coldkey, &mut view).await?;
     if let Some(member) = &mut view.member {
         let account = at.account(&coldkey).await?;
         let mut own = account.iter().filter(|one| one.owned);
@@ -56,6 +57,27 @@ pub async fn look(
         }
     }
     Ok(view)
+}
+
+/// Adds what friends of the coldkey have begun who say that its key is lost, and who inherited it.
+async fn add_recoveries(
+    at: &cairn_chain::View,
+    coldkey: &AccountId,
+    view: &mut View,
+) -> Result<(), ChainError> {
+    for (number, group) in (0..).zip(at.friend_groups(coldkey).await?) {
+        if let Some(attempt) = at.recovery_attempt(coldkey, number, &group).await? {
+            let recovery = Recovery {
+                by: attempt.begun_by,
+                since: attempt.since,
+                not_before: attempt.since.saturating_add(group.delay),
+                inheritor: group.inheritor,
+            };
+            view.recoveries.insert(number, recovery);
+        }
+    }
+    view.inheritor = at.inheritor(coldkey).await?;
+    Ok(())
 }
 
 /// Adds the member, if the hotkey is one, and the audits of its work.
@@ -85,6 +107,7 @@ async fn add_member(
         bond: own.bond,
         unbonding_bond: 0,
         bond_release_at: None,
+        swap: own.swap,
     });
     let audits = at.open_audits(netuid).await?;
     let audits = audits.iter().filter(|audit| audit.hotkey == *hotkey);

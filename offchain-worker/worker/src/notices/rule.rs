@@ -16,6 +16,29 @@ const ROUNDING: Balance = 1_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Happening {
+    /// A friend of its coldkey says that the coldkey's key is lost: with enough others, the account goes to another.
+    RecoveryBegun {
+        /// Who says so.
+        by: AccountId,
+        /// Who gets the account.
+        inheritor: AccountId,
+        /// The number of the friends' group.
+        group: u32,
+        /// Until before this block the coldkey can stop it.
+        not_before: BlockNumber,
+    },
+    /// Another account acts for its coldkey.
+    Recovered {
+        /// Which.
+        inheritor: AccountId,
+    },
+    /// Another hotkey was announced for it.
+    SwapAnnounced {
+        /// Which.
+        to: AccountId,
+        /// From which block on it can take the seat; before that the coldkey can take it back.
+        from: BlockNumber,
+    },
     /// The next newcomer takes its seat.
     AboutToBeReplaced,
     /// It is no member any more.
@@ -94,7 +117,7 @@ pub enum Happening {
 ///
 /// `dry` is the number of epochs without a reward of which the member wants to know; with 0 it never does.
 pub fn happened(before: Option<&View>, now: &View, dry: EpochIndex) -> Vec<Happening> {
-    let mut all = Vec::new();
+    let mut all = keys(before, now);
     let was = before.and_then(|before| before.member.as_ref());
     if let Some(before) = before {
         all.extend(slashes(before, now));
@@ -119,6 +142,31 @@ pub fn happened(before: Option<&View>, now: &View, dry: EpochIndex) -> Vec<Happe
         all.extend(takes(before, now));
         all.extend(releases(before, now));
     }
+    all
+}
+
+/// Who is about to get its coldkey's account, or its seat.
+fn keys(before: Option<&View>, now: &View) -> Vec<Happening> {
+    let mut all = Vec::new();
+    for (group, recovery) in &now.recoveries {
+        let was = before.and_then(|before| before.recoveries.get(group));
+        if was.is_none_or(|was| was.since != recovery.since) {
+            all.push(Happening::RecoveryBegun {
+                by: recovery.by,
+                inheritor: recovery.inheritor,
+                group: *group,
+                not_before: recovery.not_before,
+            });
+        }
+    }
+    // It stays so: after a restart it is no news.
+    let inherited = now.inheritor.filter(|_| before.is_some());
+    if inherited != before.and_then(|before| before.inheritor) {
+        all.extend(inherited.map(|inheritor| Happening::Recovered { inheritor }));
+    }
+    let swap = |view: &View| view.member.as_ref().and_then(|member| member.swap);
+    let announced = swap(now).filter(|is| before.and_then(swap) != Some(*is));
+    all.extend(announced.map(|(to, from)| Happening::SwapAnnounced { to, from }));
     all
 }
 
@@ -235,6 +283,19 @@ impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = |of: u16| f64::from(of) * 100.0 / f64::from(u16::MAX);
         match self {
+            Happening::RecoveryBegun { by, inheritor, not_before, .. } => write!(
+                f,
+                "{by} says that the key of its coldkey is lost: if it is not, stop that before block {not_before} with \
+                 `cairn wallet recovery cancel` or `slash`, or {inheritor} can get the account"
+            ),
+            Happening::Recovered { inheritor } => {
+                write!(f, "its coldkey was recovered: {inheritor} acts for it")
+            }
+            Happening::SwapAnnounced { to, from } => write!(
+                f,
+                "the hotkey {to} was announced for it and can take its seat from block {from} on; \
+                 `cairn subnet swap --cancel` takes that back"
+            ),
             Happening::AboutToBeReplaced => {
                 write!(f, "the next newcomer takes its seat: the last epoch paid it least")
             }

@@ -3,6 +3,7 @@
 use cairn_primitives::Uid;
 
 use super::*;
+use crate::notices::view::Recovery;
 
 const CRN: Balance = 1_000_000_000;
 const PLACE: (Netuid, AccountId) = (Netuid(1), AccountId([5; 32]));
@@ -18,6 +19,7 @@ fn view() -> View {
             bond: 10 * CRN,
             unbonding_bond: 0,
             bond_release_at: None,
+            swap: None,
         }),
         run: Some(20),
         positions: [(PLACE, stake(50 * CRN, &[], 100))].into(),
@@ -76,6 +78,61 @@ fn who_goes_next_is_told_once_and_again_after_it_was_safe() {
         view.member = None;
     });
     assert_eq!(gone, [Happening::Replaced]);
+}
+
+#[test]
+fn an_owner_is_told_that_somebody_says_that_its_key_is_lost() {
+    let recovery = |since: u32| Recovery {
+        by: AccountId([1; 32]),
+        since,
+        not_before: since + 40,
+        inheritor: AccountId([2; 32]),
+    };
+    let begun = |since: u32| Happening::RecoveryBegun {
+        by: AccountId([1; 32]),
+        inheritor: AccountId([2; 32]),
+        group: 1,
+        not_before: since + 40,
+    };
+    let now = later(&view(), |view| {
+        view.recoveries.insert(1, recovery(103));
+    });
+    assert_eq!(happened(Some(&view()), &now, 3), [begun(103)]);
+    let text = begun(103).to_string();
+    assert!(text.contains("before block 143"), "{text}");
+    // Once, but again by whoever starts late, and if it was stopped and begun anew.
+    assert_eq!(told(&now, |_| {}), []);
+    assert_eq!(happened(None, &now, 3), [begun(103)]);
+    let anew = told(&now, |view| {
+        view.recoveries.insert(1, recovery(118));
+    });
+    assert_eq!(anew, [begun(118)]);
+    assert_eq!(told(&now, |view| view.recoveries.clear()), []);
+
+    let inheritor = AccountId([2; 32]);
+    let inherited = later(&now, |view| {
+        view.recoveries.clear();
+        view.inheritor = Some(inheritor);
+    });
+    let recovered = [Happening::Recovered { inheritor }];
+    assert_eq!(happened(Some(&now), &inherited, 3), recovered);
+    assert_eq!(told(&inherited, |_| {}), []);
+    assert_eq!(told(&inherited, |view| view.inheritor = None), []);
+    assert_eq!(happened(None, &inherited, 3), []);
+}
+
+#[test]
+fn an_owner_is_told_that_another_hotkey_was_announced() {
+    let to = AccountId([8; 32]);
+    let announced = later(&view(), |view| member(view).swap = Some((to, 150)));
+    let is_told = [Happening::SwapAnnounced { to, from: 150 }];
+    assert_eq!(happened(Some(&view()), &announced, 3), is_told);
+    assert_eq!(told(&announced, |_| {}), []);
+    assert_eq!(happened(None, &announced, 3), is_told);
+    assert_eq!(told(&announced, |view| member(view).swap = None), []);
+    // Taken back and announced anew between two looks.
+    let anew = told(&announced, |view| member(view).swap = Some((to, 155)));
+    assert_eq!(anew, [Happening::SwapAnnounced { to, from: 155 }]);
 }
 
 #[test]

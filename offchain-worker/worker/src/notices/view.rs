@@ -22,6 +22,23 @@ pub struct View {
     pub outcomes: BTreeMap<Round, AuditOutcome>,
     /// What the coldkey stands behind, the member itself included.
     pub positions: BTreeMap<(Netuid, AccountId), Stake>,
+    /// What friends of the coldkey have begun who say that its key is lost, by the number of their group.
+    pub recoveries: BTreeMap<u32, Recovery>,
+    /// Who acts for the coldkey, if it was recovered.
+    pub inheritor: Option<AccountId>,
+}
+
+/// A recovery of the coldkey that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// By whom.
+    pub by: AccountId,
+    /// In which block.
+    pub since: BlockNumber,
+    /// The first block in which it can be finished.
+    pub not_before: BlockNumber,
+    /// Who acts for the coldkey then.
+    pub inheritor: AccountId,
 }
 
 /// A member.
@@ -41,6 +58,8 @@ pub struct Member {
     pub unbonding_bond: Balance,
     /// The block from which on that can be had; `None` if there is none.
     pub bond_release_at: Option<BlockNumber>,
+    /// The hotkey that was announced in the place of its own, and the block from which on it can be.
+    pub swap: Option<(AccountId, BlockNumber)>,
 }
 
 /// What a coldkey has on a hotkey.

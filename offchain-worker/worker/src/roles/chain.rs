@@ -82,6 +82,8 @@ pub trait Chain: Clone + Send + Sync + 'static {
     /// The subnet's run.
     fn run(&self, at: H256, netuid: Netuid)
         -> impl Future<Output = Answer<Option<RunInfo>>> + Send;
+    /// Milliseconds from one block to the next, if all goes well.
+    fn block_time(&self, at: H256) -> impl Future<Output = Answer<u64>> + Send;
     /// What other nodes than the one that is asked say of the subnet's run; nothing of those that do not answer.
     fn elsewhere(&self, netuid: Netuid) -> Elsewhere;
     /// A round that is still kept.
@@ -179,6 +181,10 @@ impl Chain for Client {
 
     async fn subnet(&self, at: H256, netuid: Netuid) -> Answer<Option<SubnetInfo>> {
         self.at(at).subnet(netuid).await
+    }
+
+    async fn block_time(&self, at: H256) -> Answer<u64> {
+        self.at(at).block_time().await
     }
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {

@@ -1,10 +1,14 @@
 //! What a worker computes on: by what was asked for, what the run's audits admit, and what stands behind it.
 
+use cairn_chain::AuditInfo;
 use cairn_engine::Device;
 use cairn_primitives::{AuditRules, Balance, EngineClass, Round, H256};
-use cairn_protocol::verdict::{card_bond, Engines};
+use cairn_protocol::{
+    audit::free_from,
+    verdict::{card_bond, Engines},
+};
 
-use super::{chain::Chain, idle::plain, run::Run, state::Debt, RoleError};
+use super::{chain::Chain, heads::Heads, idle::plain, run::Run, state::Debt, RoleError};
 use crate::amount::crn;
 
 /// What to compute on, by what was asked for and how the run audits. What validators show of a round is compared to the
@@ -41,14 +45,40 @@ pub(crate) fn device(
 /// Of what this worker may still have to make again, what may be audited: where anything is, and as long as audits of
 /// its round can be open in round `now`.
 pub(super) fn open_debts(mut debts: Vec<Debt>, rules: &AuditRules, now: Round) -> Vec<Debt> {
-    debts.retain(|debt| rules.rate > 0 && now < free_from(debt));
+    debts.retain(|debt| rules.rate > 0 && now < free_from(debt.round));
     debts
 }
 
-/// The first round in which no audit of it is open: audits begin once its round is settled, in the next one.
-fn free_from(debt: &Debt) -> Round {
-    let open = AuditRules::OPEN_ROUNDS.saturating_add(2);
-    debt.round.saturating_add(open)
+/// Of these, what may still be audited by what the chain says: its round is not settled in a final block, or its audit
+/// is open. Audits are drawn in the block that settles a round.
+///
+/// # Errors
+/// Those of the chain.
+pub(super) async fn undecided<C: Chain>(
+    chain: &C,
+    heads: Heads,
+    run: &Run,
+    debts: Vec<Debt>,
+) -> Result<Vec<Debt>, RoleError> {
+    let (best, last) = (heads.best.hash, heads.finalized.hash);
+    if debts.is_empty() {
+        return Ok(debts);
+    }
+    // A node may say of a final block before it says that it is the best one.
+    let (here, there) = tokio::try_join!(
+        chain.audits(best, run.netuid),
+        chain.audits(last, run.netuid)
+    )?;
+    let audits: Vec<AuditInfo> = here.into_iter().chain(there).collect();
+    let mut left = Vec::new();
+    for debt in debts {
+        let is_it = |audit: &AuditInfo| (audit.round, audit.hotkey) == (debt.round, run.hotkey);
+        let is_open = audits.iter().any(is_it);
+        if is_open || chain.settled(last, run.netuid, debt.round).await?.is_none() {
+            left.push(debt);
+        }
+    }
+    Ok(left)
 }
 
 /// Whether what may be audited can be made again by an engine of this class: others' bits are not those that were
@@ -70,10 +100,11 @@ pub(super) fn check_debts(debts: &[Debt], class: EngineClass) -> Result<(), Role
     };
     Err(RoleError::Run(format!(
         "round {} was computed on `{engine}` and may still be audited, and this is `{}`, which cannot make it again; \
-         serving nothing costs the bond: start {how}; without risk another device begins from round {} on",
+         serving nothing costs the bond: start {how}; without risk another device begins from round {} on, or once \
+         `cairn mine --drain` has ended there",
         debt.round,
         class.text(),
-        free_from(debt)
+        free_from(debt.round)
     )))
 }
 
@@ -97,8 +128,9 @@ pub(super) async fn backed<C: Chain>(
     if asked == Device::Cpu || !rules.admits_cards() {
         return Ok(asked);
     }
-    let member = chain.member(at, run.netuid, run.hotkey).await?;
-    let subnet = chain.subnet(at, run.netuid).await?;
+    let member = chain.member(at, run.netuid, run.hotkey);
+    let subnet = chain.subnet(at, run.netuid);
+    let (member, subnet) = tokio::try_join!(member, subnet)?;
     let Some(subnet) = subnet else {
         return Ok(asked);
     };

@@ -7,34 +7,42 @@ use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, ModelRoot, Round, Text};
+use cairn_primitives::{BlockNumber, Round, RunConfig};
 use cairn_protocol::checkpoint;
 use cairn_round::{
     audit::Demand,
-    machine::{Gone, Kind, Lack, Question, Reason, Transaction},
+    drain::Owed,
+    machine::{Gone, Lack, Question, Reason, Transaction},
     Action, Event, Held, Machine, Settlement,
 };
-use tokio::task::JoinSet;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     apply::{self, AtHand},
+    catch_up::CatchUp,
     chain::Chain,
     heads::{HeadFollower, Heads},
     idle,
-    join::join,
+    jobs::{fetching, joining, Patience, SENDING},
+    join::{checkpoint_bytes, join},
     keep::{self, Kept},
     ledger::{Ledger, Line},
-    look::{look, Looked},
+    look::{look, Guess, Looked},
     progress::{Progress, Reporter},
     retention::Pruned,
     run::Run,
     setup::SharedEngine,
     sources::Sources,
     state::SharedState,
-    waiting::{why_no_run, Said, SAY_AGAIN},
+    waiting::{is_gone, why_no_run, Said, SAY_AGAIN},
     RoleError, Status,
 };
-use crate::metrics::{note::Timer, Failed, Metrics, Stage};
+use crate::{
+    metrics::{note::Timer, Failed, Metrics, Stage},
+    shutdown::asked,
+};
+
+pub(super) use super::jobs::{Ended, Jobs};
 
 /// What every job needs.
 #[derive(Clone)]
@@ -63,29 +71,6 @@ impl<C> Desk<C> {
         self.metrics().time(stage)
     }
 }
-
-/// What a job brought.
-pub(super) enum Ended<O> {
-    Looked(Box<Looked>),
-    Gone(Gone),
-    NotLooked,
-    Explained(Lack, String),
-    /// Nothing that anybody waits for.
-    Nothing,
-    Sent(Kind, Option<BlockNumber>),
-    Applied(Round, ModelRoot, AtHand),
-    /// And why.
-    NotApplied(Round, String),
-    Kept(Box<Kept>),
-    /// What was kept up to this round is on the disk, too.
-    Written(Round),
-    Joined(Held),
-    NotJoined,
-    Own(O),
-}
-
-/// The jobs under way.
-pub(super) type Jobs<O> = JoinSet<Result<Ended<O>, RoleError>>;
 
 /// A role: its machine, and how its own work is done.
 pub(super) trait Role: Sized {
@@ -123,6 +108,8 @@ pub(super) trait Role: Sized {
     fn block(&mut self, number: BlockNumber);
     /// Sees to what it has stored, with each block.
     fn tend<C: Chain>(&mut self, _: &Desk<C>, _: &mut Jobs<Self::Outcome>) {}
+    /// From now on it makes nothing more, and its machine ends once nothing of what it made is owed.
+    fn drain(&mut self, _: &RunConfig) {}
     /// These are all that a round included.
     fn applied(&mut self, _: Round, _: AtHand) {}
     /// The checked contributions that it has of a round.
@@ -153,8 +140,14 @@ pub(super) struct Driver<C, R: Role> {
     is_included: bool,
     /// Up to which rounds the own store has nothing any more.
     pruned: Arc<Pruned>,
+    /// What is brought of rounds that were settled since the one held.
+    catch_up: CatchUp,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
+    /// Whether it was told to drain.
+    is_draining: bool,
+    /// Whether it owes nothing any more since then.
+    is_drained: bool,
     idle: Said,
     waiting: Said,
     /// Why the settled round cannot be applied.
@@ -182,6 +175,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             rounds_committed: ledger.committed,
             rounds_included: ledger.included,
             idle: None,
+            drains_until: None,
         };
         Driver {
             desk,
@@ -189,29 +183,49 @@ impl<C: Chain, R: Role> Driver<C, R> {
             ledger,
             status,
             directory,
-            jobs: JoinSet::new(),
+            jobs: Jobs::default(),
             info,
             member: None,
             unwritten: VecDeque::new(),
             is_included: false,
             pruned: Arc::default(),
+            catch_up: CatchUp::default(),
             lacks: false,
+            is_draining: false,
+            is_drained: false,
             idle: Said::default(),
             waiting: Said::default(),
             unapplied: Said::default(),
         }
     }
 
-    /// Works until something cannot be waited out.
-    pub async fn work(&mut self, follower: &mut HeadFollower) -> Result<(), RoleError> {
+    /// Works until something cannot be waited out, or until it was told to drain and owes nothing any more.
+    pub async fn work(
+        &mut self,
+        follower: &mut HeadFollower,
+        mut drain: watch::Receiver<bool>,
+    ) -> Result<(), RoleError> {
         self.show_held();
         self.role.tend(&self.desk, &mut self.jobs);
+        let patience = Patience::of(&self.desk.run.config, follower.limit());
+        if *drain.borrow() {
+            self.drain();
+        }
         loop {
             self.act()?;
+            if self.is_drained {
+                return Ok(());
+            }
             tokio::select! {
-                Some(ended) = self.jobs.join_next() => self.ended(ended??)?,
+                () = asked(&mut drain), if !self.is_draining => self.drain(),
+                Some(ended) = self.jobs.next() => self.ended(ended?)?,
                 heads = follower.next() => {
                     self.desk.heads = heads?;
+                    if follower.has_risen() {
+                        self.jobs.block();
+                        self.jobs.check(patience, Instant::now())?;
+                        follower.is_alive();
+                    }
                     self.desk.sources.check()?;
                     self.role.block(self.desk.heads.best.number);
                     self.role.tend(&self.desk, &mut self.jobs);
@@ -225,6 +239,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
         self.role
             .machine()
             .handle(event, self.desk.heads.best.number);
+    }
+
+    fn drain(&mut self) {
+        self.is_draining = true;
+        self.role.drain(&self.desk.run.config);
     }
 
     fn act(&mut self) -> Result<(), RoleError> {
@@ -243,30 +262,36 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 } => self.keep(&settlement, held, audited),
                 Action::Join => self.join(),
                 Action::Explain(lack) => self.explain(lack),
-                Action::Stop(reason) => return Err(self.error(reason)),
+                Action::Tell(owed) => self.say_owed(owed),
+                Action::Stop(reason) => match self.error(reason) {
+                    Some(error) => return Err(error),
+                    None => self.is_drained = true,
+                },
                 Action::Do(work) => self.role.begin(work, &self.desk, &mut self.jobs),
             }
         }
         Ok(())
     }
 
-    fn error(&self, reason: Reason) -> RoleError {
-        match reason {
+    fn error(&self, reason: Reason) -> Option<RoleError> {
+        Some(match reason {
             Reason::Diverged { round, here, chain } => RoleError::Diverged { round, here, chain },
             Reason::Replaced(found) => RoleError::RunReplaced {
                 netuid: self.desk.run.netuid,
                 expected: self.desk.run.started_at,
                 found,
             },
-        }
+            Reason::Drained => return None,
+        })
     }
 
     fn look(&mut self, question: Question) {
         let desk = self.desk.clone();
-        self.jobs.spawn(async move {
+        let asked = (question, Guess::of(&self.info, desk.run.hotkey));
+        self.jobs.spawn("a look at the chain", async move {
             let _timer = desk.time(Stage::Look);
             Ok(
-                match look(&desk.chain, &desk.run, desk.heads, question).await {
+                match look(&desk.chain, &desk.run, desk.heads, asked).await {
                     Ok(Some(looked)) => Ended::Looked(Box::new(looked)),
                     Ok(None) => Ended::Gone(Gone::Stopped),
                     Err(RoleError::RunReplaced { found, .. }) => Ended::Gone(Gone::Replaced(found)),
@@ -281,8 +306,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     fn send(&mut self, transaction: Transaction) {
         let (desk, kind) = (self.desk.clone(), transaction.kind());
-        let said = said_of(&transaction);
-        self.jobs.spawn(async move {
+        let said = Progress::of(&transaction);
+        let what = "sending a transaction";
+        self.jobs.spawn_moving(what, SENDING, async move {
             let _timer = desk.time(Stage::Send);
             let netuid = desk.run.netuid;
             let sent = desk.chain.submit(netuid, transaction, &desk.key).await;
@@ -298,8 +324,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn apply(&mut self, settlement: Settlement, is_included: bool) {
         let (desk, round) = (self.desk.clone(), settlement.round);
         let at_hand = self.role.at_hand(round);
+        self.catch_up.applies(round);
         self.is_included = is_included;
-        self.jobs.spawn(async move {
+        let files = settlement.included.len() as u64;
+        let moves = fetching(files, desk.run.max_len);
+        self.jobs.spawn_moving("the outer step", moves, async move {
             let _timer = desk.time(Stage::Apply);
             match apply::apply(&desk, &settlement, &at_hand, is_included).await {
                 Ok((root, files)) => Ok(Ended::Applied(round, root, files)),
@@ -334,8 +363,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
             is_beside: !R::MEASURES && self.desk.run.config.overlaps(),
         };
         let desk = self.desk.clone();
-        self.jobs
-            .spawn(async move { keep::keep(desk, kept).await.map(Box::new).map(Ended::Kept) });
+        let keep = async move { keep::keep(desk, kept).await.map(Box::new).map(Ended::Kept) };
+        self.jobs.spawn("putting parameters in force", keep);
     }
 
     fn join(&mut self) {
@@ -346,42 +375,66 @@ impl<C: Chain, R: Role> Driver<C, R> {
         }
         let goes_on =
             held.is_some_and(|held| !checkpoint::is_too_far_behind(held.round, info.oldest_round));
-        self.jobs.spawn(async move {
-            let _timer = desk.time(Stage::Join);
-            match join(&desk, &info, held).await {
-                Ok(held) => Ok(Ended::Joined(held)),
-                Err(RoleError::NoCheckpoint { .. }) if goes_on => {
-                    tracing::warn!("nobody has newer parameters yet");
-                    Ok(Ended::NotJoined)
+        let moves = joining(checkpoint_bytes(&desk.run));
+        self.jobs
+            .spawn_moving("getting parameters", moves, async move {
+                let _timer = desk.time(Stage::Join);
+                match join(&desk, &info, held).await {
+                    Ok(held) => Ok(Ended::Joined(held)),
+                    Err(RoleError::NoCheckpoint { .. }) if goes_on => {
+                        tracing::warn!("nobody has newer parameters yet");
+                        Ok(Ended::NotJoined)
+                    }
+                    Err(error) => {
+                        wait_out(error)?;
+                        Ok(Ended::NotJoined)
+                    }
                 }
-                Err(error) => {
-                    wait_out(error)?;
-                    Ok(Ended::NotJoined)
-                }
-            }
-        });
+            });
     }
 
     fn explain(&mut self, lack: Lack) {
         self.lacks = true;
         let (desk, info) = (self.desk.clone(), self.info.clone());
+        let is_draining = self.is_draining;
         if lack == Lack::Run {
             self.role.stop();
         }
-        self.jobs.spawn(async move {
-            let (chain, run) = (&desk.chain, &desk.run);
-            let (heads, best) = (desk.heads, desk.heads.best);
-            let why = match lack {
-                Lack::Part => idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await,
-                Lack::Run => why_no_run(chain, heads, run.netuid, true).await,
-            };
-            Ok(match why {
-                Ok(reason) => Ended::Explained(lack, reason),
-                Err(error) => {
-                    wait_out(error)?;
-                    Ended::Nothing
+        self.jobs
+            .spawn("asking why there is nothing to do", async move {
+                let (chain, run) = (&desk.chain, &desk.run);
+                let (heads, best) = (desk.heads, desk.heads.best);
+                if is_draining && lack == Lack::Run {
+                    let of_run = (run.netuid, run.started_at);
+                    if is_gone(chain, heads.finalized, of_run).await? {
+                        return Ok(Ended::Drained);
+                    }
                 }
-            })
+                let why = match lack {
+                    Lack::Part => {
+                        idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await
+                    }
+                    Lack::Run => why_no_run(chain, heads, run.netuid, true).await,
+                };
+                Ok(match why {
+                    Ok(reason) => Ended::Explained(lack, reason),
+                    Err(error) => {
+                        wait_out(error)?;
+                        Ended::Nothing
+                    }
+                })
+            });
+    }
+
+    /// Says what a worker that drains owes, and how long that takes.
+    fn say_owed(&mut self, owed: Owed) {
+        let desk = self.desk.clone();
+        self.jobs.spawn_beside(async move {
+            let best = desk.heads.best;
+            let block_time = desk.chain.block_time(best.hash).await.ok();
+            let said = Progress::draining(owed, best.number, block_time);
+            desk.reporter.say(&said);
+            Ok(Ended::Told(owed.until))
         });
     }
 
@@ -395,6 +448,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.tell(Event::NotLooked);
             }
             Ended::Explained(lack, reason) => self.explained(lack, reason),
+            Ended::Told(until) => self.status.drains_until = Some(until),
+            Ended::Drained => self.is_drained = true,
             Ended::Nothing => {}
             Ended::Sent(kind, block) => {
                 if block.is_none() {
@@ -428,6 +483,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.desk.metrics().failed(Failed::Join);
                 self.tell(Event::NotJoined);
             }
+            Ended::CaughtUp => self.catch_up.ended(),
             Ended::Own(outcome) => {
                 let done = self.role.ended(outcome, &mut self.status)?;
                 self.tell(Event::Done(done));
@@ -454,6 +510,9 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let event = Event::Looked(Box::new(view));
         self.role.machine().handle(event, block);
         self.act()?;
+        let (held, current) = (self.role.held(), self.info.round.round);
+        self.catch_up
+            .go_on(&self.desk, (held, current), &mut self.jobs);
         if !self.lacks {
             self.idle.clear();
             self.status.idle = None;
@@ -514,7 +573,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Says when what was kept up to this round is on the disk.
     fn await_written(&mut self, round: Round) {
         let state = self.desk.state.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn("writing parameters", async move {
             tokio::task::spawn_blocking(move || state.written()).await??;
             Ok(Ended::Written(round))
         });
@@ -544,7 +603,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Removes what was fetched ahead of rounds that are over, and what came in part long before them.
     fn forget_ahead(&mut self, round: Round) {
         let sources = self.desk.sources.clone();
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             sources.forget_ahead(round).await;
             sources.forget_before(round).await;
             Ok(Ended::Nothing)
@@ -555,7 +614,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn prune(&mut self) {
         let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
         let oldest = self.info.oldest_round;
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             let run = &desk.run;
             match pruned.prune(&run.store, run.netuid, oldest).await {
                 Ok(0) => {}
@@ -570,7 +629,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn prune_audits(&mut self) {
         let (desk, pruned) = (self.desk.clone(), self.pruned.clone());
         let rounds = (self.info.oldest_round, self.info.round.round);
-        self.jobs.spawn(async move {
+        self.jobs.spawn_beside(async move {
             let run = &desk.run;
             match pruned.prune_audits(&run.store, run.netuid, rounds).await {
                 Ok(0) => {}
@@ -614,53 +673,4 @@ pub(super) async fn with_engine<C, T: Send + 'static>(
 ) -> Result<T, RoleError> {
     let engine = desk.engine.clone();
     tokio::task::spawn_blocking(move || work(super::setup::locked(&engine).as_mut())).await?
-}
-
-/// What is said of a transaction that is in a block.
-fn said_of(transaction: &Transaction) -> Progress {
-    match transaction {
-        Transaction::Commit(round, commitment) => Progress::Committed {
-            round: *round,
-            sealed_root: commitment.sealed_root,
-        },
-        Transaction::Reveal(round, _) => Progress::Revealed { round: *round },
-        Transaction::CommitAttestation(pledge) => Progress::AttestationCommitted {
-            round: pledge.round,
-        },
-        Transaction::Attest(pledge) => Progress::Attested {
-            round: pledge.round,
-            good: pledge.verdicts.uids().collect(),
-            model_root: pledge.root,
-        },
-        Transaction::Here(round) => Progress::Back { round: *round },
-        Transaction::SetEndpoints(endpoints) => Progress::Serving {
-            endpoints: endpoints.iter().map(Text::to_text).collect(),
-        },
-        Transaction::OpenAudit(_, shown) => Progress::AuditServed {
-            round: shown.round,
-            bytes: shown.served.length,
-        },
-        Transaction::CommitVerdict(verdict) => Progress::VerdictCommitted {
-            round: verdict.round,
-            uid: verdict.uid,
-        },
-        Transaction::RevealVerdict(verdict) => Progress::VerdictRevealed {
-            round: verdict.round,
-            uid: verdict.uid,
-            finding: verdict.finding,
-        },
-        Transaction::SetScores(round, scores) => Progress::ScoresSet {
-            round: *round,
-            scores: scores.clone(),
-        },
-        Transaction::CommitScores(hidden_row) => Progress::ScoresCommitted {
-            round: hidden_row.round,
-            epoch: hidden_row.epoch,
-        },
-        Transaction::RevealScores(hidden_row) => Progress::ScoresRevealed {
-            round: hidden_row.round,
-            epoch: hidden_row.epoch,
-            scores: hidden_row.scores.clone(),
-        },
-    }
 }

@@ -28,6 +28,16 @@ pub enum RoleError {
         /// The best block.
         last: Option<BlockNumber>,
     },
+    /// A part of the work does not end, while blocks come.
+    #[error("{what} does not end, and began {seconds} s and {blocks} blocks ago: see whether the node, the device, the disk and the store still answer, and start again, which goes on from the disk; --stall-after says how long to wait at least")]
+    Stuck {
+        /// Which.
+        what: &'static str,
+        /// Since when.
+        seconds: u64,
+        /// Blocks that were seen since then.
+        blocks: BlockNumber,
+    },
     /// The store that a run names.
     #[error("the run keeps its data elsewhere, and {0}; to read from there all the same, say --trust-run-store")]
     NamedStore(StoreError),

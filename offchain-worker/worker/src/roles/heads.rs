@@ -2,13 +2,17 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use cairn_chain::{Block, BlockStream, ChainError};
 use cairn_primitives::BlockNumber;
 use futures::StreamExt;
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{timeout, Instant},
+};
 
 use super::{chain::Chain, RoleError};
 use crate::{
@@ -96,6 +100,7 @@ pub struct HeadFollower {
     seen: watch::Receiver<Seen>,
     silence: Silence,
     highest: Highest,
+    has_risen: bool,
     metrics: Option<Arc<Metrics>>,
     tasks: [JoinHandle<()>; 2],
 }
@@ -115,6 +120,7 @@ impl HeadFollower {
             seen,
             silence: Silence::new(Instant::now(), limit),
             highest: Highest::default(),
+            has_risen: false,
             metrics: None,
             tasks,
         }
@@ -143,11 +149,12 @@ impl HeadFollower {
             }
             let seen = self.seen.borrow_and_update().clone();
             if self.highest.rises(&seen) {
-                self.silence.broken(Instant::now());
+                let now = Instant::now();
+                self.silence.broken(now);
+                self.has_risen = true;
                 if let Some(metrics) = &self.metrics {
-                    metrics.beat(self.highest.0, Instant::now(), SystemTime::now());
+                    metrics.beat(self.highest.0, now.into_std(), SystemTime::now());
                 }
-                supervisor::alive(&format!("at block {}", self.highest.0));
             }
             match seen {
                 Seen {
@@ -168,6 +175,31 @@ impl HeadFollower {
 }
 
 impl HeadFollower {
+    /// Both heads as they are by now, without waiting for a change; `None` if one is not known yet.
+    pub fn now(&self) -> Option<Heads> {
+        let seen = self.seen.borrow();
+        Some(Heads {
+            best: seen.best?,
+            finalized: seen.finalized?,
+        })
+    }
+
+    /// After this time without a new block following ends.
+    pub fn limit(&self) -> Duration {
+        self.silence.limit
+    }
+
+    /// Whether the chain got further than ever before since this was asked last. A supervisor is told by whoever asks,
+    /// once it has seen that its own work goes on, too.
+    pub fn has_risen(&mut self) -> bool {
+        std::mem::take(&mut self.has_risen)
+    }
+
+    /// Tells a supervisor that the chain moves and the worker with it.
+    pub fn is_alive(&self) {
+        supervisor::alive(&format!("at block {}", self.highest.0));
+    }
+
     /// Says that there was no block for a while, or that it was too long.
     fn stands_still(&mut self) -> Result<(), RoleError> {
         let best = self.seen.borrow().best.map(|block| block.number);
@@ -224,6 +256,37 @@ async fn forward(mut stream: BlockStream, seen: watch::Sender<Seen>, is_best: bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roles::testing::SimChain;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chain_that_stands_still_ends_who_follows_it() {
+        let (chain, limit) = (SimChain::empty(), Duration::from_secs(600));
+        let mut follower = HeadFollower::new(&chain, limit);
+        let begun = Instant::now();
+        let heads = follower.next().await.expect("it has a block");
+        assert!(follower.has_risen() && !follower.has_risen());
+        let last = heads.best.number;
+        let expected = |error: RoleError| match error {
+            RoleError::NoBlocks { seconds, last } => (seconds, last),
+            other => panic!("{other}"),
+        };
+        // The head that finality moves is no new block.
+        let error = loop {
+            match follower.next().await {
+                Ok(again) => assert_eq!(again, heads),
+                Err(error) => break error,
+            }
+        };
+        let said = error.to_string();
+        assert!(
+            said.contains("no new block for 600 s, none since block"),
+            "{said}"
+        );
+        assert!(!said.contains('\n'));
+        assert_eq!(expected(error), (600, Some(last)));
+        assert!(begun.elapsed() >= limit, "no sooner");
+        assert!(!follower.has_risen());
+    }
 
     #[test]
     fn two_nodes_that_stand_still_get_nowhere() {

@@ -72,9 +72,8 @@ pub(super) async fn ask<C: Chain>(
     (info, part): (&RunInfo, Part),
 ) -> Result<String, RoleError> {
     let netuid = run.netuid;
-    let subnet = chain.subnet(at, netuid).await?;
+    let (subnet, members) = tokio::try_join!(chain.subnet(at, netuid), chain.members(at, netuid))?;
     let subnet = subnet.ok_or(RoleError::NoSubnet { netuid })?;
-    let members = chain.members(at, netuid).await?;
     let facts = Facts {
         subnet: &subnet,
         run: Some(info),

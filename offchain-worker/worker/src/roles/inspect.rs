@@ -6,7 +6,7 @@ use cairn_gradient::{
     checked::{self, Checked, Refusal, Terms},
     Header,
 };
-use cairn_primitives::{Balance, Commitment, Hotkey, Round};
+use cairn_primitives::{Balance, Commitment, Hotkey, Netuid, Round, H256};
 use cairn_protocol::verdict::{self, check_card_bond, Before};
 use cairn_round::{ahead::Sealed, validator::Claim};
 use cairn_store::{paths, StoreError};
@@ -62,28 +62,34 @@ fn wanted(run: &Run, round: Round, maker: Hotkey, commitment: &Commitment) -> Wa
 /// # Errors
 /// [`verdict::Refusal::CardBond`].
 pub(super) async fn check_bond<C: Chain>(
-    desk: &Desk<C>,
+    chain: &C,
+    run: &Run,
+    best: H256,
     header: &Header,
 ) -> Result<(), verdict::Refusal> {
-    let rules = &desk.run.config.audits;
+    let rules = &run.config.audits;
     if !header.work.engine.is_card() || !rules.admits_cards() {
         return Ok(());
     }
-    match bond_at_reveal(desk, header).await {
+    match bond_at_reveal(chain, run.netuid, best, header).await {
         Some((bond, least)) => check_card_bond(header, rules, bond, least),
         None => Ok(()),
     }
 }
 
 /// The bond of a contribution's maker when its round's reveal phase began, and the least that the subnet asked for.
-async fn bond_at_reveal<C: Chain>(desk: &Desk<C>, header: &Header) -> Option<(Balance, Balance)> {
-    let (chain, netuid) = (&desk.chain, desk.run.netuid);
-    let best = desk.heads.best.hash;
+async fn bond_at_reveal<C: Chain>(
+    chain: &C,
+    netuid: Netuid,
+    best: H256,
+    header: &Header,
+) -> Option<(Balance, Balance)> {
     let round = chain.round(best, netuid, header.round).await.ok()??;
     let begin = chain.block_hash(round.times.reveal).await.ok()??;
     let maker = AccountId::from(header.hotkey.0 .0);
-    let subnet = chain.subnet(begin, netuid).await.ok()??;
-    let member = chain.member(begin, netuid, maker).await.ok()?;
+    let subnet = chain.subnet(begin, netuid);
+    let (subnet, member) = tokio::join!(subnet, chain.member(begin, netuid, maker));
+    let (subnet, member) = (subnet.ok()??, member.ok()?);
     let bond = member.map_or(0, |member| member.bond);
     Some((bond, subnet.hyperparameters.min_miner_bond))
 }

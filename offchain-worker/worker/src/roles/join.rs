@@ -1,42 +1,42 @@
 //! Parameters for who comes late.
 //!
 //! The newest checkpoint in a store whose root the chain's lineage has as final; failing that the run's first
-//! parameters. From there the worker's loop applies the rounds that were settled since, one after the other, and
-//! compares the root after each with the lineage: the same way that everybody goes.
+//! parameters, and these at once if less has to be sent then. From there the worker's loop applies the rounds that were
+//! settled since, one after the other, and compares the root after each with the lineage: the same way that everybody
+//! goes.
 
-use std::{
-    collections::BTreeSet,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, Shared, State, Version};
-use cairn_primitives::{ModelRoot, Round, H256};
+use cairn_primitives::{InitialParameters, ModelRoot, Round, H256};
 use cairn_protocol::{
     checkpoint::{self, Source as From},
-    limits::CHECKPOINT_ATTEMPTS,
+    limits::{CHECKPOINT_ATTEMPTS, MOST_REPLAYED},
     verdict::Ends,
 };
 use cairn_round::Held;
-use cairn_store::{
-    fetch_metered, paths, Blob, FetchError, Meter, Outcome, Patience, Source, Store,
-};
+use cairn_store::{fetch_metered, paths, Blob, Fault, Outcome, Patience, Source, Store};
+use futures::future::{join_all, try_join_all};
+use tokio::time::Instant;
 
 use super::{
     chain::Chain,
     driver::{with_engine, Desk},
+    look::settlement,
     run::Run,
     setup::locked,
-    sources,
+    sources::{self, Asked, Notes},
     state::{floats, Change, OpenChange},
     RoleError,
 };
 use crate::shards;
 
-/// For a checkpoint: this, and a second for each MiB, before another one is tried.
+/// For a checkpoint: this, and a second for each MiB, is a window. After one of them another checkpoint is tried unless
+/// this one comes so fast that it is whole within [`WINDOWS`] of them.
 const LEAST: Duration = Duration::from_secs(60);
+/// The most windows.
+pub(super) const WINDOWS: u64 = 10;
 /// How often it is said how far a checkpoint is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -141,15 +141,15 @@ pub(super) async fn join<C: Chain>(
 }
 
 /// The newest parameters to be had that the chain vouches for. A checkpoint is downloaded below `place`, where a
-/// download that was cut off goes on; nothing is left there afterwards. Stores are asked, and these others. Who says
-/// that it has one and does not bring it is not asked again, so that liars hold nobody up for longer than there are
-/// others.
+/// download that was cut off goes on; nothing is left there afterwards, and nothing of what is not tried any more.
+/// Stores are asked, and these others. Who says that it has one and does not bring it is not asked again, so that liars
+/// hold nobody up for longer than there are others.
 pub(super) async fn newest<C: Chain>(
     chain: &C,
     run: &Run,
     at: H256,
     info: &RunInfo,
-    (place, others): (&Path, &[Arc<dyn Source>]),
+    (place, others): (&Path, &[Asked]),
 ) -> Result<(Held, Vec<f32>), RoleError> {
     let oldest = info.oldest_round;
     let from = checkpoint::first_looked_at(info.round.round, oldest);
@@ -158,10 +158,19 @@ pub(super) async fn newest<C: Chain>(
     let finals = finals.map(|entry| (entry.round, entry.model_root));
     let finals: Vec<(Round, ModelRoot)> = finals.collect();
     let mut others = others.to_vec();
+    let mut tried = BTreeSet::new();
     loop {
         let claims = there(run, &finals, &others).await?;
         let listed = claims.iter().map(|claim| (claim.round, claim.root));
         let candidates = checkpoint::candidates(listed, finals.iter().copied(), oldest);
+        tried.extend(candidates.iter().map(|(round, _)| *round));
+        forget_others(place, &tried).await;
+        if begins_first(chain, run, at, (&claims, oldest)).await {
+            match shards::verified_parameters(&run.config, &run.data_store).await {
+                Ok(parameters) => return Ok((first(run), parameters)),
+                Err(error) => tracing::warn!("{error}; a checkpoint is fetched"),
+            }
+        }
         let mut fallen = BTreeSet::new();
         for source in checkpoint::sources(None, &candidates, oldest) {
             match source {
@@ -176,8 +185,7 @@ pub(super) async fn newest<C: Chain>(
                 From::First if fallen.is_empty() => {
                     let parameters =
                         shards::verified_parameters(&run.config, &run.data_store).await?;
-                    let root = run.config.initial_root;
-                    return Ok((Held { round: 0, root }, parameters));
+                    return Ok((first(run), parameters));
                 }
                 From::First | From::Held(_) => {}
             }
@@ -199,6 +207,67 @@ pub(super) async fn newest<C: Chain>(
     }
 }
 
+/// Removes below `place` what came of checkpoints of other rounds than these.
+async fn forget_others(place: &Path, tried: &BTreeSet<Round>) {
+    let Ok(mut entries) = tokio::fs::read_dir(place).await else {
+        return;
+    };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        let name = entry.file_name();
+        // What is not whole has an ending after its round.
+        let round = name.to_str().and_then(|name| name.split('.').next());
+        let round = round.and_then(|round| round.parse::<Round>().ok());
+        if round.is_none_or(|round| tried.contains(&round)) {
+            continue;
+        }
+        if let Err(error) = tokio::fs::remove_file(entry.path()).await {
+            tracing::debug!("{} stays: {error}", entry.path().display());
+        }
+    }
+}
+
+/// What is held with the run's first parameters.
+fn first(run: &Run) -> Held {
+    Held {
+        round: 0,
+        root: run.config.initial_root,
+    }
+}
+
+/// Whether the run's first parameters, which are at hand, and all rounds before the newest checkpoint have to be sent
+/// less than that checkpoint, which only other members say to have, and no store has one that is tried: what is in a
+/// store is there.
+async fn begins_first<C: Chain>(
+    chain: &C,
+    run: &Run,
+    at: H256,
+    (claims, oldest): (&[Claim], Round),
+) -> bool {
+    let is_at_hand = matches!(run.config.initial_parameters, InitialParameters::Seed(_));
+    if !is_at_hand || oldest != 0 || claims.iter().any(|claim| claim.by.is_empty()) {
+        return false;
+    }
+    let newest = claims.first();
+    let Some(newest) = newest.filter(|claim| claim.round <= MOST_REPLAYED) else {
+        return false;
+    };
+    let asked = (0..newest.round).map(|round| settlement(chain, run, at, round));
+    let asked: Vec<_> = asked.collect();
+    let Ok(settled) = try_join_all(asked).await else {
+        return false;
+    };
+    let mut included: u64 = 0;
+    for settlement in settled {
+        let Some(settlement) = settlement else {
+            return false;
+        };
+        let lengths = settlement.included.iter();
+        let lengths = lengths.map(|one| one.seen.commitment.length);
+        included = lengths.fold(included, u64::saturating_add);
+    }
+    checkpoint::begins_first((newest.round, checkpoint_bytes(run)), included)
+}
+
 /// A checkpoint that is said to be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
@@ -211,16 +280,16 @@ pub(super) struct Claim {
 }
 
 /// Bytes of a checkpoint.
-fn bytes_of(run: &Run) -> u64 {
+pub(super) fn checkpoint_bytes(run: &Run) -> u64 {
     (run.layout.parameters() as u64).saturating_mul(4)
 }
 
 /// The newest checkpoints of rounds with final roots that somebody says to have, as many as are tried. Nothing is
-/// listed, which not every store can: the chain names every root.
+/// listed, which not every store can: the chain names every root. As many are asked about at a time as are tried.
 pub(super) async fn there(
     run: &Run,
     finals: &[(Round, ModelRoot)],
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Result<Vec<Claim>, RoleError> {
     let due = finals
         .iter()
@@ -229,22 +298,45 @@ pub(super) async fn there(
     due.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::new();
     let mut answering: Vec<usize> = (0..others.len()).collect();
-    for (round, root) in due {
-        let prefix = paths::checkpoints(run.netuid.get(), round);
-        let mut by = Vec::new();
-        let is_there = in_a_store(run, &prefix, &root).await?;
-        if !is_there {
-            let (path, length) = (paths::blob(&prefix, root.bytes()), bytes_of(run));
-            by = who_has(others, &mut answering, &path, length).await;
+    for some in due.chunks(CHECKPOINT_ATTEMPTS) {
+        let asked = some.iter();
+        let asked = asked.map(|(round, root)| whose(run, (others, &answering[..]), *round, *root));
+        let asked: Vec<_> = asked.collect();
+        let mut silent = BTreeSet::new();
+        for (claim, did_not_answer) in try_join_all(asked).await? {
+            found.extend(claim);
+            silent.extend(did_not_answer);
         }
-        if is_there || !by.is_empty() {
-            found.push(Claim { round, root, by });
-        }
-        if found.len() == CHECKPOINT_ATTEMPTS {
+        if found.len() >= CHECKPOINT_ATTEMPTS {
             break;
         }
+        answering.retain(|at| !silent.contains(at));
     }
+    found.truncate(CHECKPOINT_ATTEMPTS);
     Ok(found)
+}
+
+/// Who has the checkpoint of a round, if anybody has it; and who of the others did not answer.
+async fn whose(
+    run: &Run,
+    (others, answering): (&[Asked], &[usize]),
+    round: Round,
+    root: ModelRoot,
+) -> Result<(Option<Claim>, Vec<usize>), RoleError> {
+    let prefix = paths::checkpoints(run.netuid.get(), round);
+    if in_a_store(run, &prefix, &root).await? {
+        let by = Vec::new();
+        return Ok((Some(Claim { round, root, by }), Vec::new()));
+    }
+    let (path, length) = (paths::blob(&prefix, root.bytes()), checkpoint_bytes(run));
+    let answers = who_has(others, answering, &path, length).await;
+    let those = |is_it: fn(&Result<bool, Fault>) -> bool| -> Vec<usize> {
+        let those = answers.iter().filter(|(_, answer)| is_it(answer));
+        those.map(|(at, _)| *at).collect()
+    };
+    let (by, silent) = (those(|it| matches!(it, Ok(true))), those(Result::is_err));
+    let is_there = !by.is_empty();
+    Ok((is_there.then_some(Claim { round, root, by }), silent))
 }
 
 /// Whether one of the run's stores has a file of this name.
@@ -262,30 +354,21 @@ async fn in_a_store(run: &Run, prefix: &str, root: &ModelRoot) -> Result<bool, R
     Ok(false)
 }
 
-/// Who of those that answer says that it has a file. Who does not answer is not asked again.
+/// What those that answer say, each by its place: whether they have a file.
 async fn who_has(
-    others: &[Arc<dyn Source>],
-    answering: &mut Vec<usize>,
+    others: &[Asked],
+    answering: &[usize],
     path: &str,
     length: u64,
-) -> Vec<usize> {
+) -> Vec<(usize, Result<bool, Fault>)> {
     let asked = answering
         .iter()
         .filter_map(|at| Some((*at, others.get(*at)?)));
     let asked = asked.map(|(at, one)| async move {
-        let answer = sources::has(one.as_ref(), path, length).await;
+        let answer = sources::has(one.source.as_ref(), path, length).await;
         (at, answer)
     });
-    let answers = futures::future::join_all(asked).await;
-    *answering = answers
-        .iter()
-        .filter(|(_, answer)| answer.is_ok())
-        .map(|(at, _)| *at)
-        .collect();
-    let has = answers
-        .into_iter()
-        .filter(|(_, answer)| matches!(answer, Ok(true)));
-    has.map(|(at, _)| at).collect()
+    join_all(asked).await
 }
 
 /// A checkpoint, if it is there and of this run's model. It is checked while it arrives.
@@ -293,7 +376,7 @@ pub(super) async fn read_checkpoint(
     run: &Run,
     held: Held,
     place: &Path,
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Option<Vec<f32>> {
     let round = held.round;
     match download(run, held, place, others).await {
@@ -311,24 +394,76 @@ pub(super) async fn read_checkpoint(
     }
 }
 
-/// Fetches, and says now and then how far that is.
+/// How long a checkpoint may take. No clock.
+#[derive(Debug)]
+struct Pace {
+    length: u64,
+    window: Duration,
+    /// Windows that are over.
+    over: u32,
+    /// Bytes that were there at the end of the last one.
+    before: u64,
+}
+
+impl Pace {
+    /// Of a checkpoint of this length.
+    fn of(length: u64) -> Pace {
+        Pace {
+            length,
+            window: LEAST.saturating_add(Duration::from_secs(length >> 20)),
+            over: 0,
+            before: 0,
+        }
+    }
+
+    /// So many bytes were there before it began: they did not come in any window.
+    fn begins_at(&mut self, resumed: u64) {
+        self.before = self.before.max(resumed);
+    }
+
+    /// Whether to go on, where so many bytes are there after this time: in the middle of a window, or if the rest comes
+    /// in those that are left as fast as in the last one.
+    fn goes_on(&mut self, there: u64, after: Duration) -> bool {
+        if after < self.window.saturating_mul(self.over.saturating_add(1)) {
+            return true;
+        }
+        self.over = self.over.saturating_add(1);
+        let came = there.saturating_sub(self.before);
+        self.before = there;
+        let more = WINDOWS.saturating_sub(self.over.into());
+        self.length.saturating_sub(there) <= came.saturating_mul(more)
+    }
+}
+
+/// Fetches, says now and then how far that is, and gives up on what comes too slowly.
 async fn told(
     blob: &Blob,
     sources: &[Arc<dyn Source>],
     into: &Path,
-) -> Result<Outcome, FetchError> {
-    let meter = Meter::default();
+    notes: &mut Notes<'_>,
+) -> Result<Outcome, String> {
+    let mut pace = Pace::of(blob.length);
+    let meter = notes.meter().clone();
     let fetched = fetch_metered(blob, sources, into, Patience::default(), &meter);
     tokio::pin!(fetched);
     let (began, mut before) = (Instant::now(), None);
     loop {
         tokio::select! {
-            ended = &mut fetched => return ended,
+            ended = &mut fetched => {
+                notes.ended();
+                return ended.map_err(|error| error.to_string());
+            }
             () = tokio::time::sleep(SAY_EVERY) => {
                 let there = meter.bytes();
                 // What was there from the beginning took no time.
                 let first = *before.get_or_insert((there, began.elapsed()));
                 tracing::info!("{}", how_far(blob.length, first, (there, began.elapsed())));
+                pace.begins_at(meter.resumed());
+                if !pace.goes_on(there, began.elapsed()) {
+                    notes.late(began.elapsed());
+                    let seconds = began.elapsed().as_secs();
+                    return Err(format!("it did not come in {seconds} s; what came stays"));
+                }
             }
         }
     }
@@ -354,35 +489,91 @@ async fn download(
     run: &Run,
     held: Held,
     place: &Path,
-    others: &[Arc<dyn Source>],
+    others: &[Asked],
 ) -> Result<Vec<u8>, String> {
-    let length = bytes_of(run);
+    let length = checkpoint_bytes(run);
     let blob = Blob::new(
         &paths::checkpoints(run.netuid.get(), held.round),
         *held.root.bytes(),
         length,
     );
     let into = place.join(held.round.to_string());
-    let stores = run.stores().map(Store::source);
-    let sources: Vec<_> = stores.chain(others.iter().cloned()).collect();
-    let said = |error: &dyn std::fmt::Display| error.to_string();
-    let limit = LEAST.saturating_add(Duration::from_secs(length >> 20));
-    let fetched = told(&blob, &sources, &into);
-    let fetched = tokio::time::timeout(limit, fetched).await.map_err(|_| {
-        let seconds = limit.as_secs();
-        format!("it did not come in {seconds} s; what came stays")
-    })?;
-    let fetched = fetched.map_err(|error| said(&error))?;
+    let mut sources: Vec<_> = run.stores().map(Store::source).collect();
+    let mut notes = Notes::new(others, sources.len());
+    sources.extend(others.iter().map(|one| one.source.clone()));
+    let fetched = told(&blob, &sources, &into, &mut notes).await;
+    drop(notes);
+    let fetched = fetched?;
     if fetched.resumed > 0 {
         let (had, all) = (fetched.resumed >> 20, length >> 20);
         tracing::info!("the download went on where it was: {had} of {all} MiB were there");
     }
-    tokio::fs::read(&into).await.map_err(|error| said(&error))
+    let read = tokio::fs::read(&into).await;
+    read.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether each window's end is passed, where so many bytes of a thousand come in each.
+    fn passed(came: &[u64]) -> Vec<bool> {
+        let mut pace = Pace::of(1_000);
+        let (window, mut there) = (pace.window, 0u64);
+        let ends = (1u32..).zip(came);
+        ends.map(|(number, came)| {
+            there += *came;
+            let end = window * number;
+            assert!(pace.goes_on(there, end - Duration::from_secs(1)));
+            pace.goes_on(there, end)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_checkpoint_is_waited_for_as_long_as_it_comes_fast_enough() {
+        assert_eq!(passed(&[0]), [false]);
+        // A tenth in each of ten windows, and a little less.
+        assert_eq!(passed(&[100; 10]), [true; 10]);
+        assert_eq!(passed(&[99]), [false]);
+        // What came fast at first does not make up for what stalls.
+        assert_eq!(passed(&[500, 0]), [true, false]);
+        assert_eq!(passed(&[500, 63]), [true, true]);
+        assert_eq!(passed(&[500, 55]), [true, false]);
+        // No longer than ten windows, whatever is missing then.
+        let mut late = [100; 10];
+        late[9] = 99;
+        assert_eq!(passed(&late)[8..], [true, false]);
+        // What was there before does not make up for it either.
+        let mut resumed = Pace::of(1_000);
+        resumed.begins_at(900);
+        let end = resumed.window;
+        assert!(!resumed.goes_on(900, end));
+        assert_eq!(Pace::of(5 << 20).window, LEAST + Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn what_came_of_checkpoints_that_are_not_tried_any_more_is_removed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = directory.path().join("joining");
+        let tried = BTreeSet::from([5, 35]);
+        // It need not be there.
+        forget_others(&place, &tried).await;
+        std::fs::create_dir(&place).expect("room");
+        let stays = ["35.partial", "5", "5.outboard", "5.partial", "lock"];
+        for name in ["3.outboard", "3.partial", "30", "355.partial"] {
+            std::fs::write(place.join(name), "some").expect("room");
+        }
+        for name in stays {
+            std::fs::write(place.join(name), "some").expect("room");
+        }
+        forget_others(&place, &tried).await;
+        let left = std::fs::read_dir(&place).expect("it is there");
+        let left = left.map(|entry| entry.expect("readable").file_name());
+        let mut left: Vec<_> = left.collect();
+        left.sort_unstable();
+        assert_eq!(left, stays);
+    }
 
     #[test]
     fn how_far_a_checkpoint_is_and_how_long_it_takes_is_said() {

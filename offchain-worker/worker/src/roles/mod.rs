@@ -10,10 +10,11 @@
 //! | [`heads`] | the best and the finalised block as they move |
 //! | [`run`] | the run's configuration, layout and data, loaded and checked |
 //! | [`state`] | what must survive `kill -9` |
+//! | `jobs` | what is under way, and since when |
 //! | `look` | one look at the chain |
 //! | [`sources`] | where files of others come from |
 //! | `join` | parameters for who comes late |
-//! | `retention` | what is removed from the own store |
+//! | `retention` | what is removed from the own store, and which traced states a miner keeps |
 //! | `apply`, `keep` | the outer step, and putting it in force |
 //! | [`inspect`] | opening and checking a contribution |
 //! | [`waiting`], [`idle`] | why there is nothing to do, and when it is said |
@@ -22,13 +23,16 @@
 
 mod ahead;
 mod apply;
+mod catch_up;
 pub mod chain;
+mod clocks;
 mod computing;
 mod driver;
 mod error;
 pub mod heads;
 pub mod idle;
 pub mod inspect;
+mod jobs;
 mod join;
 mod keep;
 pub mod ledger;

@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use cairn_primitives::{BlockNumber, EpochIndex, Finding, ModelRoot, Round, SealedRoot, Uid};
+use cairn_primitives::{BlockNumber, EpochIndex, Finding, ModelRoot, Round, SealedRoot, Text, Uid};
+use cairn_round::{
+    drain::{Owed, Why},
+    machine::Transaction,
+};
 use serde::Serialize;
 
 use super::waiting::SAY_AGAIN;
@@ -40,6 +44,21 @@ pub enum Progress {
         /// Why.
         reason: String,
     },
+    /// The worker drains: it makes nothing more, and ends once none of its work can be audited.
+    Draining {
+        /// The newest round of which it owes something.
+        round: Round,
+        /// What it waits for: `contribution`, until that round is settled, or `audit`.
+        owes: &'static str,
+        /// The block by which it ends, if rounds are settled when they are due.
+        until: BlockNumber,
+        /// Blocks until then.
+        blocks: BlockNumber,
+        /// How long those take, in seconds, if it is known how long a block takes.
+        seconds: Option<u64>,
+    },
+    /// A worker that was told to drain owes nothing any more, and ends.
+    Drained,
     /// Inner steps are done.
     Trained {
         /// The round.
@@ -168,6 +187,73 @@ pub enum Progress {
     },
 }
 
+impl Progress {
+    /// What is said of a transaction that is in a block.
+    pub(super) fn of(transaction: &Transaction) -> Progress {
+        match transaction {
+            Transaction::Commit(round, commitment) => Progress::Committed {
+                round: *round,
+                sealed_root: commitment.sealed_root,
+            },
+            Transaction::Reveal(round, _) => Progress::Revealed { round: *round },
+            Transaction::CommitAttestation(pledge) => Progress::AttestationCommitted {
+                round: pledge.round,
+            },
+            Transaction::Attest(pledge) => Progress::Attested {
+                round: pledge.round,
+                good: pledge.verdicts.uids().collect(),
+                model_root: pledge.root,
+            },
+            Transaction::Here(round) => Progress::Back { round: *round },
+            Transaction::SetEndpoints(endpoints) => Progress::Serving {
+                endpoints: endpoints.iter().map(Text::to_text).collect(),
+            },
+            Transaction::OpenAudit(_, shown) => Progress::AuditServed {
+                round: shown.round,
+                bytes: shown.served.length,
+            },
+            Transaction::CommitVerdict(verdict) => Progress::VerdictCommitted {
+                round: verdict.round,
+                uid: verdict.uid,
+            },
+            Transaction::RevealVerdict(verdict) => Progress::VerdictRevealed {
+                round: verdict.round,
+                uid: verdict.uid,
+                finding: verdict.finding,
+            },
+            Transaction::SetScores(round, scores) => Progress::ScoresSet {
+                round: *round,
+                scores: scores.clone(),
+            },
+            Transaction::CommitScores(hidden_row) => Progress::ScoresCommitted {
+                round: hidden_row.round,
+                epoch: hidden_row.epoch,
+            },
+            Transaction::RevealScores(hidden_row) => Progress::ScoresRevealed {
+                round: hidden_row.round,
+                epoch: hidden_row.epoch,
+                scores: hidden_row.scores.clone(),
+            },
+        }
+    }
+
+    /// What a worker that drains owes, at this block; with milliseconds that a block takes.
+    pub(super) fn draining(owed: Owed, now: BlockNumber, block_time: Option<u64>) -> Progress {
+        let blocks = owed.until.saturating_sub(now);
+        let time = block_time.map(|block| block.saturating_mul(blocks.into()));
+        Progress::Draining {
+            round: owed.round,
+            owes: match owed.why {
+                Why::Contribution => "contribution",
+                Why::Audit => "audit",
+            },
+            until: owed.until,
+            blocks,
+            seconds: time.map(|time| time.div_ceil(1_000)),
+        }
+    }
+}
+
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -182,6 +268,19 @@ impl fmt::Display for Progress {
                 write!(f, "another run was started in block {started_at}: beginning with it")
             }
             Progress::Idle { round, reason } => write!(f, "round {round} · no part in it: {reason}"),
+            Progress::Draining { round, owes, until, blocks, seconds } => {
+                let waits = match *owes {
+                    "audit" => "its contribution is audited",
+                    _ => "its contribution is not settled",
+                };
+                let minutes = seconds.map(|seconds| seconds.div_ceil(60));
+                let minutes = minutes.map(|minutes| format!(", about {minutes} min"));
+                let minutes = minutes.unwrap_or_default();
+                write!(f, "round {round} · draining: {waits}; over by block {until}, in {blocks} blocks{minutes}")
+            }
+            Progress::Drained => {
+                write!(f, "drained: no audit of its work can be open any more; another device may begin")
+            }
             Progress::Trained { round, steps, tokens, first_loss, last_loss, bytes } => write!(
                 f,
                 "round {round} · trained {steps} steps, {} tokens, loss {first_loss:.2} → {last_loss:.2}, {} bytes",
@@ -336,6 +435,28 @@ mod tests {
     fn the_same_facts_are_there_as_json() {
         let json = serde_json::to_value(Progress::Revealed { round: 7 }).expect("plain data");
         assert_eq!(json, serde_json::json!({"event": "revealed", "round": 7}));
+    }
+
+    #[test]
+    fn a_worker_that_drains_says_how_long_that_takes() {
+        let owed = |why| Owed {
+            round: 7,
+            why,
+            until: 137,
+        };
+        let said = Progress::draining(owed(Why::Audit), 114, Some(6_000));
+        let line = "round 7 · draining: its contribution is audited; over by block 137, in 23 blocks, about 3 min";
+        assert_eq!(said.to_string(), line);
+        let json = serde_json::json!({
+            "event": "draining", "round": 7, "owes": "audit", "until": 137, "blocks": 23, "seconds": 138
+        });
+        assert_eq!(serde_json::to_value(said).expect("plain data"), json);
+        let said = Progress::draining(owed(Why::Contribution), 140, None);
+        let line =
+            "round 7 · draining: its contribution is not settled; over by block 137, in 0 blocks";
+        assert_eq!(said.to_string(), line);
+        let json = serde_json::to_value(Progress::Drained).expect("plain data");
+        assert_eq!(json, serde_json::json!({"event": "drained"}));
     }
 
     #[test]

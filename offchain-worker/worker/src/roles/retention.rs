@@ -1,5 +1,5 @@
 //! What a worker removes from its own store: files of rounds that the chain no longer keeps, and what was served for
-//! audits that are over.
+//! audits that are over. And which of its rounds' traced states a miner still keeps beside its state.
 //!
 //! Nobody can ask for them: whoever joins begins at a checkpoint of a round that the chain keeps, and applies the
 //! rounds since. So a store holds the files of at most [`HISTORY_ROUNDS`] rounds, and of those that went by since the
@@ -17,6 +17,15 @@ use super::setup::locked;
 /// Rounds before the current one of which what is served for audits stays: those whose audits may be open, and two
 /// more, since a fork may bring a round back.
 pub const AUDITED_ROUNDS: Round = AuditRules::OPEN_ROUNDS + 2;
+
+/// Whether traced states of its own work in a round may still be asked of a miner: while it holds that round's
+/// parameters, or older ones, nobody has drawn any; after that what was drawn is owed until it is served, or until no
+/// audit of it is open any more. So it keeps those of three rounds at most, where rounds overlap.
+pub(super) fn may_be_asked_for(round: Round, held: Option<Round>, owed: Option<Round>) -> bool {
+    let is_to_come = |held: Round| round >= held;
+    let is_owed = |held: Round| owed == Some(round) && held.saturating_sub(round) <= AUDITED_ROUNDS;
+    held.is_some_and(|held| is_to_come(held) || is_owed(held))
+}
 
 /// Up to which round files were removed; `None` for who has not looked yet.
 #[derive(Debug, Default)]
@@ -192,6 +201,25 @@ mod tests {
             let there = (0..round).filter(|round| is_there(*round));
             assert!(there.count() <= AUDITED_ROUNDS as usize, "in round {round}");
         }
+    }
+
+    #[test]
+    fn traced_states_stay_until_what_was_drawn_of_them_is_served_or_no_audit_is_open() {
+        let kept = |held, owed| -> Vec<Round> {
+            let rounds = 0..22;
+            let is_kept = |round: &Round| may_be_asked_for(*round, held, owed);
+            rounds.filter(is_kept).collect()
+        };
+        // Training may be a round ahead of what is held.
+        assert_eq!(kept(Some(20), None), [20, 21]);
+        assert_eq!(kept(Some(20), Some(19)), [19, 20, 21]);
+        let last = 20 - AUDITED_ROUNDS;
+        assert_eq!(kept(Some(20), Some(last)), [last, 20, 21]);
+        assert_eq!(kept(Some(20), Some(last - 1)), [20, 21]);
+        assert!(
+            kept(None, Some(19)).is_empty(),
+            "who holds nothing made nothing"
+        );
     }
 
     /// A store that removes nothing for a while loses none of it.

@@ -10,9 +10,10 @@ use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
     verdict::Ends,
 };
+use cairn_round::heard::Heard;
 use cairn_store::Store;
 
-use super::{stores::Stores, RoleError};
+use super::{clocks::Clocks, stores::Stores, RoleError};
 use crate::{scoring, shards};
 
 /// What stays the same for as long as a run lasts.
@@ -45,6 +46,10 @@ pub struct Run {
     pub ends: Mutex<Ends>,
     /// The same after the round that is being applied.
     pub next_ends: Mutex<Option<Ends>>,
+    /// Since when the present round can have been under way.
+    pub heard: Mutex<Heard>,
+    /// By which clocks.
+    pub(super) clocks: Clocks,
 }
 
 impl Run {
@@ -88,6 +93,8 @@ impl Run {
             norm: Mutex::new(None),
             ends: Mutex::default(),
             next_ends: Mutex::default(),
+            heard: Mutex::default(),
+            clocks: Clocks::start(),
         }))
     }
 

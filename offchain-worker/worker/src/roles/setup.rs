@@ -13,6 +13,7 @@ use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, Text, H256};
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
+    heard::Heard,
     hidden_row::HiddenRow,
     miner::Intent,
     pledge::Pledge,
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use super::{
     chain::Chain,
     computing,
-    driver::{Desk, Driver, Role},
+    driver::{wait_out, Desk, Driver, Role},
     heads::{HeadFollower, Heads},
     ledger::{Ledger, Line},
     progress::{Progress, Reporter},
@@ -31,7 +32,7 @@ use super::{
     sources::{Reach, Sources},
     state::{Debt, Identity, Saved, SharedState, StateDir, StatePlace},
     stores::Stores,
-    waiting::{why_no_run, Said},
+    waiting::{is_gone, why_no_run, Said},
     RoleError,
 };
 use crate::{metrics::Metrics, supervisor, unseen};
@@ -55,6 +56,8 @@ pub struct WorkerOptions {
     pub unseen: Option<PathBuf>,
     /// Where the worker keeps what must survive.
     pub state: StatePlace,
+    /// A miner keeps traced states of its work in so many bytes there, beside that.
+    pub keep_states: u64,
     /// After this time without a new block the worker ends.
     pub stall_after: Duration,
     /// Where to compute.
@@ -67,6 +70,8 @@ pub struct WorkerOptions {
     pub json: bool,
     /// What takes note of all that it does.
     pub metrics: Arc<Metrics>,
+    /// Becomes true when a miner is to make no more contributions, and to end once none of its can be audited.
+    pub drain: watch::Receiver<bool>,
     /// Becomes true when the worker is to stop.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -79,12 +84,17 @@ impl WorkerOptions {
         }
     }
 
+    /// Whether it was told to drain.
+    fn is_draining(&self) -> bool {
+        *self.drain.borrow()
+    }
+
     /// Whether a worker that stopped for this reason begins anew, with the run that is there now. If so, says it.
     fn begins_again(&self, error: &RoleError) -> bool {
         let RoleError::RunReplaced { found, .. } = error else {
             return false;
         };
-        let begins = self.state.has_room_for_another_run();
+        let begins = self.state.has_room_for_another_run() && !self.is_draining();
         if begins {
             let started_at = *found;
             self.reporter().say(&Progress::AnotherRun { started_at });
@@ -146,7 +156,20 @@ pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, R
         () = stopped(&mut shutdown) => Ok(None),
         chain = Client::connect_to(&options.nodes, options.genesis, settings, Patience::default()) => {
             let chain = chain?;
+            if let [only] = &options.nodes[..] {
+                tracing::info!(
+                    "{only} is the only --node: what it says of the chain is believed, and nothing is done while it \
+                     is away; name a second one"
+                );
+            }
             supervisor::ready(&format!("connected to {}", chain.url()));
+            // What is signed later needs the runtime's metadata, which take a while from a node that is far away.
+            let early = chain.clone();
+            tokio::spawn(async move {
+                if let Err(error) = early.prepare().await {
+                    tracing::debug!("{error}");
+                }
+            });
             Ok(Some(chain))
         }
     }
@@ -165,41 +188,99 @@ pub(super) async fn work<C: Chain, R: Role>(
             () = stopped(&mut shutdown) => return Ok(()),
             ready = begin(chain.clone(), options, &role) => ready?,
         };
-        let (mut driver, mut follower) = ready;
+        let Some((mut driver, mut follower)) = ready else {
+            drained(options);
+            return Ok(());
+        };
         let result = tokio::select! {
             () = stopped(&mut shutdown) => {
                 supervisor::stopping();
                 Ok(())
             }
-            result = driver.work(&mut follower) => result,
+            result = driver.work(&mut follower, options.drain.clone()) => {
+                result.inspect(|()| drained(options))
+            }
         };
         driver.role.stop();
         driver.desk.sources.close().await;
         match result {
             Err(error) if options.begins_again(&error) => {}
+            // Nothing of a run is audited once it is gone for good.
+            Err(error @ RoleError::RunReplaced { .. }) if options.is_draining() => {
+                let desk = &driver.desk;
+                let is_gone = tokio::select! {
+                    () = stopped(&mut shutdown) => return Ok(()),
+                    is_gone = is_replaced(desk, &mut follower) => is_gone?,
+                };
+                if !is_gone {
+                    return Err(error);
+                }
+                drained(options);
+                return Ok(());
+            }
             result => return result,
         }
     }
 }
 
-/// Gets everything ready.
+/// Waits until a final block, or the best one, decides whether the worker's run, in whose place the best block had
+/// another one, is gone for good.
+async fn is_replaced<C: Chain>(
+    desk: &Desk<C>,
+    follower: &mut HeadFollower,
+) -> Result<bool, RoleError> {
+    let (chain, run) = (&desk.chain, &desk.run);
+    let mut heads = desk.heads;
+    loop {
+        if is_gone(chain, heads.finalized, (run.netuid, run.started_at)).await? {
+            return Ok(true);
+        }
+        match chain.run(heads.best.hash, run.netuid).await {
+            Ok(Some(found)) if found.started_at == run.started_at => return Ok(false),
+            Ok(_) => {}
+            Err(error) => wait_out(error.into())?,
+        }
+        heads = follower.next().await?;
+        if follower.has_risen() {
+            follower.is_alive();
+        }
+    }
+}
+
+/// Says that a worker which was told to drain owes nothing.
+fn drained(options: &WorkerOptions) {
+    supervisor::stopping();
+    options.reporter().say(&Progress::Drained);
+}
+
+/// Gets everything ready; nothing if it is to drain and there is no run.
 async fn begin<C: Chain, R: Role>(
     chain: C,
     options: &WorkerOptions,
     role: impl Fn(&Run, Resumed) -> Result<R, RoleError>,
-) -> Result<(Driver<C, R>, HeadFollower), RoleError> {
+) -> Result<Option<(Driver<C, R>, HeadFollower)>, RoleError> {
     let mut follower = HeadFollower::new(&chain, options.stall_after).shown(&options.metrics);
-    let (heads, info) = find_run(&chain, &mut follower, options).await?;
+    let Some((heads, info)) = find_run(&chain, &mut follower, options).await? else {
+        return Ok(None);
+    };
     let hotkey = AccountId::of(&options.hotkey);
-    let run = Run::load(options.netuid, hotkey, &info, &options.stores).await?;
+    let loaded = Run::load(options.netuid, hotkey, &info, &options.stores);
+    let slot = chain.block_time(heads.best.hash);
+    let started_in = started_in(&chain, info.started_at);
+    let (run, slot, started_in) = tokio::join!(loaded, slot, started_in);
+    let (run, slot, started_in) = (run?, slot?, started_in?);
+    *locked(&run.heard) = Heard::new(slot);
     let unseen = match R::MEASURES {
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
-    let identity = identity(&chain, &run).await?;
+    // The run's text may have taken hours, and a node does not keep the states of all blocks.
+    let heads = follower.now().unwrap_or(heads);
+    let identity = identity(&chain, &run, started_in);
     let (state, directory) = open_state(options, &run, identity)?;
     let at = heads.best.hash;
     let debts = computing::open_debts(state.debts(), &run.config.audits, info.round.round);
+    let debts = computing::undecided(&chain, heads, &run, debts).await?;
     let asked = (run.as_ref(), R::MEASURES, &debts[..]);
     let mut engine = engine_of(&chain, at, options, asked).await?;
     let on_disk = load(&state, &run, engine.as_mut())?;
@@ -228,19 +309,19 @@ async fn begin<C: Chain, R: Role>(
     if let Some(held) = held {
         driver.say_ready(held, true);
     }
-    Ok((driver, follower))
+    Ok(Some((driver, follower)))
 }
 
-/// What tells the state of this worker in this run from every other.
-async fn identity<C: Chain>(chain: &C, run: &Run) -> Result<Identity, RoleError> {
-    Ok(Identity {
+/// What tells the state of this worker in this run, which was started in the block with this hash, from every other.
+fn identity<C: Chain>(chain: &C, run: &Run, started_in: H256) -> Identity {
+    Identity {
         genesis: chain.genesis(),
         netuid: run.netuid,
         started_at: run.started_at,
-        started_in: started_in(chain, run.started_at).await?,
+        started_in,
         initial_root: run.config.initial_root,
         hotkey: run.hotkey.hotkey(),
-    })
+    }
 }
 
 /// Opens the state directory, says where it is, and watches the room that is left for it and for the store.
@@ -406,22 +487,51 @@ async fn started_in<C: Chain>(chain: &C, number: BlockNumber) -> Result<H256, Ro
     })
 }
 
-/// Waits for the subnet's run to be on the finalised chain, and says so.
+/// Waits for the subnet's run to be on the finalised chain, and says so. Who drains waits for none, but for a node that
+/// is not yet where a run was of which there is state here.
 async fn find_run<C: Chain>(
     chain: &C,
     follower: &mut HeadFollower,
     options: &WorkerOptions,
-) -> Result<(Heads, RunInfo), RoleError> {
-    let mut said = Said::default();
+) -> Result<Option<(Heads, RunInfo)>, RoleError> {
+    let (mut said, mut behind) = (Said::default(), Said::default());
     loop {
         let heads = follower.next().await?;
+        if follower.has_risen() {
+            follower.is_alive();
+        }
+        if let Some(why) = is_behind(chain, heads, options) {
+            if behind.is_due(&why, heads.best.number) {
+                tracing::warn!("{why}");
+            }
+            continue;
+        }
         match look_for_run(chain, heads, options, &mut said).await {
-            Ok(Some(info)) => return Ok((heads, info)),
+            Ok(Some(info)) => return Ok(Some((heads, info))),
+            Ok(None) if options.is_draining() => return Ok(None),
             Ok(None) => {}
             Err(error) if error.is_transient() => tracing::warn!("{error}"),
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Why a worker that drains does not go by what a node says of runs: by the state here there was a later one.
+fn is_behind<C: Chain>(chain: &C, heads: Heads, options: &WorkerOptions) -> Option<String> {
+    if !options.is_draining() {
+        return None;
+    }
+    let own = (
+        chain.genesis(),
+        options.netuid,
+        AccountId::of(&options.hotkey).hotkey(),
+    );
+    let (last, begun) = (heads.finalized.number, options.state.newest_run(own)?);
+    let what = format!(
+        "there is state here of a run that was started in block {begun}, and the node's last final block is {last}: \
+         waiting until it is in sync"
+    );
+    (last < begun).then_some(what)
 }
 
 async fn look_for_run<C: Chain>(

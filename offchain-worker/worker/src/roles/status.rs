@@ -34,6 +34,9 @@ pub struct Status {
     /// Why it has no part in the current round; none if it has one.
     #[serde(default)]
     pub idle: Option<String>,
+    /// The block by which it ends at the latest, if it drains and rounds are settled when they are due.
+    #[serde(default)]
+    pub drains_until: Option<BlockNumber>,
 }
 
 impl Status {
@@ -83,6 +86,7 @@ mod tests {
             rounds_committed: 4,
             rounds_included: 3,
             idle: Some("its bond is 5.00 of 10.00 CRN".into()),
+            drains_until: Some(120),
         };
         status.write(directory.path()).expect("room");
         assert_eq!(Status::read(directory.path()), Some(status));

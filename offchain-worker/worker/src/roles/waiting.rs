@@ -1,8 +1,9 @@
 //! Waiting, said: at once, and again after a while, as long as there is something to wait for.
 
+use cairn_chain::Block;
 use cairn_primitives::{BlockNumber, Netuid};
 
-use super::{chain::Chain, heads::Heads, RoleError};
+use super::{chain::Chain, driver::wait_out, heads::Heads, RoleError};
 
 /// Blocks after which what is still so is said again.
 pub const SAY_AGAIN: BlockNumber = 50;
@@ -27,6 +28,25 @@ impl Said {
     /// What was waited for has come.
     pub fn clear(&mut self) {
         self.0 = None;
+    }
+}
+
+/// Whether the run that was started in a block is gone for good by what a node says of its final block: one that is not
+/// final may be dropped, and one before the run's first knows no run, whatever came since.
+///
+/// # Errors
+/// Those of the chain that cannot be waited out.
+pub async fn is_gone<C: Chain>(
+    chain: &C,
+    last: Block,
+    (netuid, started_at): (Netuid, BlockNumber),
+) -> Result<bool, RoleError> {
+    if last.number < started_at {
+        return Ok(false);
+    }
+    match chain.run(last.hash, netuid).await {
+        Ok(found) => Ok(found.is_none_or(|found| found.started_at != started_at)),
+        Err(error) => wait_out(error.into()).map(|()| false),
     }
 }
 

@@ -41,6 +41,22 @@ fn a_node_that_is_down_is_named() {
         ],
         vec!["stake", "unbond", "--suri", "//Alice", "--hotkey", "//Bob"],
         vec!["stake", "show", "--account", "//Alice"],
+        vec!["wallet", "recovery", "show", "//Alice"],
+        vec![
+            "wallet",
+            "recovery",
+            "add",
+            "--suri",
+            "//Alice",
+            "--friends",
+            "//Bob,//Eve",
+            "--needed",
+            "2",
+            "--inheritor",
+            "//Dave",
+        ],
+        vec!["wallet", "recovery", "begin", "--suri", "//Bob", "//Alice"],
+        vec!["wallet", "recovery", "slash", "--suri", "//Alice"],
         vec!["subnet", "set", "--suri", "//Alice", "tempo=20"],
         vec!["subnet", "dissolve", "--suri", "//Alice", "--for-ever"],
         vec!["mine", "--suri", "//Alice", "--store", store],
@@ -77,6 +93,14 @@ fn stake_that_goes_nowhere_and_rules_that_cannot_be_are_refused_before_a_node_is
         &["subnet 3", "cannot be undone", "--for-ever"],
     );
     check(&["stake", "show"], &["no key", "--key"]);
+}
+
+#[test]
+fn who_acts_for_another_account_does_so_only_in_a_transaction() {
+    for option in ["--for", "--recovered"] {
+        let command = ["wallet", "balance", "--suri", "//Alice", option, "//Bob"];
+        fails(&command, &[option, "one transaction"]);
+    }
 }
 
 #[test]

@@ -17,6 +17,23 @@ pub struct Command {
     pub output: Option<Shown>,
 }
 
+/// Programs of ours: a line of a `text` fence that begins with one is a command.
+const OURS: [&str; 3] = ["cairn", "cairn-node", "make"];
+
+/// Lines that begin like one and are none: on which page, how, and what they are.
+const NO_COMMANDS: [(&str, &str, &str); 2] = [
+    (
+        "docs/architecture.md",
+        "cairn-node   ",
+        "the arrows of a package",
+    ),
+    (
+        "docs/contribution-format.md",
+        "cairn contribution seal, version 1",
+        "the context of a hash",
+    ),
+];
+
 /// What a page shows of an output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shown {
@@ -33,13 +50,46 @@ impl Shown {
     }
 }
 
-/// All commands of a page.
+/// Whether a fence shows what the commands of the one before it print.
+fn is_output(fences: &[Fence], index: usize) -> bool {
+    let before = index.checked_sub(1).map(|index| &fences[index]);
+    before.is_some_and(|b| b.language == "sh" && fences[index].line <= b.end + 2)
+}
+
+/// Commands of a page that it only tells: the lines of its `text` fences that begin with a program of ours.
+pub fn told(page: &Page) -> Vec<Command> {
+    let fences = page.fences();
+    let texts = (0..fences.len())
+        .filter(|index| fences[*index].language == "text" && !is_output(&fences, *index));
+    let lines = texts.flat_map(|index| of_lines(page, &fences[index]));
+    let is_none = |command: &Command| {
+        NO_COMMANDS
+            .iter()
+            .any(|(page, start, _)| *page == command.page && command.text.starts_with(start))
+    };
+    let begins = |command: &Command| {
+        let mut words = command.text.split_whitespace();
+        let program = words.find(|word| !is_setting(word));
+        program.is_some_and(|program| OURS.contains(&program))
+    };
+    lines
+        .filter(|command| begins(command) && !is_none(command))
+        .collect()
+}
+
+/// Whether a word sets a variable for the command behind it.
+pub fn is_setting(word: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    word.split_once('=').is_some_and(|(name, _)| is_name(name))
+}
+
+/// All commands of a page that are meant to be run.
 pub fn of(page: &Page) -> Vec<Command> {
     let fences = page.fences();
     let mut commands: Vec<Command> = Vec::new();
     for (index, fence) in fences.iter().enumerate() {
-        let before = index.checked_sub(1).map(|index| &fences[index]);
-        let follows = before.is_some_and(|b| b.language == "sh" && fence.line <= b.end + 2);
+        let follows = is_output(&fences, index);
         match fence.language.as_str() {
             "sh" => commands.extend(of_lines(page, fence)),
             "console" => commands.extend(of_console(page, fence)),
@@ -169,6 +219,32 @@ fn commands_are_found_with_what_they_print() {
     let shown: Vec<_> = commands.into_iter().map(|command| command.output).collect();
     let printed = Some(Shown::Text("j\nk\n".into()));
     assert_eq!(shown, [None, Some(Shown::Json("{}".into())), printed, None]);
+}
+
+#[test]
+fn commands_that_a_page_only_tells_are_found() {
+    let page = Page::of(
+        "# T\n```text\nround 0 \u{b7} settled\ncairn a \\\n  --b  # c\nX=y cairn-node d\nmake e\ncairn: no\n  cairn f\n```\n```sh\ng\n```\n```text\ncairn h\n```\n",
+    );
+    let told: Vec<_> = told(&page).into_iter().map(|c| (c.line, c.text)).collect();
+    let expected = [
+        (4, "cairn a --b"),
+        (6, "X=y cairn-node d"),
+        (7, "make e"),
+        (9, "cairn f"),
+    ];
+    assert_eq!(told, expected.map(|(line, text)| (line, text.to_string())));
+}
+
+#[test]
+fn what_begins_like_a_command_and_is_none_is_still_there() {
+    let pages = crate::markdown::pages();
+    for (name, start, what) in NO_COMMANDS {
+        let page = pages.iter().find(|page| page.name == name);
+        let mut lines = page.expect("the page is there").lines();
+        let is_there = lines.any(|(_, line)| line.starts_with(start));
+        assert!(is_there, "`{start}` ({what}) is not in {name} any more");
+    }
 }
 
 #[test]

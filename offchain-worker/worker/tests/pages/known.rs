@@ -7,17 +7,25 @@ use std::{
 };
 
 use cairn_worker::cli::Cli;
-use clap::{error::ErrorKind, CommandFactory, Parser};
+use clap::{
+    error::{ContextKind, ContextValue, ErrorKind},
+    CommandFactory, Parser,
+};
 
-use crate::{commands::words, markdown::root, place::binary};
+use crate::{
+    commands::{is_setting, words},
+    markdown::root,
+    place::binary,
+};
 
 /// What is wrong with a command line.
 pub fn faults(text: &str) -> Vec<String> {
     let mut faults: Vec<String> = Vec::new();
     for words in words(text) {
-        let is_setting =
-            |word: &&String| word.split_once('=').is_some_and(|(name, _)| is_name(name));
-        let words: Vec<String> = words.iter().skip_while(is_setting).cloned().collect();
+        let words: Vec<String> = words
+            .into_iter()
+            .skip_while(|word| is_setting(word))
+            .collect();
         let Some((program, arguments)) = words.split_first() else {
             continue;
         };
@@ -47,27 +55,27 @@ pub fn faults_of_a_mention(code: &str) -> Vec<String> {
     fault.into_iter().chain(paths).collect()
 }
 
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+fn cairn(words: &[String]) -> Option<String> {
+    let error = Cli::try_parse_from(words).err()?;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => None,
+        // What is behind it was not read: its flags have to exist all the same.
+        ErrorKind::ValueValidation if is_of_a_placeholder(&error) => {
+            cairn_in_part(words.get(1..).unwrap_or_default())
+        }
+        _ => {
+            let said = error.to_string();
+            Some(said.lines().next().unwrap_or_default().to_string())
+        }
+    }
 }
 
-fn cairn(words: &[String]) -> Option<String> {
-    match Cli::try_parse_from(words) {
-        Ok(_) => None,
-        Err(error)
-            if [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion].contains(&error.kind()) =>
-        {
-            None
-        }
-        Err(error) => Some(
-            error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_string(),
-        ),
-    }
+/// Whether an argument is refused that only stands for one: `HASH`, `BLOCK`.
+fn is_of_a_placeholder(error: &clap::Error) -> bool {
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else {
+        return false;
+    };
+    value.len() > 1 && value.chars().all(|c| c.is_ascii_uppercase())
 }
 
 /// Commands and flags exist; arguments may be missing.
@@ -94,18 +102,36 @@ fn cairn_in_part(arguments: &[String]) -> Option<String> {
     None
 }
 
-/// Every flag is in the help of the program, or of its subcommand.
+/// Its subcommands are there, and every flag is in the help of the last of them.
 fn by_its_help(program: &str, arguments: &[String]) -> Option<String> {
-    let sub = arguments.first().filter(|word| !word.starts_with('-'));
-    let help = help(program, sub.map(String::as_str));
+    let (mut help_there, mut below) = (help(program, &[]), Vec::new());
+    for word in arguments.iter().take_while(|word| !word.starts_with('-')) {
+        let known = subcommands(&help_there);
+        if known.is_empty() {
+            break;
+        }
+        if !known.contains(&word.as_str()) {
+            return Some(format!("`{program}` has no `{word}`"));
+        }
+        below.push(word.clone());
+        help_there = help(program, &below);
+    }
     let flags = arguments.iter().filter(|word| word.starts_with("--"));
     let flags = flags.map(|word| word.split('=').next().unwrap_or_default());
     let known = |flag: &str| {
-        let mut words = help.split(|c: char| c.is_whitespace() || ",=[<".contains(c));
+        let mut words = help_there.split(|c: char| c.is_whitespace() || ",=[<".contains(c));
         words.any(|word| word == flag)
     };
     let unknown = flags.into_iter().find(|flag| !known(flag));
     unknown.map(|flag| format!("`{program}` has no `{flag}`"))
+}
+
+/// The subcommands that a help names; longer words about them are indented further.
+fn subcommands(help: &str) -> Vec<&str> {
+    let after = help.lines().skip_while(|line| *line != "Commands:");
+    let listed = after.skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 /// The study's binary is built by `make study` only: its flags are fields of its options.
@@ -119,21 +145,24 @@ fn by_its_source(arguments: &[String]) -> Option<String> {
 }
 
 /// What a program says about itself; asked once.
-fn help(program: &str, sub: Option<&str>) -> String {
-    type Asked = Mutex<BTreeMap<(String, Option<String>), String>>;
+fn help(program: &str, below: &[String]) -> String {
+    type Asked = Mutex<BTreeMap<(String, Vec<String>), String>>;
     static ASKED: OnceLock<Asked> = OnceLock::new();
     let mut asked = ASKED
         .get_or_init(Asked::default)
         .lock()
         .expect("nobody panics with it");
-    let key = (program.to_string(), sub.map(ToString::to_string));
+    let key = (program.to_string(), below.to_vec());
     let ask = || {
         let output = Command::new(binary(program))
-            .args(sub)
+            .args(below)
             .arg("--help")
             .output();
         let output = output.expect("it starts");
-        assert!(output.status.success(), "`{program} {sub:?}` is no command");
+        assert!(
+            output.status.success(),
+            "`{program} {below:?}` is no command"
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     asked.entry(key).or_insert_with(ask).clone()
@@ -223,6 +252,11 @@ fn what_nobody_understands_is_found() {
     assert!(wrong("make no-such-target") && wrong("cargo bench -p no-such-package"));
     assert!(wrong("cargo run -p yuma --example no-such") && wrong("scripts/no-such.sh --x"));
     assert!(wrong("cairn status && cairn no-such"));
+    assert!(wrong("cairn-node no-such") && wrong("cairn-node key no-such"));
+    assert!(wrong("cairn-node key generate --no-such") && wrong("cairn-node --no-such"));
+    assert!(!wrong("cairn-node key generate --scheme sr25519"));
+    assert!(!wrong("cairn-node --dev") && !wrong("cairn status --netuid NETUID"));
+    assert!(wrong("cairn status --netuid NETUID --no-such"));
     assert!(!wrong(
         "CAIRN_NODE=ws://x cairn status --netuid 1 | head -1; make test ARGS='--x'"
     ));

@@ -1,5 +1,6 @@
-//! The pages: those at the top, data/README.md and docs/. Links lead somewhere, lines are short, and every command of
-//! every page is run or has a stated reason not to be.
+//! The pages: those at the top, those beside data and patches, and docs/. Links lead somewhere, lines are short, and
+//! every command of an `sh` or `console` fence is run or has a stated reason not to be. Commands in `text` fences and
+//! within sentences are not run: their programs have to know what they say.
 //!
 //! How a page writes commands:
 //!
@@ -7,7 +8,7 @@
 //! |---|---|
 //! | `sh` | commands, one a line; `\` continues a line, `#` begins a comment |
 //! | `console` | commands behind `$ `, and below each what it prints |
-//! | `json`, `text` | right behind an `sh` fence: what its last command prints; elsewhere: not a command |
+//! | `json`, `text` | right behind an `sh` fence: what its last command prints; elsewhere: nothing that is run |
 //!
 //! What a page shows of a command's output is compared with the output by its shape ([`shape`]): words have to be
 //! the same, numbers, hashes and addresses may differ. A command that fails is shown with its error, `cairn: …`.
@@ -83,7 +84,7 @@ fn fences_say_what_they_hold() {
 #[test]
 fn commands_are_understood() {
     assert_none(&faults(|page| {
-        let commands = commands::of(page).into_iter();
+        let commands = commands::of(page).into_iter().chain(commands::told(page));
         let mut faults: Vec<_> = commands
             .flat_map(|command| {
                 let wrong = known::faults(&command.text).into_iter();

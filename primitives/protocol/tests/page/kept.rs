@@ -48,6 +48,12 @@ pub fn checkpoint(page: &Section) {
     page.says("come last, and only while the chain still has round 0");
     assert_eq!(sources(None, 0).last(), Some(&Source::First));
     assert!(!sources(None, 1).contains(&Source::First));
+    page.says("follow from a seed and no store has the newest checkpoint");
+    page.says("what they included has at most half as many bytes");
+    let most = page.number("if there are at most ", " rounds before that") as u32;
+    assert!(checkpoint::begins_first((most, 1_000), 500));
+    assert!(!checkpoint::begins_first((most, 1_000), 501));
+    assert!(!checkpoint::begins_first((most + 1, 1_000), 500));
     let tries = page.number("could not apply a settled round ", " times in a row") as u8;
     page.says("as soon as a checkpoint of a later round can be final");
     let later = every as u32 + 1;

@@ -87,6 +87,14 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
             "upgrade",
             arguments(governance::Call::authorize_upgrade { code_hash: hash }),
         ),
+        (
+            "restart-finality",
+            arguments(governance::Call::restart_finality {
+                after: 10,
+                last_final: 9,
+                set: 2,
+            }),
+        ),
         ("cancel", arguments(cancel())),
         (
             "seats",

@@ -59,6 +59,15 @@ fn enacted() -> Vec<(RuntimeCall, Vec<Origin>)> {
             .into(),
             vec![Origin::Authorities],
         ),
+        (
+            Call::restart_finality {
+                after: 10,
+                last_final: 0,
+                set: 0,
+            }
+            .into(),
+            vec![Origin::Repair],
+        ),
         (Call::endorse_upgrade { code_hash }.into(), vec![]),
     ]
 }

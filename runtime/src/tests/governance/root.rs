@@ -183,6 +183,11 @@ fn wrap(call: RuntimeCall) -> Vec<RuntimeCall> {
             max_weight: Default::default(),
         }
         .into(),
+        pallet_recovery::Call::control_inherited_account {
+            recovered: account(),
+            call: boxed(),
+        }
+        .into(),
         RuntimeCall::Council(pallet_collective::Call::execute {
             proposal: boxed(),
             length_bound: 0,

@@ -285,6 +285,35 @@ fn what_computation_costs_follows_load_and_never_falls_below_its_price() {
 }
 
 #[test]
+fn what_bytes_cost_follows_load_and_never_falls_below_its_price() {
+    let mut chain = at_work(true);
+    let long = || announced(&Actor(0).sign(remark(31 << 10)));
+    let least = chain.ask(long);
+    let room = *Length::get().max.get(DispatchClass::Normal);
+    for _ in 0..4 {
+        let computed = chain.block(|| {
+            for _ in 0..40 {
+                assert_eq!(send(Actor(0), remark(31 << 10)), Ok(Ok(())));
+            }
+            assert!(
+                System::block_size() > room / 4,
+                "the block is fuller than usual"
+            );
+            System::block_weight().get(DispatchClass::Normal).ref_time()
+        });
+        let most = Weights::get().get(DispatchClass::Normal).max_total;
+        let most = most.expect("it has a limit").ref_time();
+        let computed = computed.expect("the books are right");
+        assert!(computed < most / 4, "only its bytes are many");
+    }
+    assert!(chain.ask(long) > least);
+    for _ in 0..12 {
+        chain.block(|| ()).expect("the books are right");
+    }
+    assert_eq!(chain.ask(long), least);
+}
+
+#[test]
 fn to_fill_a_block_costs_something() {
     let mut chain = at_work(true);
     let room = u64::from(*Length::get().max.get(DispatchClass::Normal));

@@ -4,7 +4,7 @@
 pub mod runtime;
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -57,6 +57,10 @@ pub struct State {
     pub requests: Vec<(String, Vec<Value>)>,
     /// Methods that never answer.
     pub hung: HashSet<&'static str>,
+    /// What is asked next, in sets: none of a set is answered before all of it were asked. Then whatever is asked is.
+    pub together: VecDeque<Vec<&'static str>>,
+    /// What was asked of the first of these sets.
+    gathered: Vec<&'static str>,
     /// What `state_call` answers; without it, that there is no such function.
     pub answer: Option<Vec<u8>>,
     /// What `state_call` answers, in the place of `answer`, to these arguments.
@@ -67,6 +71,8 @@ pub struct State {
     pub stuck: usize,
     /// What the next transactions are refused with, last first.
     pub refusals: Vec<(i32, &'static str)>,
+    /// Subscriptions that are refused before one is taken.
+    pub deaf: usize,
 }
 
 pub struct FakeNode {
@@ -75,6 +81,12 @@ pub struct FakeNode {
     state: Arc<Mutex<State>>,
     heads: watch::Sender<usize>,
     offered: watch::Sender<usize>,
+    /// How many of the sets were asked as a whole.
+    whole: watch::Sender<usize>,
+    /// A request has come.
+    asked: watch::Sender<()>,
+    /// Methods that answer once they are let go.
+    held: watch::Sender<HashSet<&'static str>>,
 }
 
 fn block(parent: H256, number: u64, fork: H256, nonce: u32) -> BlockData {
@@ -101,11 +113,14 @@ fn genesis(chain: u8) -> State {
         pool: Vec::new(),
         requests: Vec::new(),
         hung: HashSet::new(),
+        together: VecDeque::new(),
+        gathered: Vec::new(),
         answer: None,
         answers: None,
         validity: None,
         stuck: 0,
         refusals: Vec::new(),
+        deaf: 0,
     }
 }
 
@@ -118,6 +133,9 @@ impl FakeNode {
             state: Arc::new(Mutex::new(genesis(0))),
             heads: watch::Sender::new(0),
             offered: watch::Sender::new(0),
+            whole: watch::Sender::new(0),
+            asked: watch::Sender::new(()),
+            held: watch::Sender::new(HashSet::new()),
         };
         node.listen().await;
         node
@@ -192,24 +210,63 @@ impl FakeNode {
             .unwrap();
     }
 
+    /// Waits until this many requests of a method have come in all.
+    pub async fn until_asked(&self, method: &str, number: usize) {
+        let mut asked = self.asked.subscribe();
+        while self.state().asked(method) < number {
+            asked.changed().await.unwrap();
+        }
+    }
+
+    /// Waits until this many of the sets of [`State::together`] were asked as a whole.
+    pub async fn until_whole(&self, number: usize) {
+        let mut whole = self.whole.subscribe();
+        whole.wait_for(|whole| *whole >= number).await.unwrap();
+    }
+
+    /// From now on this method's requests wait for [`FakeNode::let_go`].
+    pub fn hold(&self, method: &'static str) {
+        self.held.send_modify(|held| {
+            held.insert(method);
+        });
+    }
+
+    /// Has this method answer again.
+    pub fn let_go_of(&self, method: &'static str) {
+        self.held.send_modify(|held| {
+            held.remove(method);
+        });
+    }
+
+    /// Has all that is held answered.
+    pub fn let_go(&self) {
+        self.held.send_modify(HashSet::clear);
+    }
+
     async fn listen(&mut self) {
         let server = Server::builder().build(self.address).await.unwrap();
         self.address = server.local_addr().unwrap();
         let mut module = RpcModule::new(());
         for method in METHODS {
-            let (state, offered) = (self.state.clone(), self.offered.clone());
+            let (state, offered, whole) =
+                (self.state.clone(), self.offered.clone(), self.whole.clone());
+            let (asked, held) = (self.asked.clone(), self.held.clone());
             let answer = move |params: jsonrpsee::types::Params<'static>, _, _| {
                 let params = params.parse::<Vec<Value>>().unwrap_or_default();
-                let (state, offered) = (state.clone(), offered.clone());
+                let (state, offered, whole) = (state.clone(), offered.clone(), whole.clone());
+                let (asked, mut held) = (asked.clone(), held.subscribe());
                 async move {
                     let hung = {
                         let mut state = state.lock().unwrap();
                         state.requests.push((method.to_string(), params.clone()));
                         state.hung.contains(method)
                     };
+                    asked.send_replace(());
                     if hung {
                         std::future::pending::<()>().await;
                     }
+                    until_free(&mut held, method).await;
+                    gather(&state, &whole, method).await;
                     let answer = state.lock().unwrap().answer(method, &params);
                     if method == "author_submitExtrinsic" {
                         offered.send_modify(|offered| *offered += 1);
@@ -232,7 +289,29 @@ impl FakeNode {
             ),
         ] {
             let (state, heads) = (self.state.clone(), self.heads.subscribe());
-            let serve = move |_, pending, _, _| follow(pending, state.clone(), heads.clone());
+            let (whole, asked) = (self.whole.clone(), self.asked.clone());
+            let held = self.held.clone();
+            let serve = move |_, pending: PendingSubscriptionSink, _, _| {
+                let (state, heads, whole) = (state.clone(), heads.clone(), whole.clone());
+                let (asked, mut held) = (asked.clone(), held.subscribe());
+                async move {
+                    until_free(&mut held, subscribe).await;
+                    gather(&state, &whole, subscribe).await;
+                    let is_refused = {
+                        let mut state = state.lock().unwrap();
+                        let left = state.deaf.checked_sub(1);
+                        state.deaf = left.unwrap_or_default();
+                        left.is_some()
+                    };
+                    if is_refused {
+                        pending.reject(error(-32000, "no more of them")).await;
+                        state.lock().unwrap().note(subscribe);
+                        asked.send_replace(());
+                        return Ok(());
+                    }
+                    follow(pending, (state, asked), heads, subscribe).await
+                }
+            };
             module
                 .register_subscription(subscribe, notify, unsubscribe, serve)
                 .unwrap();
@@ -241,14 +320,49 @@ impl FakeNode {
     }
 }
 
+/// Waits until a method is not held.
+async fn until_free(held: &mut watch::Receiver<HashSet<&'static str>>, method: &'static str) {
+    let is_free = |held: &HashSet<&'static str>| !held.contains(method);
+    held.wait_for(is_free).await.unwrap();
+}
+
+/// Waits until all of the set of requests were asked that this one is of.
+async fn gather(state: &Mutex<State>, whole: &watch::Sender<usize>, method: &'static str) {
+    let mut changes = whole.subscribe();
+    let mine;
+    {
+        let mut state = state.lock().unwrap();
+        mine = *changes.borrow_and_update();
+        let Some(set) = state.together.front() else {
+            return;
+        };
+        let mut set = set.clone();
+        set.sort_unstable();
+        state.gathered.push(method);
+        state.gathered.sort_unstable();
+        if state.gathered == set {
+            state.gathered.clear();
+            state.together.pop_front();
+            whole.send_modify(|whole| *whole += 1);
+        }
+    }
+    changes.wait_for(|whole| *whole > mine).await.unwrap();
+}
+
 /// Sends the present head and each new one.
 async fn follow(
     pending: PendingSubscriptionSink,
-    state: Arc<Mutex<State>>,
+    (state, asked): (Arc<Mutex<State>>, watch::Sender<()>),
     mut heads: watch::Receiver<usize>,
+    method: &'static str,
 ) -> SubscriptionResult {
     let sink = pending.accept().await?;
-    let mut next = state.lock().unwrap().blocks.len() - 1;
+    let mut next = {
+        let mut state = state.lock().unwrap();
+        state.note(method);
+        state.blocks.len() - 1
+    };
+    asked.send_replace(());
     loop {
         let header = state
             .lock()
@@ -285,6 +399,11 @@ impl State {
         next.events = encode_events(&events);
         self.blocks.push(next);
         self.blocks.len() - 1
+    }
+
+    /// Notes a subscription.
+    fn note(&mut self, method: &str) {
+        self.requests.push((method.to_string(), Vec::new()));
     }
 
     fn answer(&mut self, method: &str, params: &[Value]) -> Result<Value, ErrorObjectOwned> {

@@ -104,7 +104,7 @@ async fn a_meter_shows_what_is_there() {
         async move {
             let (sources, patience) = ([shelf as Arc<dyn Source>], super::several::QUICK);
             let ended = super::super::fetch_metered(&blob, &sources, &into, patience, &meter).await;
-            (ended.is_ok(), meter.bytes())
+            (ended.is_ok(), meter.bytes(), meter.resumed())
         }
     };
     let stops = Arc::new(|answer: &mut super::shelf::Answer| {
@@ -115,12 +115,13 @@ async fn a_meter_shows_what_is_there() {
     });
     let (blob, shelf) = Shelf::new("stops", &content, stops);
     let part = groups(40) as u64;
-    assert_eq!(fetched(shelf, blob, 0).await, (false, part));
+    assert_eq!(fetched(shelf, blob, 0).await, (false, part, 0));
     let (blob, shelf) = Shelf::honest(&content);
     let all = content.len() as u64;
-    assert_eq!(fetched(shelf, blob, part).await, (true, all));
+    assert_eq!(fetched(shelf, blob, part).await, (true, all, part));
     let (blob, shelf) = Shelf::honest(&content);
-    assert_eq!(fetched(shelf, blob, all).await, (true, all), "it is there");
+    let found = fetched(shelf, blob, all).await;
+    assert_eq!(found, (true, all, all), "it is there");
 }
 
 #[test]

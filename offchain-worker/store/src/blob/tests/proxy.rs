@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         Arc,
     },
 };
@@ -39,7 +39,20 @@ enum Turn {
     Flip,
     /// A byte of the request's body is changed.
     FlipSent,
+    /// This answer, and the bucket does not hear of it.
+    Says(&'static str),
 }
+
+/// What servers say that have no room.
+const FULL: [&str; 2] = [
+    "HTTP/1.1 507 Insufficient Storage\r\ncontent-length: 0\r\n\r\n",
+    "HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\ncontent-length: 41\r\n\r\n\
+     <Error><Code>QuotaExceeded</Code></Error>",
+];
+/// What one says whose credentials were good until now.
+const EXPIRED: &str =
+    "HTTP/1.1 400 Bad Request\r\ncontent-type: application/xml\r\ncontent-length: 40\r\n\r\n\
+                       <Error><Code>ExpiredToken</Code></Error>";
 
 /// A request on its way.
 struct Passing {
@@ -119,6 +132,10 @@ async fn pass(
             Turn::Busy => {
                 let busy = b"HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\n\r\n";
                 client.write_all(busy).await?;
+                continue;
+            }
+            Turn::Says(answer) => {
+                client.write_all(answer.as_bytes()).await?;
                 continue;
             }
             Turn::Hang => std::future::pending().await,
@@ -327,4 +344,74 @@ async fn what_a_line_changes_is_not_published_and_the_next_try_mends_it() {
         good.publish(paths::DATA, content.clone()).await.unwrap();
         good.check_blob(paths::DATA, &root, length).await.unwrap();
     }
+}
+
+/// A bucket that answers this to some requests until it is told to answer no more.
+async fn refusing(
+    answer: &'static str,
+    is_refused: impl Fn(&Passing) -> bool + Send + Sync + 'static,
+) -> (Bucket, Proxy, Arc<AtomicBool>) {
+    let bucket = Bucket::start().await;
+    let refuses = Arc::new(AtomicBool::new(true));
+    let now = refuses.clone();
+    let habit: Habit = Arc::new(move |passing: &Passing| {
+        match is_refused(passing) && now.load(Ordering::SeqCst) {
+            true => Turn::Says(answer),
+            false => Turn::Through,
+        }
+    });
+    let proxy = Proxy::start(bucket.address(), habit).await;
+    (bucket, proxy, refuses)
+}
+
+#[tokio::test]
+async fn a_full_bucket_is_one_line_loses_nothing_and_takes_the_file_when_there_is_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    // In one request, and in parts.
+    let files = [content(groups(40) + 1), content((9 << 20) + 1)];
+    for answer in FULL {
+        for bytes in &files {
+            let (bucket, proxy, is_full) =
+                refusing(answer, |passing| passing.method == "PUT").await;
+            let (good, store) = (bucket.store(), proxy.store(&bucket));
+            let before = content(groups(3));
+            let kept = good.publish(paths::DATA, before.clone()).await.unwrap();
+            std::fs::write(&file, bytes).unwrap();
+            let error = store
+                .publish(paths::DATA, file.as_path())
+                .await
+                .unwrap_err();
+            assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("no room") && !text.contains('\n'), "{text}");
+            let length = before.len() as u64;
+            good.check_blob(paths::DATA, &kept, length).await.unwrap();
+            assert_eq!(std::fs::read(&file).unwrap(), *bytes);
+            is_full.store(false, Ordering::SeqCst);
+            let root = store.publish(paths::DATA, file.as_path()).await.unwrap();
+            let length = bytes.len() as u64;
+            good.check_blob(paths::DATA, &root, length).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_published_with_expired_credentials_says_so_and_goes_on_with_new_ones() {
+    let (bucket, proxy, has_expired) = refusing(EXPIRED, |_| true).await;
+    let (bytes, store) = (content(groups(40)), proxy.store(&bucket));
+    let error = store.publish(paths::DATA, bytes.clone()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Expired { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains("AWS_SESSION_TOKEN") && !text.contains('\n'),
+        "{text}"
+    );
+    has_expired.store(false, Ordering::SeqCst);
+    let (root, length) = (
+        store.publish(paths::DATA, bytes.clone()).await.unwrap(),
+        bytes.len() as u64,
+    );
+    let good = bucket.store();
+    good.check_blob(paths::DATA, &root, length).await.unwrap();
 }

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{
-    super::{fetch, Blob, Fault, FetchError, Outcome, Patience, Report, Source, GROUP, SMALL},
+    super::{
+        fetch, fetch_metered, Blob, Fault, FetchError, Meter, Outcome, Patience, Report, Source,
+        GROUP, SMALL,
+    },
     content, groups,
     shelf::{Answer, Manner, Shelf},
 };
@@ -308,6 +311,43 @@ async fn a_source_without_the_outboard_still_brings_groups() {
     let (outcome, got) = get(&blob, &sources, directory().path()).await.unwrap();
     assert_eq!(got, content);
     assert!(outcome.sources[0].bytes > 0);
+}
+
+#[tokio::test]
+async fn what_was_found_of_a_liar_outlives_a_fetch_that_is_dropped() {
+    let content = content(groups(40));
+    let lies = manner(|answer| {
+        if !answer.is_outboard {
+            answer.bytes.iter_mut().for_each(|byte| *byte ^= 1);
+        }
+    });
+    let hangs = manner(|answer| {
+        if !answer.is_outboard {
+            answer.bytes.clear();
+            answer.hangs = true;
+        }
+    });
+    let (blob, sources) = shelves(&content, &[("liar", lies), ("hangs", hangs)]);
+    let (directory, meter) = (directory(), Meter::default());
+    let into = directory.path().join("blob");
+    assert!(meter.reports().is_empty(), "nobody was asked");
+    let is_found = || meter.reports().iter().any(|report| report.passed_over);
+    let fetched = fetch_metered(&blob, &sources, &into, QUICK, &meter);
+    let found = async {
+        while !is_found() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = fetched => panic!("it waits for who hangs: {ended:?}"),
+        () = found => {}
+    }
+    let reports = meter.reports();
+    assert!(matches!(
+        fault_of(&reports, "liar"),
+        Some(Fault::Lied { .. })
+    ));
+    assert_eq!(fault_of(&reports, "hangs"), None);
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use cairn_gradient::{
     seal, sealed_root, Checked, Header, Work,
 };
 use cairn_primitives::{
-    blake2_256, key_hash, AuditRules, Commitment, Hotkey, Layout, Netuid, Round, RunConfig,
-    SealedRoot, Uid, H256,
+    blake2_256, key_hash, AuditRules, Commitment, Hotkey, InitialParameters, Layout, Netuid, Round,
+    RunConfig, SealedRoot, Uid, H256,
 };
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
@@ -123,15 +123,42 @@ impl Network {
     /// Before its first round.
     pub fn new(play: &Play) -> Result<Network, Failure> {
         let config = play.run_config()?;
-        let data = text(&config)?;
-        let parameters = initial_parameters(&config.model, 1);
-        let (engine, _) = cairn_engine::open(play.device, &config, play.threads)?;
+        let data = text(&config, Length::Once)?;
+        Network::with(config, data, (play.device, play.threads))
+    }
+
+    /// One miner of a run, as its file configures it, before a round of so many inner steps. It has the text that is
+    /// built in, over and over where that is too short, and the parameters of the run's seed, or of seed 1 in a run that
+    /// begins with a checkpoint.
+    pub fn of_run(file: &RunFile, steps: u16, on: (Device, usize)) -> Result<Network, Failure> {
+        let mut config = file.unfilled();
+        run_rules::check_alone(&config)?;
+        config.inner.steps = steps;
+        config.max_contributors = 1;
+        config.data.windows = config.windows_per_miner().saturating_add(UNASSIGNED);
+        run_rules::check_alone(&config)?;
+        let data = text(&config, Length::Repeated)?;
+        Network::with(config, data, on)
+    }
+
+    /// With this text, computed on this device and with so many threads of the CPU.
+    fn with(
+        config: RunConfig,
+        data: DataSet,
+        (device, threads): (Device, usize),
+    ) -> Result<Network, Failure> {
+        let seed = match config.initial_parameters {
+            InitialParameters::Seed(seed) => seed,
+            InitialParameters::Checkpoint(_) => 1,
+        };
+        let parameters = initial_parameters(&config.model, seed);
+        let (engine, _) = cairn_engine::open(device, &config, threads)?;
         Ok(Network {
             layout: Layout::of(&config.model),
             data,
             engine,
             parameters,
-            carried: vec![State::new(Vec::new()); usize::from(play.miners)],
+            carried: vec![State::new(Vec::new()); usize::from(config.max_contributors)],
             files: Files::new(),
             before: Vec::new(),
             config,
@@ -289,8 +316,20 @@ fn hotkey(slot: u64) -> Hotkey {
     Hotkey(H256::repeat_byte(slot as u8))
 }
 
+/// What is done where the built-in text is too short.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// It is refused.
+    Once,
+    /// It is repeated.
+    Repeated,
+}
+
+/// The most tokens of a repeated text: 512 MiB.
+const MOST_TOKENS: u64 = 1 << 27;
+
 /// As much of the built-in text as the run has windows.
-fn text(config: &RunConfig) -> Result<DataSet, Failure> {
+fn text(config: &RunConfig, of: Length) -> Result<DataSet, Failure> {
     let corpus = Corpus::compressed(CORPUS, HELD_OUT)?;
     let tokenizer = TextTokenizer::parse(TOKENIZER)?;
     let length = u64::from(config.inner.sequence_length);
@@ -302,6 +341,12 @@ fn text(config: &RunConfig) -> Result<DataSet, Failure> {
         }
         tokens.extend(tokenizer.encode(&[document], 0)?.into_iter().flatten());
         tokens.push(tokenizer.end());
+    }
+    if of == Length::Repeated && wanted <= MOST_TOKENS {
+        // A run may have fewer tokens than the tokenizer that is built in.
+        let vocabulary = config.model.vocabulary.max(1);
+        let text = tokens.iter().map(|token| token % vocabulary);
+        tokens = text.cycle().take(wanted as usize).collect();
     }
     if (tokens.len() as u64) < wanted {
         return Err(Failure::new(

@@ -10,7 +10,11 @@ use serde::Serialize;
 
 use crate::{
     amount::{size, thousands},
-    cli::{args::JsonArg, doctor::run::machine, print},
+    cli::{
+        args::{JsonArg, KeepArg},
+        doctor::run::machine,
+        print,
+    },
     devnet::setting::RUN,
     error::Failure,
     needs::{
@@ -163,7 +167,44 @@ fn parts(config: &RunConfig, cards: Option<u32>) -> Vec<Part> {
         "a validator, on disk",
         disk(config, Duty::Validator, None),
     ));
+    parts.extend(lines(config));
     parts
+}
+
+/// What goes over a miner's line, as if a round had as many contributions as it takes, each as long as it can be.
+fn lines(config: &RunConfig) -> [Part; 3] {
+    let file = machine::contribution(config);
+    let all = file.saturating_mul(config.max_contributors.into());
+    let vectors = Vectors::of(config);
+    let joining = vec![
+        Held {
+            what: "the newest checkpoint, from all that have it",
+            bytes: vectors.parameters,
+        },
+        Held {
+            what: "contributions to the rounds since it, at most",
+            bytes: all.saturating_mul(config.checkpoint_every.into()),
+        },
+    ];
+    let coming = vec![Held {
+        what: "contributions of others, at most",
+        bytes: all.saturating_sub(file),
+    }];
+    let mut going = vec![Held {
+        what: "its contribution to a round, at most",
+        bytes: file,
+    }];
+    if config.audits.rate > 0 {
+        going.push(Held {
+            what: "what it serves if it is audited, to an auditor",
+            bytes: vectors.served(&config.audits),
+        });
+    }
+    [
+        Part::new("a miner's line, to join", joining),
+        Part::new("a miner's line, down, in a round", coming),
+        Part::new("a miner's line, up, for each that fetches there", going),
+    ]
 }
 
 /// What a member comes to hold on disk.
@@ -171,7 +212,7 @@ fn disk(config: &RunConfig, duty: Duty, cards: Option<u32>) -> Vec<Held> {
     let mut held = vec![
         Held {
             what: "state directory, at most",
-            bytes: machine::state_bound(config, duty),
+            bytes: machine::state_bound(config, duty, KeepArg::USUAL),
         },
         Held {
             what: "a store of its own, at most",
@@ -242,7 +283,7 @@ mod tests {
         let (config, parts) = planned(&format!("plan --file {file}"));
         assert_eq!(config.inner.sequence_length, 128);
         let whos: Vec<&str> = parts.iter().map(|part| part.who).collect();
-        assert_eq!(whos.len(), 6, "{whos:?}");
+        assert_eq!(whos.len(), 9, "{whos:?}");
         assert!(whos.iter().any(|who| who.contains("serves an audit")));
         let (config, parts) = planned("plan --shape covenant-72b --cards 8");
         assert_eq!(config.inner.sequence_length, 2_048);
@@ -257,6 +298,25 @@ mod tests {
         let disk = parts.iter().find(shared).unwrap();
         // Parameters and two moments.
         assert_eq!(disk.held[2].bytes, 12 * config.model.parameters().unwrap());
+    }
+
+    /// What is said of the line is what workers send and take: checkpoint, contributions, and what is served.
+    #[test]
+    fn a_miners_line_has_what_workers_send_and_take() {
+        let (config, parts) = planned("plan --shape 100m");
+        let parameters = config.model.parameters().unwrap();
+        let file = machine::contribution(&config);
+        let most = u64::from(config.max_contributors);
+        let of = |who: &str| {
+            let part = parts.iter().find(|part| part.who.ends_with(who)).unwrap();
+            part.held.iter().map(|it| it.bytes).collect::<Vec<_>>()
+        };
+        let every = u64::from(config.checkpoint_every);
+        assert_eq!(of("to join"), [4 * parameters, every * most * file]);
+        assert_eq!(of("down, in a round"), [(most - 1) * file]);
+        let served = cairn_protocol::audit::longest(parameters, &config.audits);
+        let served = served - cairn_protocol::audit::LONGEST_OPENED;
+        assert_eq!(of("for each that fetches there"), [file, served]);
     }
 
     #[test]

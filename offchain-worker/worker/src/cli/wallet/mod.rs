@@ -5,6 +5,8 @@ mod funds;
 mod keys;
 mod multisig;
 mod proxy;
+mod recovered;
+mod recovery;
 mod registration;
 
 use clap::Subcommand;
@@ -67,6 +69,12 @@ pub enum Wallet {
         after_help = "Examples:\n  cairn wallet multisig address 2:ann,bob,carol"
     )]
     Multisig(multisig::Multisig),
+    /// Name friends who may have an account recovered, and what they and its owner do then
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn wallet recovery add --key savings --friends ann,bob,carol --needed 2 --inheritor new\n  cairn wallet recovery show savings"
+    )]
+    Recovery(recovery::Recovery),
 }
 
 impl Wallet {
@@ -83,6 +91,7 @@ impl Wallet {
             Wallet::Send(send) => send.run().await,
             Wallet::Proxy(proxy) => proxy.run().await,
             Wallet::Multisig(multisig) => multisig.run().await,
+            Wallet::Recovery(recovery) => recovery.run().await,
         }
     }
 }

@@ -74,6 +74,14 @@ export function bytes(number) {
   return `${number}\u00a0B`;
 }
 
+/** A number of bytes that a machine has room for, in powers of two, as the command line says them: `77.9 MiB`. */
+export function size(number) {
+  if (number === null) return UNKNOWN;
+  const mib = number / 2 ** 20;
+  if (mib < 1) return `${(mib * 1_024).toFixed(1)}\u00a0KiB`;
+  return mib < 10_240 ? `${mib.toFixed(1)}\u00a0MiB` : `${(mib / 1_024).toFixed(1)}\u00a0GiB`;
+}
+
 /** The begin and the end of a hash or an address. */
 export function short(text) {
   if (text === null || text === undefined) return UNKNOWN;

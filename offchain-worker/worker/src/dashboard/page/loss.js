@@ -36,7 +36,7 @@ function why(run) {
 
 function about() {
   return h('p', { class: 'note' },
-    'Of the parameters with which a round began, on text that its miners had to train on in it. '
+    'Of the parameters with which a round began, on text that nobody had to train on in it. '
     + 'More than half of the stake that attested the next round stated this very number. '
     + 'Each round has other text, so the line is not smooth; a round of which they did not agree has none.');
 }

@@ -90,20 +90,39 @@ export function run(value) {
     parameters: parameters(shape),
     layers: number(shape.layers),
     width: number(shape.d_model),
+    heads: number(shape.heads),
+    kvHeads: number(shape.kv_heads),
+    ffn: number(shape.ffn),
+    vocabulary: number(shape.vocabulary),
+    isTied: flag(shape.tied_embeddings),
     context: number(shape.context),
     steps: number(inner.steps),
     sequences: number(inner.sequences),
     sequenceLength: number(inner.sequence_length),
+    traceEvery: number(inner.trace_every),
+    matrices: matrices(inner.matrices),
+    kept: number(object(config.compression).kept_per_block),
+    overlap: number(config.overlap),
+    checkpointEvery: number(config.checkpoint_every),
     windows: number(object(config.data).windows),
     store: text(object(config.data).store),
     phases: { train: number(phases.train), reveal: number(phases.reveal), attest: number(phases.attest) },
     most: number(config.max_contributors),
     auditRate: number(audits.rate),
+    auditors: number(audits.auditors),
+    tolerance: number(audits.tolerance),
+    cardBond: number(audits.card_bond),
     startedAt: number(of.started_at),
     round: round(of.round),
     oldest: number(of.oldest_round),
     absent: list(of.absent, pair) ?? [],
   };
+}
+
+/** What steps the matrices of the blocks: `adamw` or `muon`, or null if that is neither. */
+function matrices(value) {
+  if (value === 'adamw') return value;
+  return Object.hasOwn(object(value), 'muon') ? 'muon' : null;
 }
 
 /** The parameters of a decoder of this shape; null if that cannot be said. */

@@ -12,7 +12,7 @@ const CALLS = {
     ['TrainingApi_contributions', netuid, round, from, limit],
   training_settled: ([netuid, round]) => ['TrainingApi_settled', netuid, round],
   training_lineage: ([netuid, from]) => ['TrainingApi_lineage', netuid, from],
-  audits_open: ([netuid]) => ['AuditsApi_open', netuid],
+  audits_open: ([netuid, after, limit]) => ['AuditsApi_open', netuid, after, limit],
   audits_outcome: ([netuid, round, uid]) => ['AuditsApi_outcome', netuid, round, uid],
   emissions_schedule: () => ['EmissionsApi_schedule'],
   emissions_issuance: () => ['EmissionsApi_issuance'],

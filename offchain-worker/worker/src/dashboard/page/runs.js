@@ -1,8 +1,9 @@
 // Runs that can be joined, and what they ask of a machine.
 
-import { blocks, bytes, counted, crn, exact, percent, thousands, UNKNOWN } from './amount.js';
+import { blocks, bytes, counted, crn, exact, percent, size, thousands, UNKNOWN } from './amount.js';
 import { chapter, facts, h } from './dom.js';
 import { address } from './links.js';
+import { admitsCards, needs } from './needs.js';
 import { fault } from './state.js';
 
 /** Of this many contributions `auditRate` are audited. */
@@ -66,6 +67,7 @@ function asks(subnet, run, seen, chain) {
   const tokens = [run.steps, run.sequences, run.sequenceLength].includes(null)
     ? null : run.steps * run.sequences * run.sequenceLength;
   const time = (of) => blocks(of, chain.slot);
+  const found = needs(run);
   return [
     ['Parameters', thousands(run.parameters)],
     ['Model', run.layers === null ? UNKNOWN
@@ -73,6 +75,8 @@ function asks(subnet, run, seen, chain) {
     ['Work in a round', `${thousands(tokens)} tokens in ${counted(run.steps, 'step')}`],
     ['Time for it', time(train)],
     ['A round', time(whole)],
+    ...takes(run, found),
+    ['Cards', cards(subnet, run, found)],
     uploads(subnet, seen),
     ['Price of a seat', `${exact(subnet.price)} CRN`],
     ['Bond to mine', `at least ${crn(subnet.minBond, 2)} CRN, locked for ${time(subnet.unbonding)}`],
@@ -81,6 +85,37 @@ function asks(subnet, run, seen, chain) {
     ['Most contributions', `${thousands(run.most)} in a round`],
     run.store ? ['Store', h('code', {}, run.store)] : null,
   ];
+}
+
+/** Memory, disk and line as `cairn run plan` counts them, and text. */
+function takes(run, found) {
+  const of = (say) => (found === null ? UNKNOWN : say(found));
+  const isAudited = run.auditRate !== 0;
+  return [
+    ['Memory to mine', of(({ training, serving }) => (isAudited
+      ? `${size(training)} while it trains, ${size(serving)} while it serves an audit` : size(training)))],
+    ['Memory to validate', of(({ measuring, auditing }) => (isAudited
+      ? `${size(measuring)} while it measures, ${size(auditing)} while it audits` : size(measuring)))],
+    ['Memory for the text', of(({ text }) => size(text))],
+    ['Disk to mine', of(({ mining }) => `at most ${size(mining)}`)],
+    ['Disk to validate', of(({ validating }) => `at most ${size(validating)}`)],
+    ['Fetched to begin', of(({ fetched, joining }) =>
+      `${bytes(fetched)} of text, and at most ${bytes(joining)} of parameters and contributions`)],
+    ['Fetched in a round', of(({ coming }) => `at most ${bytes(coming)}`)],
+    ['Sent in a round', of(({ contribution, served }) => `at most ${bytes(contribution)} to each who asks${isAudited
+      ? `, and ${bytes(served)} to each of ${thousands(run.auditors)} auditors if it is drawn` : ''}`)],
+  ];
+}
+
+/** Whether a miner's work may be a card's, and what that takes. */
+function cards(subnet, run, found) {
+  if ([run.auditRate, run.tolerance, run.matrices].includes(null)) return UNKNOWN;
+  if (run.matrices !== 'adamw') return 'none: the matrices are stepped by Muon, which is done on CPUs alone';
+  if (!admitsCards(run)) return "none: work is replayed to the bit, so it has to be a CPU's";
+  const room = found === null ? UNKNOWN : `${size(found.card.bytes)} of one, and ${size(found.card.beside)} of memory`;
+  if (run.auditRate === 0) return `as good as a CPU: ${room}`;
+  const bond = subnet.minBond === null || run.cardBond === null ? null : subnet.minBond * BigInt(run.cardBond);
+  return `within ${percent(run.tolerance, EACH)} of a CPU's work, with a bond of at least ${crn(bond, 2)} CRN: ${room}`;
 }
 
 /** How large the last contributions were; nothing where there is none, or none is known here. */

@@ -240,9 +240,11 @@ export class Metadata {
     return type;
   }
 
-  /** A number: nothing that this page asks takes anything else. */
+  /** A number, or null where there may be none: nothing that this page asks takes anything else. */
   #write(id, value) {
-    const width = this.#type(id).is === 'primitive' ? WIDTHS[this.#type(id).kind] : 0;
+    const type = this.#type(id);
+    if (value === null && type.is === 'variant' && type.name === 'Option') return [0];
+    const width = type.is === 'primitive' ? WIDTHS[type.kind] : 0;
     if (!width || !Number.isSafeInteger(value) || value < 0) throw new Error('only numbers can be asked for');
     const bytes = Array.from({ length: width }, (_, nth) => Number((BigInt(value) >> BigInt(8 * nth)) & 255n));
     if (BigInt(value) >> BigInt(8 * width) !== 0n) throw new Error(`${value} is too large`);

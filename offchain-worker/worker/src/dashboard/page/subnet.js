@@ -35,7 +35,7 @@ export class Subnets {
     const [members, run, audits, emission] = await Promise.all([
       ask('subnets_members', PAGE, listOf(model.member)),
       ask('training_run', [], maybe(model.run)),
-      ask('audits_open', [], listOf((value) => model.audit(value))),
+      ask('audits_open', [null, PAGE[1]], listOf((value) => model.audit(value))),
       ask('emissions_subnet', [], objectOf(model.emission)),
     ]);
     const now = run.value?.round?.round ?? null;

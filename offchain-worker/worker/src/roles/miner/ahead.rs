@@ -23,7 +23,7 @@ impl Fetching {
     pub fn begin<C: Chain>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>, sealed: Sealed) {
         let (desk, mut over) = (desk.clone(), self.over.subscribe());
         let (round, id) = (sealed.round, sealed.id);
-        jobs.spawn(async move {
+        jobs.spawn("fetching a contribution ahead", async move {
             let is_over = async move {
                 // There is nobody left to tell of it, or it was told.
                 let _ = over

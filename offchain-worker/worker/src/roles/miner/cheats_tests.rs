@@ -12,6 +12,7 @@ use codec::Decode;
 use super::*;
 use crate::{
     metrics::Metrics,
+    needs::Vectors,
     roles::{
         chain::Chain,
         miner::{
@@ -19,7 +20,7 @@ use crate::{
             round_job::Timing,
             serve, Opener,
         },
-        state::Traced,
+        state::{Traced, Traces},
         testing::{Network, NETUID},
     },
 };
@@ -60,6 +61,8 @@ async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices
     let (mut engine, _) = cairn_engine::open(Device::Cpu, &run.config, 1).unwrap();
     let parameters = cairn_trainer::initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).unwrap();
+    let each = Vectors::of(&run.config).steps();
+    let traces = Traces::open(&network.state_dir(name), 1 << 20, each);
     let order = Order {
         plan: plan(&run),
         run: Arc::new(run),
@@ -70,6 +73,7 @@ async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices
         control: Arc::default(),
         timing: Arc::new(Timing::new(Arc::new(|| 0), 0)),
         metrics: Arc::new(Metrics::new("miner", NETUID).unwrap()),
+        traces,
     };
     Desk { order, engine }
 }
@@ -110,13 +114,25 @@ impl Desk {
         };
         let asked = Asked {
             run: &self.order.run,
+            round: self.order.round,
             plan: &self.order.plan,
             slot: SLOT,
             before: self.engine.state(Version::Held).unwrap(),
             traced: &traced,
             drawn,
+            kept: &self.order.traces,
+            metrics: &self.order.metrics,
         };
         opener(self.engine.as_mut(), asked).unwrap()
+    }
+
+    /// How many steps it has made again to serve something.
+    fn made_again(&self) -> u64 {
+        let shown = self.order.metrics.exposition().unwrap();
+        let name = "cairn_worker_replayed_steps_total";
+        let line = shown.lines().find(|line| line.starts_with(name)).unwrap();
+        let value = line.rsplit(' ').next().unwrap();
+        value.parse().unwrap()
     }
 
     /// What an auditor finds that replays this text.
@@ -145,6 +161,40 @@ async fn what_an_honest_miner_serves_passes() {
             let found = alice.finds(&checked, ASSIGNED, drawn, &blob);
             assert_eq!(found, Some(Finding::Passed));
         }
+    }
+}
+
+#[tokio::test]
+async fn what_was_kept_is_served_without_a_step_and_what_is_lost_or_damaged_is_made_again() {
+    let network = Network::new().await;
+    for matrices in all_matrices() {
+        let mut alice = desk_of(&network, "Alice", 0, matrices).await;
+        let (made, _) = alice.sends(make);
+        let serve = |alice: &mut Desk| -> Vec<Vec<u8>> {
+            let drawn = 0..INTERVALS;
+            let served = drawn.map(|drawn| alice.serves(serve::open, &made, drawn));
+            served.map(Option::unwrap).collect()
+        };
+        let kept = serve(&mut alice);
+        assert_eq!(alice.made_again(), 0);
+        let directory = network.state_dir("Alice");
+        let files = std::fs::read_dir(&directory).unwrap();
+        let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+        // Of states 0, 2, 4 and 6 all but the first.
+        assert_eq!(files.len(), 3);
+        for file in &files {
+            let mut bytes = std::fs::read(file).unwrap();
+            bytes[0] ^= 1;
+            std::fs::write(file, bytes).unwrap();
+        }
+        assert!(serve(&mut alice) == kept, "it serves other bytes");
+        let steps = 2 + 4 + 6;
+        assert_eq!(alice.made_again(), steps);
+        files
+            .iter()
+            .for_each(|file| std::fs::remove_file(file).unwrap());
+        assert!(serve(&mut alice) == kept, "it serves other bytes");
+        assert_eq!(alice.made_again(), 2 * steps);
     }
 }
 

@@ -67,7 +67,8 @@ fn train(
         }
         !order.control.is_stopped() && has_time
     };
-    engine.train(&steps, &mut sequences, &mut go_on)
+    let mut keeper = order.traces.of(order.round);
+    engine.train_keeping(&steps, &mut sequences, &mut go_on, &mut keeper)
 }
 
 /// What a contribution of these steps says of itself, without what binds it to them.

@@ -11,7 +11,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Netuid, Round, SealedRoot, Served};
+use cairn_primitives::{BlockNumber, Netuid, Round, RunConfig, SealedRoot, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
     validator::Id,
@@ -32,12 +32,14 @@ use super::{
     chain::Chain,
     driver::{Desk, Ended, Jobs, Role},
     idle,
+    jobs::{fetching, publishing},
     look::Looked,
+    retention::may_be_asked_for,
     setup::{connect, work, WorkerOptions},
-    state::StateDir,
+    state::{StateDir, Traces},
     RoleError, Status,
 };
-use crate::metrics::Stage;
+use crate::{metrics::Stage, needs::Vectors};
 
 /// How a miner behaves. All but the first are cheats, which a network has to stand: for devnets and tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -127,6 +129,12 @@ pub(super) async fn mine<C: Chain>(
     clock: Clock,
 ) -> Result<(), RoleError> {
     work(chain, &options, |run, resumed| {
+        let budget = match run.config.audits.rate {
+            0 => 0,
+            _ => options.keep_states,
+        };
+        let each = Vectors::of(&run.config).steps();
+        let traces = Traces::open(&StateDir::traces_in(&resumed.directory), budget, each);
         let copies = StateDir::outgoing_in(&resumed.directory);
         let made = resumed.open.iter().chain(&resumed.ahead);
         // A crash may have come before it was stored: its machine says when to.
@@ -142,6 +150,7 @@ pub(super) async fn mine<C: Chain>(
             outgoing,
             netuid: run.netuid,
             copies,
+            traces,
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -158,6 +167,8 @@ struct MinerRole {
     netuid: Netuid,
     /// Where copies of such files are kept.
     copies: PathBuf,
+    /// Traced states of its work that may be audited.
+    traces: Traces,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
@@ -211,9 +222,12 @@ impl Role for MinerRole {
                     control: self.control.clone(),
                     timing: self.timing.clone(),
                     metrics: desk.reporter.metrics.clone(),
+                    traces: self.traces.clone(),
                 };
                 let (desk, behaviour) = (desk.clone(), self.behaviour);
-                jobs.spawn(async move {
+                let moves =
+                    fetching(1, desk.run.max_len).saturating_add(publishing(desk.run.max_len));
+                jobs.spawn_moving("training", moves, async move {
                     let _timer = desk.time(Stage::Train);
                     let maker = behaviour.maker(&desk, round).await?;
                     let trained = round_job::train(&desk, order, maker).await?;
@@ -229,7 +243,10 @@ impl Role for MinerRole {
             }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
-            Task::Serve(demand) => serve::begin(desk, jobs, demand, self.behaviour.opener()),
+            Task::Serve(demand) => {
+                let way = (self.behaviour.opener(), &self.traces);
+                serve::begin(desk, jobs, demand, way);
+            }
             Task::FetchAhead(sealed) => self.fetching.begin(desk, jobs, sealed),
             Task::StopFetching(round) => self.fetching.stop(round),
         }
@@ -264,6 +281,9 @@ impl Role for MinerRole {
         if let Some(member) = &looked.member {
             status.uid = Some(member.uid);
         }
+        for outgoing in &self.outgoing {
+            outgoing.looked(looked);
+        }
     }
 
     fn block(&mut self, number: BlockNumber) {
@@ -274,6 +294,14 @@ impl Role for MinerRole {
         for outgoing in &self.outgoing {
             outgoing.tend(desk, jobs);
         }
+        let held = self.machine.held().map(|held| held.round);
+        let owed = self.machine.unserved().map(|owed| owed.round);
+        let is_needed = |round| may_be_asked_for(round, held, owed);
+        self.traces.retain(is_needed);
+    }
+
+    fn drain(&mut self, config: &RunConfig) {
+        self.machine.drain(config);
     }
 
     fn at_hand(&self, _: Round) -> AtHand {

@@ -1,28 +1,41 @@
-//! The file of the contribution that is not settled yet. A copy lies beside the state, so that a store that lost the
-//! file gets it again: from the commitment until the round is settled, at each block.
+//! The file of the contribution that is not settled yet. A copy lies beside the state, so that a store that lost or
+//! changed the file gets it again: from the commitment until the round is settled, at each block.
 
 use std::{
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        atomic::{AtomicU32, Ordering},
-        Arc,
+        atomic::{AtomicU32, AtomicU8, Ordering},
+        Arc, Mutex,
     },
 };
 
 use bytes::Bytes;
-use cairn_primitives::{Netuid, Round, SealedRoot};
+use cairn_primitives::{BlockNumber, Netuid, Phase, Round, SealedRoot};
 use cairn_round::miner::Intent;
-use cairn_store::{paths, Store};
+use cairn_store::{paths, Store, StoreError};
 use tokio::task::spawn_blocking;
 
 use super::Outcome;
 use crate::metrics::Failed;
 use crate::roles::{
     driver::{Desk, Ended, Jobs},
+    jobs::publishing,
+    look::Looked,
+    setup::locked,
     state::SharedState,
 };
+
+/// A file of at most so many bytes is read with each block where the store is a directory: a longer one would keep the
+/// disk busy all the time.
+const READ_EACH_BLOCK: u64 = 64 << 20;
+
+/// How often it is tried to read a file at one moment. A store that asks money for what it sends may end each time.
+const MOST_READS: u8 = 2;
+
+/// The most blocks from a publication that came to nothing to the next one.
+const LONGEST_PAUSE: BlockNumber = 8;
 
 /// What a member has to see to while its contribution is open.
 #[derive(Clone)]
@@ -38,6 +51,88 @@ pub(super) struct Outgoing {
     is_of_before: bool,
     /// How often a look was asked for since none was under way; 0: none is now.
     asked: Arc<AtomicU32>,
+    reads: Arc<Reads>,
+    pause: Arc<Mutex<Pause>>,
+}
+
+/// What makes it worth reading every byte in the store again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// The commitment is in a block: others begin to fetch.
+    Committed = 1,
+    /// Keys are revealed: what is wrong from here on costs the round.
+    Revealing = 2,
+}
+
+/// For which moments the bytes in the store were read. A store may put others in their place at the same length, which
+/// no look at lengths sees; but a store that asks money for what it sends is not read with each block.
+#[derive(Debug, Default)]
+struct Reads {
+    reached: AtomicU8,
+    done: AtomicU8,
+    /// How often it came to nothing since it was done last.
+    tries: AtomicU8,
+}
+
+impl Reads {
+    fn reach(&self, moment: Moment) {
+        self.reached.fetch_max(moment as u8, Ordering::AcqRel);
+    }
+
+    /// What to pass to [`Reads::are_done`] once every byte is read; `None` if lengths are enough.
+    fn due(&self, with_each_block: bool) -> Option<u8> {
+        let reached = self.reached.load(Ordering::Acquire);
+        let is_due = reached > self.done.load(Ordering::Acquire);
+        (is_due || with_each_block).then_some(reached)
+    }
+
+    fn are_done(&self, reached: u8) {
+        self.done.fetch_max(reached, Ordering::AcqRel);
+        self.tries.store(0, Ordering::Release);
+    }
+
+    /// The store did not send all of them. After [`MOST_READS`] times that is as good as done.
+    fn are_not_done(&self, reached: u8) {
+        let before = self.tries.fetch_add(1, Ordering::AcqRel);
+        if before.saturating_add(1) >= MOST_READS {
+            self.are_done(reached);
+        }
+    }
+}
+
+/// For how many blocks nothing is published again. What the store takes and does not give back as it was is sent whole
+/// each time: first at once or with the next block, then after two, four, and eight.
+#[derive(Debug, Default)]
+struct Pause {
+    /// The newest block.
+    block: BlockNumber,
+    /// New blocks until it is over.
+    left: BlockNumber,
+    /// How long the next one is.
+    next: BlockNumber,
+}
+
+impl Pause {
+    /// The chain is at this block. Whether the pause is over.
+    fn is_over_at(&mut self, block: BlockNumber) -> bool {
+        if block != self.block {
+            self.block = block;
+            self.left = self.left.saturating_sub(1);
+        }
+        self.left == 0
+    }
+
+    /// A publication came to nothing. Whether the next one may begin at once.
+    fn failed(&mut self) -> bool {
+        self.left = self.next;
+        self.next = self.next.saturating_mul(2).clamp(2, LONGEST_PAUSE);
+        self.left == 0
+    }
+
+    /// One went well.
+    fn worked(&mut self) {
+        (self.left, self.next) = (0, 0);
+    }
 }
 
 /// Puts a copy of a sealed file beside the state, in place of all others but those that are open.
@@ -88,6 +183,8 @@ impl Outgoing {
             is_stored: true,
             is_of_before: false,
             asked: Arc::default(),
+            reads: Arc::default(),
+            pause: Arc::default(),
         }
     }
 
@@ -121,6 +218,19 @@ impl Outgoing {
         self.round
     }
 
+    /// Takes note of how far its round is.
+    pub fn looked(&self, looked: &Looked) {
+        let view = &looked.view;
+        let mut committed = view.contributions.iter().map(|seen| &seen.commitment);
+        if view.round.round != self.round || !committed.any(|one| one.sealed_root == self.root) {
+            return;
+        }
+        self.reads.reach(Moment::Committed);
+        if view.round.timetable().next_phase(looked.block) != Phase::Train {
+            self.reads.reach(Moment::Revealing);
+        }
+    }
+
     /// Stores it for the first time, and says how that went.
     pub fn store<C: Clone + Send + Sync + 'static>(
         &self,
@@ -128,7 +238,8 @@ impl Outgoing {
         jobs: &mut Jobs<Outcome>,
     ) {
         let (own, desk) = (self.clone(), desk.clone());
-        jobs.spawn(async move {
+        let moves = publishing(own.length);
+        jobs.spawn_moving("storing a contribution", moves, async move {
             let stored = own.publish(&desk.run.store).await;
             if let Err(why) = &stored {
                 let round = own.round;
@@ -156,57 +267,88 @@ impl Outgoing {
         }
     }
 
-    /// Looks whether the store that has had the file still has it, and publishes it again if not. One look at a time:
-    /// who asks while there is one has it followed by another.
+    /// Looks whether the store that has had the file still has it as it was, and publishes it again if not. One look at
+    /// a time: who asks while there is one has it followed by another.
     pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
-        if !self.is_stored {
-            return;
-        }
-        if self.asked.fetch_add(1, Ordering::AcqRel) > 0 {
+        if !self.is_due(desk.heads.best.number) {
             return;
         }
         let (own, desk) = (self.clone(), desk.clone());
-        jobs.spawn(async move {
-            loop {
-                let asked = own.asked.load(Ordering::Acquire);
-                if let Err(why) = own.repair(&desk.run.store).await {
-                    tracing::warn!(
-                        "round {} · {why}; trying again with the next block",
-                        own.round
-                    );
-                    desk.metrics().failed(Failed::Publish);
-                }
-                let answered =
-                    own.asked
-                        .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
-                if answered.is_ok() {
-                    break;
-                }
-            }
+        jobs.spawn_beside(async move {
+            let failed = || desk.metrics().failed(Failed::Publish);
+            own.see_to(&desk.run.store, failed).await;
             Ok(Ended::Nothing)
         });
     }
 
+    /// Asks for a look at this block. Whether it is to begin now.
+    fn is_due(&self, block: BlockNumber) -> bool {
+        self.is_stored
+            && locked(&self.pause).is_over_at(block)
+            && self.asked.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    /// Looks for as long as that is asked for.
+    async fn see_to(&self, store: &Store, failed: impl Fn()) {
+        loop {
+            let asked = self.asked.load(Ordering::Acquire);
+            if let Err(why) = self.repair(store).await {
+                failed();
+                let goes_on = locked(&self.pause).failed();
+                let when = match goes_on {
+                    true => "with the next block",
+                    false => "after some blocks",
+                };
+                tracing::warn!("round {} · {why}; trying again {when}", self.round);
+                if !goes_on {
+                    self.asked.store(0, Ordering::Release);
+                    return;
+                }
+            }
+            let answered =
+                self.asked
+                    .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
+            if answered.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// What [`Reads::due`] says in this store.
+    fn reads_now(&self, store: &Store) -> Option<u8> {
+        let is_at_hand = store.directory().is_some() && self.length <= READ_EACH_BLOCK;
+        self.reads.due(is_at_hand)
+    }
+
     async fn repair(&self, store: &Store) -> Result<(), String> {
-        match store
-            .holds_blob(&self.prefix, self.root.bytes(), self.length)
-            .await
-        {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
+        let due = self.reads_now(store);
+        let read = || {
+            due.into_iter()
+                .for_each(|reached| self.reads.are_done(reached))
+        };
+        let lost = match self.fault(store, due.is_some()).await {
+            Ok(None) => {
+                read();
+                return Ok(());
+            }
+            Ok(Some(fault)) => format!("{} {fault}", store.url()),
             // A store that does not answer has lost nothing yet.
             Err(error) => {
                 tracing::debug!("whether the store has the contribution: {error}");
+                due.into_iter()
+                    .for_each(|reached| self.reads.are_not_done(reached));
                 return Ok(());
             }
-        }
-        let lost = format!("{} no longer has the contribution", store.url());
+        };
         if !self.copy.exists() {
             return Err(format!("{lost}, and {} is gone, too", self.copy.display()));
         }
         let published = store.publish(&self.prefix, self.copy.as_path()).await;
         match published {
             Ok(root) if root == *self.root.bytes() => {
+                // What is published is read back.
+                read();
+                locked(&self.pause).worked();
                 tracing::warn!("round {} · {lost}: it is published again", self.round);
                 Ok(())
             }
@@ -214,4 +356,24 @@ impl Outgoing {
             Err(error) => Err(format!("{lost}: {error}")),
         }
     }
+
+    /// What is wrong with the file in the store, by every byte of it or by its length; `None` if nothing is.
+    async fn fault(&self, store: &Store, reads: bool) -> Result<Option<&'static str>, StoreError> {
+        const GONE: &str = "no longer has the contribution";
+        let (prefix, root) = (&self.prefix, self.root.bytes());
+        if !reads {
+            let is_there = store.holds_blob(prefix, root, self.length).await?;
+            return Ok((!is_there).then_some(GONE));
+        }
+        match store.check_blob(prefix, root, self.length).await {
+            Ok(()) => Ok(None),
+            Err(StoreError::NotFound { .. }) => Ok(Some(GONE)),
+            Err(StoreError::Damaged { .. }) => Ok(Some("has other bytes than the contribution's")),
+            Err(error) => Err(error),
+        }
+    }
 }
+
+#[cfg(test)]
+#[path = "outgoing_tests.rs"]
+mod tests;

@@ -23,7 +23,7 @@ use crate::roles::{
     progress::Progress,
     run::Run,
     setup::locked,
-    state::{Change, OpenChange, StateDir, Traced},
+    state::{Change, OpenChange, StateDir, Traced, Traces},
     RoleError,
 };
 
@@ -143,6 +143,8 @@ pub(super) struct Order {
     pub timing: Arc<Timing>,
     /// What takes note of each inner step.
     pub metrics: Arc<Metrics>,
+    /// Where states are kept that are traced between them.
+    pub traces: Traces,
 }
 
 /// A contribution with the intent to commit to it on disk, or on its way there.

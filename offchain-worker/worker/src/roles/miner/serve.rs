@@ -14,28 +14,33 @@ use super::{
     make::{Text, ASSIGNED},
     Opener, Outcome,
 };
-use crate::metrics::Stage;
+use crate::metrics::{Metrics, Stage};
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
+    jobs::publishing,
     look::settlement,
     run::Run,
-    state::{Change, Traced},
+    state::{Change, Traced, Traces},
     RoleError,
 };
 
-/// Makes what is audited again, from what the round began with; stores it, and puts its root on disk.
+/// Takes what is audited from what was kept of it, or makes it again, from what the round began with; stores it, and puts
+/// its root on disk.
 pub(super) fn begin<C: Chain>(
     desk: &Desk<C>,
     jobs: &mut Jobs<Outcome>,
     demand: Demand,
-    opener: Opener,
+    (opener, traces): (Opener, &Traces),
 ) {
-    let desk = desk.clone();
-    jobs.spawn(async move {
+    let (desk, traces) = (desk.clone(), traces.clone());
+    let (parameters, rules) = (desk.run.layout.parameters(), &desk.run.config.audits);
+    let longest = cairn_protocol::audit::longest(parameters as u64, rules);
+    let moves = publishing(longest);
+    jobs.spawn_moving("serving an audit", moves, async move {
         let _timer = desk.time(Stage::Serve);
         let round = demand.round;
-        let served = without_failures(round, serve(&desk, demand, opener).await)?;
+        let served = without_failures(round, serve(&desk, demand, (opener, traces)).await)?;
         Ok(Ended::Own(Outcome::Served(round, served)))
     });
 }
@@ -62,7 +67,7 @@ fn without_failures(
 async fn serve<C: Chain>(
     desk: &Desk<C>,
     demand: Demand,
-    opener: Opener,
+    (opener, traces): (Opener, Traces),
 ) -> Result<Option<Served>, RoleError> {
     let (run, round) = (desk.run.clone(), demand.round);
     let (at, hotkey) = (desk.heads.finalized.hash, run.hotkey.hotkey());
@@ -80,14 +85,18 @@ async fn serve<C: Chain>(
     let Some(slot) = slot_of(&settled) else {
         return Ok(None);
     };
+    let metrics = desk.reporter.metrics.clone();
     let blob = with_engine(desk, move |engine| {
         let asked = Asked {
             run: &run,
+            round,
             plan: &settled.plan,
             slot: slot as u64,
             before,
             traced: &audited.traced,
             drawn: demand.drawn,
+            kept: &traces,
+            metrics: &metrics,
         };
         opener(engine, asked)
     })
@@ -101,6 +110,7 @@ async fn serve<C: Chain>(
 /// What is asked of this miner's contribution to a round.
 pub(super) struct Asked<'a> {
     pub run: &'a Run,
+    pub round: Round,
     pub plan: &'a Plan,
     pub slot: u64,
     /// With which the round began.
@@ -108,6 +118,10 @@ pub(super) struct Asked<'a> {
     pub traced: &'a Traced,
     /// The interval follows from this.
     pub drawn: u32,
+    /// What was kept of its states.
+    pub kept: &'a Traces,
+    /// What takes note of steps that are made again.
+    pub metrics: &'a Metrics,
 }
 
 /// The blob of steps on what was assigned.
@@ -124,13 +138,24 @@ pub(super) fn open_of(
     let Asked {
         run, plan, slot, ..
     } = asked;
-    let mut sequences = |step| run.windows(&text(plan, slot, step));
     let traced = audit::Traced {
         steps: asked.traced.steps,
         states: &asked.traced.states,
         every: run.config.inner.trace_every,
     };
-    let made = audit::open(engine, asked.before, traced, asked.drawn, &mut sequences);
+    let (class, drawn) = (engine.class(), asked.drawn);
+    let mut kept = |number, is_shown| asked.kept.read(asked.round, number, is_shown);
+    let kept = audit::open_kept(class, &asked.before, traced, drawn, &mut kept);
+    if kept.is_some() {
+        return Ok(kept);
+    }
+    let mut steps = 0u64;
+    let mut sequences = |step| {
+        steps = steps.saturating_add(1);
+        run.windows(&text(plan, slot, step))
+    };
+    let made = audit::open(engine, asked.before, traced, drawn, &mut sequences);
+    asked.metrics.made_again(steps);
     Ok(made?)
 }
 

@@ -8,9 +8,9 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use cairn_round::ahead::Whom;
-use cairn_store::{Blob, Store, StoreError};
+use cairn_store::{Blob, Meter, Store, StoreError};
 
-use super::{from_holders, has_room, in_time, into_store, place_under, Brought, Wanted};
+use super::{from_holders, has_room, in_time, into_store, place_under, whole, Brought, Wanted};
 use crate::{
     metrics::{Came, Stage},
     roles::{chain::Chain, driver::Desk},
@@ -19,6 +19,10 @@ use crate::{
 /// How long a file is asked for at a time. Then others have their turn, since few are asked for at once, and whoever
 /// lets theirs trickle is to keep nobody from the rest. What came of it is gone on from.
 const TURN: Duration = Duration::from_secs(60);
+/// How much of that those who are asked have to send it. What is left is for who they are and where it is put: a turn
+/// that is cut off says nothing of them.
+const SENDING: Duration = Duration::from_secs(50);
+const _: () = assert!(SENDING.as_secs() < TURN.as_secs());
 
 /// Brings a file here, if it is to be had in time of those who may be asked. Whether it is here.
 ///
@@ -39,11 +43,12 @@ pub(in crate::roles) async fn ahead<C: Chain>(
 
 async fn bring<C: Chain>(desk: &Desk<C>, wanted: &Wanted, whom: Whom) -> Result<bool, StoreError> {
     let (store, under) = (&desk.run.store, desk.sources.ahead.as_path());
+    let asked = (whom, whole(wanted.length).min(SENDING));
     let held = store.holds_blob(&wanted.prefix, &wanted.root.0, wanted.length);
     let brought = match (held.await?, store.directory()) {
         (true, Some(_)) => return Ok(true),
-        (false, Some(_)) => into_store(desk, wanted, whom).await?,
-        (false, None) => from_holders(desk, wanted, (whom, under)).await.1,
+        (false, Some(_)) => into_store(desk, wanted, asked).await?,
+        (false, None) => from_holders(desk, wanted, asked, under).await.1,
         (true, None) => {
             let copied = copy(store, wanted, under).await;
             let copied = copied.inspect_err(|why| tracing::debug!("{why}"));
@@ -62,7 +67,9 @@ async fn copy(store: &Store, wanted: &Wanted, under: &Path) -> Result<u64, Strin
         return Err(format!("no room in {}", under.display()));
     }
     let blob = Blob::new(&wanted.prefix, wanted.root.0, wanted.length);
-    let fetched = in_time(&blob, &[store.source()], &place_under(under, wanted)).await?;
+    let (into, meter) = (place_under(under, wanted), Meter::default());
+    let limit = whole(wanted.length);
+    let fetched = in_time(&blob, &[store.source()], &into, &meter, limit).await?;
     let outcome = fetched.map_err(|error| error.to_string())?;
     Ok(outcome.fetched)
 }

@@ -52,12 +52,12 @@ async fn an_endpoint_that_is_somebody_elses_is_named_and_not_asked_again() {
     let foreign = Text::new(&format!("iroh://{other}?{ways}")).expect("short");
     let into = mine.directory.path().join("fetched");
     let asked = mine.sources.at(&foreign).expect("nothing is known of it");
-    let brought = mine.sources.bring(&blob, &into, &[asked]).await;
+    let brought = mine.sources.bring(&blob, &into, &[asked], WHOLE).await;
     let why = brought.expect_err("nobody there has that key");
     assert!(why.contains(&other) && !why.contains('\n'), "{why}");
     assert!(mine.sources.at(&foreign).is_none(), "it is remembered");
     let asked = mine.sources.at(honest).expect("it did nothing");
-    let brought = mine.sources.bring(&blob, &into, &[asked]).await;
+    let brought = mine.sources.bring(&blob, &into, &[asked], WHOLE).await;
     brought.expect("it has the file");
     assert_eq!(std::fs::read(&into).expect("it is there"), content);
     for place in [mine, theirs] {

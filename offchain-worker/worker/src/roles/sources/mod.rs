@@ -5,6 +5,7 @@
 //! that did not answer, is remembered and passed over for a while.
 
 mod ahead;
+mod asked;
 #[cfg(all(test, feature = "p2p"))]
 mod impostor_tests;
 mod outside;
@@ -27,10 +28,14 @@ use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
 use cairn_round::ahead::Whom;
 use cairn_store::{
-    fetch, guard::Origin, Blob, Fault, FetchError, Outcome, Patience, Source, Store, StoreError,
+    fetch_metered, guard::Origin, Blob, Fault, FetchError, Meter, Outcome, Patience, Source, Store,
+    StoreError,
 };
 
-pub(super) use self::ahead::ahead;
+pub(super) use self::{
+    ahead::ahead,
+    asked::{Asked, Notes},
+};
 pub use self::{
     outside::{only_inside, HOW_TO_BE_REACHED},
     relays::{Relays, IF_TRUSTED},
@@ -124,7 +129,7 @@ pub(super) struct Sources {
     /// Where what is fetched before it is needed lies, if the own store is no directory.
     ahead: PathBuf,
     open: Mutex<BTreeMap<String, Arc<dyn Source>>>,
-    standing: Mutex<Standing>,
+    standing: Arc<Mutex<Standing>>,
 }
 
 impl Sources {
@@ -175,7 +180,7 @@ impl Sources {
             incoming,
             ahead: directory.join("ahead"),
             open: Mutex::default(),
-            standing: Mutex::default(),
+            standing: Arc::default(),
         })
     }
 
@@ -229,6 +234,7 @@ impl Sources {
         Some(Asked {
             endpoint: text,
             source,
+            standing: self.standing.clone(),
         })
     }
 
@@ -249,24 +255,22 @@ impl Sources {
         Ok(source)
     }
 
-    /// Fetches from these, and takes note of how each did.
-    async fn bring(&self, blob: &Blob, into: &Path, asked: &[Asked]) -> Result<(), String> {
+    /// Fetches from these for so long at most, and takes note of how each did.
+    async fn bring(
+        &self,
+        blob: &Blob,
+        into: &Path,
+        asked: &[Asked],
+        limit: Duration,
+    ) -> Result<(), String> {
         let sources: Vec<_> = asked.iter().map(|one| one.source.clone()).collect();
-        let fetched = in_time(blob, &sources, into).await?;
-        let reports = match &fetched {
-            Ok(outcome) => &outcome.sources[..],
-            Err(FetchError::NoSource { sources, .. }) => sources,
-            Err(_) => &[],
-        };
-        let endpoints = asked.iter().map(|one| one.endpoint.as_str());
-        let fallen = locked(&self.standing).note(endpoints.zip(reports), Instant::now());
-        for (endpoint, fault) in fallen {
-            match fault {
-                Fault::Lied { .. } => tracing::warn!("{endpoint} is not asked for a day: {fault}"),
-                _ => tracing::info!("{endpoint} is not asked for a while: {fault}"),
-            }
+        let mut notes = Notes::new(asked, 0);
+        let fetched = in_time(blob, &sources, into, notes.meter(), limit).await;
+        match &fetched {
+            Ok(_) => notes.ended(),
+            Err(_) => notes.late(limit),
         }
-        fetched.map(|_| ()).map_err(|error| error.to_string())
+        fetched?.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Removes what came in part of rounds long before this one.
@@ -280,25 +284,26 @@ impl Sources {
     }
 }
 
-/// Fetches from these, for as long as a file of this length may take.
+/// Fetches from these, for so long at most.
 async fn in_time(
     blob: &Blob,
     sources: &[Arc<dyn Source>],
     into: &Path,
+    meter: &Meter,
+    limit: Duration,
 ) -> Result<Result<Outcome, FetchError>, String> {
     let (times, pause) = BUSY;
     let fetched = async {
         for _ in 0..times {
-            match fetch(blob, sources, into, PATIENCE).await {
+            match fetch_metered(blob, sources, into, PATIENCE, meter).await {
                 Err(FetchError::Busy { .. }) => tokio::time::sleep(pause).await,
                 ended => return ended,
             }
         }
-        fetch(blob, sources, into, PATIENCE).await
+        fetch_metered(blob, sources, into, PATIENCE, meter).await
     };
-    let most = whole(blob.length);
-    let fetched = tokio::time::timeout(most, fetched).await;
-    fetched.map_err(|_| format!("{} did not come in {} s", blob.path, most.as_secs()))
+    let fetched = tokio::time::timeout(limit, fetched).await;
+    fetched.map_err(|_| format!("{} did not come in {} s", blob.path, limit.as_secs()))
 }
 
 /// Where a file lies under a directory while it comes. Nobody else's, though another one may have committed to the same
@@ -325,12 +330,6 @@ async fn forget(directory: &Path, oldest: Round) {
             empty(&entry.path()).await;
         }
     }
-}
-
-/// A source, and the endpoint of the chain at which it is.
-struct Asked {
-    endpoint: String,
-    source: Arc<dyn Source>,
 }
 
 /// How long a file may take.
@@ -427,10 +426,9 @@ fn may_be_asked(named: &[MemberEndpoints], ask: Ask) -> Vec<&Text> {
 pub(super) async fn validators<C: Chain>(
     desk: &Desk<C>,
     validators: &[Attester<AccountId>],
-) -> Vec<Arc<dyn Source>> {
+) -> Vec<Asked> {
     let others: Vec<Hotkey> = validators.iter().map(|one| one.hotkey.hotkey()).collect();
-    let asked = at_endpoints(desk, Ask::default(), &others, &[]).await;
-    asked.into_iter().map(|one| one.source).collect()
+    at_endpoints(desk, Ask::default(), &others, &[]).await
 }
 
 /// A file from the own store or else from those who should have it; then it is in the own store, too. Its bytes are
@@ -459,7 +457,8 @@ pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<By
     if wanted.length > wanted.most {
         return Err(missing);
     }
-    match into_store(desk, wanted, Whom::Anybody).await? {
+    let limit = whole(wanted.length);
+    match into_store(desk, wanted, (Whom::Anybody, limit)).await? {
         Brought::Whole => store.get_blob(&wanted.prefix, root, wanted.most).await,
         Brought::FromNobody => Err(missing),
         Brought::Failed => {
@@ -479,17 +478,17 @@ enum Brought {
     Failed,
 }
 
-/// Brings a file from those who should have it into the own store.
+/// Brings a file from those who should have it into the own store. They have so long at most to send it.
 ///
 /// # Errors
 /// Those of the own store.
 async fn into_store<C: Chain>(
     desk: &Desk<C>,
     wanted: &Wanted,
-    whom: Whom,
+    asked: (Whom, Duration),
 ) -> Result<Brought, StoreError> {
     let under = desk.sources.incoming.as_path();
-    let (file, brought) = from_holders(desk, wanted, (whom, under)).await;
+    let (file, brought) = from_holders(desk, wanted, asked, under).await;
     if let Brought::Whole = brought {
         let kept = desk.run.store.publish(&wanted.prefix, file.as_path()).await;
         remove(&file).await;
@@ -498,11 +497,13 @@ async fn into_store<C: Chain>(
     Ok(brought)
 }
 
-/// Brings a file from those who should have it to its place under a directory, and gives that.
+/// Brings a file from those who should have it, who have so long at most to send it, to its place under a directory, and
+/// gives that.
 async fn from_holders<C: Chain>(
     desk: &Desk<C>,
     wanted: &Wanted,
-    (whom, under): (Whom, &Path),
+    (whom, limit): (Whom, Duration),
+    under: &Path,
 ) -> (PathBuf, Brought) {
     let file = place_under(under, wanted);
     let sources = holders(desk, wanted, whom).await;
@@ -510,7 +511,7 @@ async fn from_holders<C: Chain>(
         return (file, Brought::FromNobody);
     }
     let blob = Blob::new(&wanted.prefix, wanted.root.0, wanted.length);
-    match desk.sources.bring(&blob, &file, &sources).await {
+    match desk.sources.bring(&blob, &file, &sources, limit).await {
         Ok(()) => {
             desk.metrics().fetched(Came::FromMembers, wanted.length);
             (file, Brought::Whole)
@@ -589,12 +590,12 @@ async fn answer(source: &dyn Source, began: Instant) -> Result<Duration, Unanswe
     }
 }
 
-/// Whether a source has a file of this length.
+/// Whether a source has a file of this length. It has the deadline twice: to be connected to, and to answer.
 ///
 /// # Errors
 /// It does not answer.
 pub(super) async fn has(source: &dyn Source, path: &str, length: u64) -> Result<bool, Fault> {
-    let deadline = PATIENCE.deadline;
+    let deadline = PATIENCE.deadline.saturating_mul(2);
     match tokio::time::timeout(deadline, source.read(path, 0..1)).await {
         Ok(Ok(reply)) => Ok(reply.length == length),
         Ok(Err(Fault::Absent { .. })) => Ok(false),

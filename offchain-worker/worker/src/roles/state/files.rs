@@ -355,7 +355,7 @@ fn fresh(path: &Path) -> io::Result<File> {
 }
 
 /// Writes numbers as little-endian bytes, a piece at a time.
-fn write_numbers(file: &mut File, numbers: &[f32]) -> io::Result<()> {
+pub(super) fn write_numbers(file: &mut File, numbers: &[f32]) -> io::Result<()> {
     let mut bytes = vec![[0u8; 4]; PIECE.min(numbers.len())];
     for piece in numbers.chunks(PIECE) {
         for (place, number) in bytes.iter_mut().zip(piece) {

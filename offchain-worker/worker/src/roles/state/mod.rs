@@ -10,6 +10,9 @@
 //! ([`SharedState`]). So the directory may be some changes behind the process; nothing that depends on a change leaves
 //! the process before the change is on the disk.
 //!
+//! Traced states of the last rounds lie beside all that, and outside of it ([`Traces`]): what is audited of them is
+//! served out of these files, or made again.
+//!
 //! The manifest also says whose state it is, and a lock keeps a second process out: two processes with one
 //! key could commit to two contributions in one round.
 
@@ -17,6 +20,7 @@ mod beside;
 mod files;
 mod place;
 mod saved;
+mod traces;
 
 pub use beside::SharedState;
 #[cfg(test)]
@@ -24,3 +28,4 @@ pub use files::LOCK;
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
 pub use saved::{floats, Audited, Change, Debt, OpenChange, Saved, StateDir, Traced};
+pub use traces::Traces;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use cairn_chain::AccountId;
+use cairn_primitives::{BlockNumber, Hotkey, Netuid, H256};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,28 @@ impl StatePlace {
                 AccountId(*identity.hotkey.bytes())
             )),
         }
+    }
+
+    /// The block in which the last run was started of which there is state: on a chain with this genesis, on this subnet,
+    /// of this hotkey.
+    pub fn newest_run(
+        &self,
+        (genesis, netuid, hotkey): (H256, Netuid, Hotkey),
+    ) -> Option<BlockNumber> {
+        let places = match self {
+            StatePlace::Named(directory) => vec![directory.clone()],
+            StatePlace::Under(root) => directories(root),
+        };
+        // One for each chain, but for what older releases wrote.
+        let all = places.into_iter().flat_map(|place| {
+            let below = directories(&place);
+            std::iter::once(place).chain(below)
+        });
+        let found = all.take(MAX_KEPT);
+        let found = found.filter_map(|place| identity(&place.join(MANIFEST)));
+        let own =
+            found.filter(|it| (it.genesis, it.netuid, it.hotkey) == (genesis, netuid, hotkey));
+        own.map(|identity| identity.started_at).max()
     }
 
     /// Whether the next run of the subnet has a directory, too.
@@ -104,8 +127,11 @@ impl Kept {
         if !manifest.is_file() && !path.join(LOCK).is_file() {
             return None;
         }
-        let files = fs::read_dir(path).into_iter().flatten().flatten();
-        let bytes = files.filter_map(|file| file.metadata().ok()).fold(0, sum);
+        // Beside its pieces it has directories of files, such as traced states.
+        let places = std::iter::once(path.to_path_buf()).chain(directories(path));
+        let files = places.flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
+        let known = files.filter_map(|file| file.metadata().ok());
+        let bytes = known.filter(fs::Metadata::is_file).fold(0, sum);
         Some(Kept {
             identity: identity(&manifest),
             bytes,
@@ -161,7 +187,7 @@ fn in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::roles::state::{Change, StateDir};
-    use cairn_primitives::{Hotkey, ModelRoot, Netuid, H256};
+    use cairn_primitives::ModelRoot;
     use cairn_round::Held;
 
     fn identity(genesis: u8, netuid: Netuid, started_at: u32, started_in: u8) -> Identity {
@@ -223,11 +249,43 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_run_is_that_of_the_same_chain_subnet_and_hotkey() {
+        let root = tempfile::tempdir().expect("room");
+        let under = StatePlace::Under(root.path().into());
+        let own = (H256([1; 32]), Netuid(1), Hotkey(H256([4; 32])));
+        assert_eq!(under.newest_run(own), None);
+        let mut other = identity(1, Netuid(1), 99, 2);
+        other.hotkey = Hotkey(H256([9; 32]));
+        for identity in [
+            identity(1, Netuid(1), 5, 2),
+            identity(1, Netuid(1), 7, 3),
+            identity(8, Netuid(1), 99, 2),
+            identity(1, Netuid(2), 99, 2),
+            other,
+        ] {
+            drop(save(&under, identity));
+        }
+        assert_eq!(under.newest_run(own), Some(7));
+        // As older releases had it.
+        let old = StatePlace::Named(root.path().join("1-4"));
+        drop(save(&old, identity(1, Netuid(1), 8, 2)));
+        assert_eq!(under.newest_run(own), Some(8));
+        assert_eq!(old.newest_run(own), Some(8));
+        assert_eq!(
+            StatePlace::Named(root.path().join("none")).newest_run(own),
+            None
+        );
+    }
+
+    #[test]
     fn what_is_kept_is_listed_and_removed_unless_it_is_in_use() {
         let root = tempfile::tempdir().expect("room");
         assert_eq!(kept(&root.path().join("none")), []);
         let place = StatePlace::Under(root.path().into());
         let used = save(&place, identity(1, Netuid(1), 5, 2));
+        let traces = StateDir::traces_in(used.directory());
+        fs::create_dir(&traces).expect("room");
+        fs::write(traces.join("4-1.bin"), [0; 100_000]).expect("room");
         drop(save(&place, identity(1, Netuid(1), 9, 2)));
         // As older releases had it.
         let old = StatePlace::Named(root.path().join("1-5Grw"));
@@ -245,6 +303,7 @@ mod tests {
             [true, false, false]
         );
         assert!(found.iter().all(|kept| kept.bytes > 4));
+        assert!(found[0].bytes > 100_000 && found[1].bytes < 100_000);
 
         assert!(found[0].remove().is_err());
         found[1].remove().expect("nobody uses it");

@@ -247,6 +247,11 @@ impl StateDir {
         directory.join("outgoing")
     }
 
+    /// Where traced states are kept, beside the state in this directory.
+    pub fn traces_in(directory: &Path) -> PathBuf {
+        directory.join("traced")
+    }
+
     /// Reads everything; `None` in a new directory.
     ///
     /// # Errors

@@ -1,7 +1,13 @@
 //! The chain that the tests' roles work on: the real runtime, on a thread of its own since its state stays on one.
 
 use std::{
-    sync::{mpsc, Arc, Mutex},
+    future::Future,
+    pin::pin,
+    sync::{
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        mpsc, Arc, Mutex,
+    },
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -12,7 +18,7 @@ use cairn_chain::{
 };
 use cairn_primitives::{
     api::{LineageEntry, Scoring, SettledRound},
-    BlockNumber, Netuid, Phase, Role, Round, RunConfig, H256,
+    Balance, BlockNumber, Netuid, Phase, Role, Round, RunConfig, H256,
 };
 use cairn_protocol::phase::{Attesting, Timetable};
 use cairn_round::machine::Transaction;
@@ -37,8 +43,17 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     /// What other nodes say.
     elsewhere: Mutex<Vec<(BlockNumber, RunInfo)>>,
+    /// Milliseconds between two blocks by what it says. They come when a test says so, so by a clock they can have come
+    /// at any time.
+    block_time: AtomicU64,
+    /// Blocks that come as soon as somebody asks for the hash of one.
+    meanwhile: AtomicU32,
+    /// Whether who looks at it waits for ever.
+    is_silent: AtomicBool,
     head: watch::Sender<Block>,
     changes: watch::Sender<u64>,
+    /// How often the answers that wait were let through, if they wait for that.
+    trips: watch::Sender<Option<u32>>,
 }
 
 /// A chain in memory whose blocks come when a test says so, and are final at once.
@@ -63,8 +78,12 @@ impl SimChain {
         let chain = SimChain(Arc::new(Shared {
             jobs,
             elsewhere: Mutex::default(),
+            block_time: AtomicU64::new(0),
+            meanwhile: AtomicU32::new(0),
+            is_silent: AtomicBool::new(false),
             head,
             changes,
+            trips: watch::Sender::new(None),
         }));
         chain.act(|_| ());
         chain
@@ -120,6 +139,60 @@ impl SimChain {
         *elsewhere = vec![(number, run)];
     }
 
+    /// From now on it says that there are so many milliseconds between two blocks.
+    pub fn block_time_is(&self, milliseconds: u64) {
+        self.0.block_time.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// So many blocks come once somebody has asked for the hash of one: while a worker that begins loads the run.
+    pub fn comes_meanwhile(&self, blocks: u32) {
+        self.0.meanwhile.store(blocks, Ordering::Relaxed);
+    }
+
+    /// From now on who looks at it waits for ever.
+    pub fn answers_no_look(&self) {
+        self.0.is_silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Until a block comes, this node is where it was at this one: as one that is behind.
+    pub fn falls_back(&self, number: BlockNumber) {
+        let hash = self.ask(move |node| node.hash_of(number));
+        let hash = hash.expect("it was made");
+        self.0.head.send_replace(Block { number, hash });
+        self.changed();
+    }
+
+    /// From now on answers wait until [`SimChain::trips`] lets them through.
+    pub fn far(&self) {
+        self.0.trips.send_replace(Some(0));
+    }
+
+    /// Lets all answers through that wait, until nothing more is asked and what was worked for is there: that, and how
+    /// often it took.
+    pub async fn trips<T>(&self, work: impl Future<Output = T>) -> (T, u32) {
+        let mut work = pin!(work);
+        let mut trips = 0;
+        loop {
+            if let Poll::Ready(found) = futures::poll!(work.as_mut()) {
+                return (found, trips);
+            }
+            trips += 1;
+            assert!(trips < 100, "it waits for something else");
+            let through = |trips: &mut Option<u32>| *trips = trips.map(|trips| trips + 1);
+            self.0.trips.send_modify(through);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits for an answer to come through.
+    async fn trip(&self) {
+        let mut trips = self.0.trips.subscribe();
+        let is_far = trips.borrow_and_update().is_some();
+        if is_far {
+            trips.changed().await.expect("the chain is there");
+        }
+    }
+
     /// The best block.
     pub fn head(&self) -> Block {
         *self.0.head.borrow()
@@ -144,6 +217,18 @@ impl SimChain {
     pub fn register(&self, name: &str, role: Role) {
         let member = [(name.to_string(), role)];
         self.act(move |node| node.register(&member));
+    }
+
+    /// Adds as much to a miner's bond as each has, which takes a block.
+    pub fn bond(&self, name: &str) {
+        let name = name.to_string();
+        self.act(move |node| node.bond(&name));
+    }
+
+    /// A miner's bond at the best block, in pebble: what counts, and what is being withdrawn.
+    pub fn bond_of(&self, name: &str) -> (Balance, Balance) {
+        let name = name.to_string();
+        self.ask(move |node| node.bond_of(&name))
     }
 
     /// Asks for a miner's bond back, which takes a block.
@@ -236,11 +321,12 @@ impl SimChain {
     }
 
     /// What the state after a block answers.
-    fn read<T: Encode + 'static, U: Decode>(
+    async fn read<T: Encode + 'static, U: Decode>(
         &self,
         at: H256,
         question: impl FnOnce() -> T + Send + 'static,
     ) -> Answer<U> {
+        self.trip().await;
         let answer = self.ask(move |node| node.read(at, question));
         let answer = answer.ok_or_else(|| ChainError::UnknownBlock {
             url: "the test's own node".into(),
@@ -276,15 +362,26 @@ impl Chain for SimChain {
     }
 
     async fn block_hash(&self, number: BlockNumber) -> Answer<Option<H256>> {
-        Ok(self.ask(move |node| node.hash_of(number)))
+        self.trip().await;
+        let hash = self.ask(move |node| node.hash_of(number));
+        let blocks = self.0.meanwhile.swap(0, Ordering::Relaxed);
+        if blocks > 0 {
+            self.pass(blocks);
+        }
+        Ok(hash)
     }
 
     async fn subnet(&self, at: H256, netuid: Netuid) -> Answer<Option<SubnetInfo>> {
-        self.read(at, move || readers::subnet(netuid))
+        self.read(at, move || readers::subnet(netuid)).await
     }
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {
-        self.read(at, move || readers::run(netuid))
+        self.read(at, move || readers::run(netuid)).await
+    }
+
+    async fn block_time(&self, at: H256) -> Answer<u64> {
+        let said = self.0.block_time.load(Ordering::Relaxed);
+        self.read(at, move || said).await
     }
 
     fn elsewhere(&self, _: Netuid) -> Elsewhere {
@@ -294,7 +391,7 @@ impl Chain for SimChain {
     }
 
     async fn round(&self, at: H256, netuid: Netuid, round: Round) -> Answer<Option<RoundInfo>> {
-        self.read(at, move || readers::round(netuid, round))
+        self.read(at, move || readers::round(netuid, round)).await
     }
 
     async fn contributions(
@@ -304,6 +401,7 @@ impl Chain for SimChain {
         round: Round,
     ) -> Answer<Vec<ContributionInfo>> {
         self.read(at, move || readers::contributions(netuid, round))
+            .await
     }
 
     async fn settled(
@@ -312,11 +410,14 @@ impl Chain for SimChain {
         netuid: Netuid,
         round: Round,
     ) -> Answer<Option<SettledRound>> {
-        self.read(at, move || readers::settled(netuid, round))
+        self.read(at, move || readers::settled(netuid, round)).await
     }
 
     async fn audits(&self, at: H256, netuid: Netuid) -> Answer<Vec<AuditInfo>> {
-        self.read(at, move || readers::open_audits(netuid))
+        if self.0.is_silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.read(at, move || readers::open_audits(netuid)).await
     }
 
     async fn endpoints_of(
@@ -327,10 +428,11 @@ impl Chain for SimChain {
     ) -> Answer<Vec<MemberEndpoints>> {
         let hotkeys: Vec<Account> = told(hotkeys.to_vec());
         self.read(at, move || readers::endpoints_of(netuid, &hotkeys))
+            .await
     }
 
     async fn lineage(&self, at: H256, netuid: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {
-        self.read(at, move || readers::lineage(netuid, from))
+        self.read(at, move || readers::lineage(netuid, from)).await
     }
 
     async fn member(
@@ -341,15 +443,17 @@ impl Chain for SimChain {
     ) -> Answer<Option<MemberInfo>> {
         let hotkey: Account = told(hotkey);
         self.read(at, move || readers::member(netuid, &hotkey))
+            .await
     }
 
     async fn members(&self, at: H256, netuid: Netuid) -> Answer<Vec<MemberInfo>> {
-        self.read(at, move || readers::members(netuid))
+        self.read(at, move || readers::members(netuid)).await
     }
 
     async fn voting(&self, at: H256, netuid: Netuid, hotkey: AccountId) -> Answer<Option<Scoring>> {
         let hotkey: Account = told(hotkey);
         self.read(at, move || readers::voting(netuid, &hotkey))
+            .await
     }
 
     async fn submit(

@@ -160,6 +160,8 @@ pub struct Network {
     directory: TempDir,
     workers: Vec<Worker>,
     by_run: bool,
+    /// In how many bytes miners keep traced states.
+    keep_states: u64,
     /// Whether each worker has a store of its own, and is a peer.
     apart: bool,
 }
@@ -168,7 +170,13 @@ struct Worker {
     name: String,
     metrics: Arc<Metrics>,
     task: JoinHandle<Result<(), RoleError>>,
+    reins: Reins,
+}
+
+/// How a worker is told something.
+struct Reins {
     shutdown: watch::Sender<bool>,
+    drain: watch::Sender<bool>,
 }
 
 impl Network {
@@ -209,6 +217,7 @@ impl Network {
             directory,
             workers: Vec::new(),
             by_run: false,
+            keep_states: 1 << 30,
             apart: false,
         }
     }
@@ -234,6 +243,11 @@ impl Network {
     /// From now on, workers have a directory for each run.
     pub fn state_by_run(&mut self) {
         self.by_run = true;
+    }
+
+    /// From now on, miners keep traced states in so many bytes.
+    pub fn keep_states(&mut self, bytes: u64) {
+        self.keep_states = bytes;
     }
 
     fn place(&self, name: &str) -> StatePlace {
@@ -283,8 +297,9 @@ impl Network {
         self.mine_on(Device::Cpu, name, behaviour);
     }
 
-    fn options(&self, device: Device, name: &str) -> (watch::Sender<bool>, WorkerOptions) {
-        let (sender, shutdown) = watch::channel(false);
+    fn options(&self, device: Device, name: &str) -> (Reins, WorkerOptions) {
+        let (stops, shutdown) = watch::channel(false);
+        let (drains, drain) = watch::channel(false);
         let (stores, reach) = self.stores_of(name);
         let options = WorkerOptions {
             nodes: Vec::new(),
@@ -295,15 +310,21 @@ impl Network {
             reach,
             unseen: None,
             state: self.place(name),
+            keep_states: self.keep_states,
             stall_after: Duration::from_secs(3_600),
             device,
             engine: None,
             threads: 1,
             json: false,
             metrics: Arc::new(Metrics::new("worker", NETUID).expect("names")),
+            drain,
             shutdown,
         };
-        (sender, options)
+        let reins = Reins {
+            shutdown: stops,
+            drain: drains,
+        };
+        (reins, options)
     }
 
     /// The same on another device.
@@ -314,21 +335,21 @@ impl Network {
 
     /// An honest one whose steps a program makes.
     pub fn mine_with(&mut self, engine: cairn_engine_process::Options, name: &str) {
-        let (shutdown, mut options) = self.options(Device::Cpu, name);
+        let (reins, mut options) = self.options(Device::Cpu, name);
         options.engine = Some(engine);
-        self.mine_as((shutdown, options), name, Behaviour::Honest);
+        self.mine_as((reins, options), name, Behaviour::Honest);
     }
 
     /// An honest one that names these endpoints beside its own.
     pub fn mine_at(&mut self, endpoints: Vec<Text>, name: &str) {
-        let (shutdown, mut options) = self.options(Device::Cpu, name);
+        let (reins, mut options) = self.options(Device::Cpu, name);
         options.reach.endpoints = endpoints;
-        self.mine_as((shutdown, options), name, Behaviour::Honest);
+        self.mine_as((reins, options), name, Behaviour::Honest);
     }
 
     fn mine_as(
         &mut self,
-        (shutdown, options): (watch::Sender<bool>, WorkerOptions),
+        (reins, options): (Reins, WorkerOptions),
         name: &str,
         behaviour: Behaviour,
     ) {
@@ -340,8 +361,22 @@ impl Network {
             name: name.into(),
             metrics,
             task,
-            shutdown,
+            reins,
         });
+    }
+
+    /// An honest one that was told to drain before it was started.
+    pub fn mine_drained(&mut self, name: &str) {
+        let (reins, options) = self.options(Device::Cpu, name);
+        reins.drain.send_replace(true);
+        self.mine_as((reins, options), name, Behaviour::Honest);
+    }
+
+    /// Tells a worker to drain: of several of that name the last one.
+    pub fn drain(&self, name: &str) {
+        let mut newest = self.workers.iter().rev();
+        let worker = newest.find(|worker| worker.name == name).expect("started");
+        worker.reins.drain.send_replace(true);
     }
 
     /// Starts a validator.
@@ -357,29 +392,35 @@ impl Network {
 
     /// The same with a file of a text that miners do not have.
     pub fn validate_with(&mut self, unseen: PathBuf, name: &str) {
-        let (shutdown, mut options) = self.options(Device::Cpu, name);
+        let (reins, mut options) = self.options(Device::Cpu, name);
         options.unseen = Some(unseen);
-        self.validate_as((shutdown, options), name);
+        self.validate_as((reins, options), name);
     }
 
-    fn validate_as(
-        &mut self,
-        (shutdown, options): (watch::Sender<bool>, WorkerOptions),
-        name: &str,
-    ) {
+    fn validate_as(&mut self, (reins, options): (Reins, WorkerOptions), name: &str) {
         let metrics = options.metrics.clone();
         let task = tokio::spawn(validate(self.chain.clone(), options));
         self.workers.push(Worker {
             name: name.into(),
             metrics,
             task,
-            shutdown,
+            reins,
         });
     }
 
     /// Bytes of files that a worker fetched from other members since it was started.
     pub fn fetched_from_members(&self, name: &str) -> u64 {
         self.counted(name, ["fetched_bytes_total", "from=\"members\""])
+    }
+
+    /// Inner steps that a miner made again to serve what was audited, since it was started.
+    pub fn made_again(&self, name: &str) -> u64 {
+        self.counted(name, ["replayed_steps_total", "role="])
+    }
+
+    /// The highest block that a worker has seen since it was started.
+    pub fn best_block(&self, name: &str) -> u64 {
+        self.counted(name, ["best_block", ""])
     }
 
     /// How often a worker's store did not take what it was to publish, since it was started.
@@ -413,7 +454,7 @@ impl Network {
 
     /// Waits until nothing holds a worker's state any more. The end of a process ends all of its threads at once; that
     /// of a task lets a thread that computes go on to its end, and hold the lock until then.
-    async fn until_unlocked(&self, name: &str) {
+    pub async fn until_unlocked(&self, name: &str) {
         let directory = self.state_dir(name);
         let below = std::fs::read_dir(&directory).into_iter().flatten();
         let below = below.map(|entry| entry.expect("readable").path());
@@ -441,7 +482,7 @@ impl Network {
     /// Tells all workers to stop and waits until they have.
     pub async fn stop(mut self) {
         for worker in self.workers.drain(..) {
-            let _ = worker.shutdown.send(true);
+            let _ = worker.reins.shutdown.send(true);
             worker.task.await.expect("no panic").expect("no error");
         }
     }

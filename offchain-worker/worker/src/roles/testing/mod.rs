@@ -7,7 +7,7 @@ mod plain;
 mod state;
 
 pub use chain::SimChain;
-pub use fixture::{config_and_store, sealed_file, Network};
-pub use node::{NETUID, PHASES};
+pub use fixture::{config, config_and_store, sealed_file, Network};
+pub use node::{BOND, KEPT, NETUID, PHASES};
 pub use plain::{a_member, a_run, a_subnet};
 pub use state::State;

@@ -7,7 +7,7 @@ use cairn_chain::{keypair, AccountId, Block, Keypair, RoundInfo, RunInfo};
 use cairn_primitives::{Balance, BlockNumber, Netuid, Phases, Role, RunConfig, CRN, H256};
 use cairn_round::machine::Transaction;
 use cairn_sim::{
-    chain::{calls::call_of, founding, keys::Key, readers, Chain, RuntimeCall, MAIN},
+    chain::{calls::call_of, founding, keys::Key, readers, reads, Chain, RuntimeCall, MAIN},
     rng::Rng,
 };
 use codec::{Decode, Encode};
@@ -42,7 +42,7 @@ const STAKE: Balance = 1_000 * CRN;
 pub const BOND: Balance = 10 * CRN;
 
 /// Blocks behind the best one whose states are kept: workers look at blocks that are not the newest any more.
-const KEPT: BlockNumber = 64;
+pub const KEPT: BlockNumber = 64;
 
 /// What becomes of a transaction: the block that it is in, or why it is in none.
 pub type Sent = Result<BlockNumber, String>;
@@ -257,6 +257,18 @@ impl Node {
             calls.push((coldkey, deposit));
         }
         self.do_all(&calls);
+    }
+
+    /// Adds as much to a miner's bond as each has. It takes a block.
+    pub fn bond(&mut self, name: &str) {
+        let call = founding::add_bond(NETUID, &key_of(&hotkey(name)), BOND);
+        self.do_all(&[(coldkey(name), call)]);
+    }
+
+    /// A miner's bond at the best block: what counts, and what is being withdrawn.
+    pub fn bond_of(&mut self, name: &str) -> (Balance, Balance) {
+        let key = key_of(&hotkey(name));
+        self.chain.ask_best(|| reads::bond(NETUID, key.account()))
     }
 
     /// Asks for a miner's bond back. It takes a block.

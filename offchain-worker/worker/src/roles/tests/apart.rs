@@ -3,9 +3,9 @@
 use std::{future::Future, path::Path};
 
 use cairn_p2p::PeerKey;
-use cairn_primitives::{Phase, Round, Text, Uid};
+use cairn_primitives::{Phase, Role, Round, Text, Uid};
 use cairn_protocol::phase::Timetable;
-use cairn_store::{guard::Origin, Store};
+use cairn_store::{guard::Origin, paths, Store};
 use tokio::time::timeout;
 
 use super::{
@@ -200,6 +200,41 @@ async fn what_a_miner_fetched_ahead_it_applies_without_fetching_anything() {
     let of_alice = state.contributions_of(0)[0].commitment.length;
     let came = network.fetched_from_members("Bob");
     assert_eq!(came, of_alice, "once, and nothing at the settlement");
+    network.stop().await;
+}
+
+/// Nobody has the files of the first rounds any more, so that Carol cannot go on; those of the next round come
+/// nevertheless.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_late_has_the_next_rounds_before_it_applies_them() {
+    let mut network = Network::apart(&MINERS, &VALIDATORS).await;
+    for name in VALIDATORS {
+        network.validate(name);
+    }
+    for name in MINERS {
+        network.mine(name, Behaviour::Honest);
+    }
+    until_all_serve(&network).await;
+    for round in 0..3 {
+        play_once_fetched(&network, round).await;
+    }
+    let chain = network.chain.clone();
+    chain.until("round 3 has begun", committed(3, 2)).await;
+    // All have applied what they had of them.
+    for name in names() {
+        let has_applied = || async { ledger(&network, name).len() == 3 };
+        until(&network, "all have settled three rounds", has_applied).await;
+        let store = network.store_of(name).directory().expect("a directory");
+        for round in 0..2 {
+            take_away(&store.join(paths::contributions(NETUID.get(), round)));
+        }
+    }
+    chain.register("Carol", Role::Miner);
+    network.mine("Carol", Behaviour::Honest);
+    assert_eq!(chain.state().contributions_of(2).len(), 2);
+    until_has_all(&network, "Carol", 2).await;
+    assert!(!has_all(&network, &network.store_of("Carol"), 1).await);
+    assert!(ledger(&network, "Carol").is_empty(), "it applied nothing");
     network.stop().await;
 }
 

@@ -61,3 +61,42 @@ async fn a_key_is_kept_back_until_another_node_says_that_training_is_over() {
     assert_eq!(chain.state().refused, Vec::<String>::new());
     network.stop().await;
 }
+
+/// Milliseconds of a slot of a chain whose node shows blocks sooner.
+const SLOT: u64 = 60_000;
+
+#[tokio::test]
+async fn with_one_node_a_key_is_kept_back_until_training_can_be_over_by_the_clock() {
+    let longer = |config: &mut RunConfig, _: &Store| config.phases.reveal = REVEAL;
+    let mut network = Network::with(&["Alice"], &["Victor"], longer).await;
+    let chain = network.chain.clone();
+    chain.block_time_is(SLOT);
+    network.mine("Alice", Behaviour::Honest);
+    // She was there when round 1 began.
+    chain.until("Alice has committed", committed(0, 1)).await;
+    chain.go_to(Phase::Settle);
+    chain.until("Alice has committed", committed(1, 1)).await;
+    let state = chain.state();
+    let times = state.run().round.times;
+    let first = times.reveal - 1;
+    chain.pass(first - state.number);
+    for block in first..first + DENIED {
+        until_looked(&network, block).await;
+        let state = chain.state();
+        assert_eq!((state.number, state.refused.len()), (block, 0));
+        assert!(
+            revealed(1, 0)(&state),
+            "no slot was there for block {block}"
+        );
+        chain.tick();
+    }
+    // As long as these blocks take.
+    tokio::time::pause();
+    let lasts = u64::from(times.reveal - times.start) * SLOT;
+    tokio::time::advance(Duration::from_millis(lasts)).await;
+    tokio::time::resume();
+    chain.tick();
+    chain.until("Alice has revealed", revealed(1, 1)).await;
+    assert_eq!(chain.state().refused, Vec::<String>::new());
+    network.stop().await;
+}

@@ -1,16 +1,18 @@
 //! Coming late, or to the wrong place.
 
 use cairn_chain::AccountId;
+use cairn_engine::Device;
 use cairn_primitives::{ModelRoot, Phases, RunConfig, Text};
 use cairn_round::Held;
 use cairn_store::{paths, Store};
 
+use super::{cards::admitting, network::committed};
 use crate::roles::{
     chain::Chain,
     join::{newest, read_checkpoint, there, Claim},
     run::Run,
     stores::Stores,
-    testing::{config_and_store, Network, SimChain, NETUID},
+    testing::{config_and_store, Network, SimChain, KEPT, NETUID},
     Behaviour, RoleError,
 };
 
@@ -38,6 +40,30 @@ async fn who_comes_too_late_for_everything_is_told_so() {
     assert!(
         matches!(error, RoleError::NoCheckpoint { oldest, .. } if oldest > 0),
         "{error}"
+    );
+}
+
+/// Where the text takes long to come: what the chain is asked then is asked of blocks whose states are kept.
+#[tokio::test]
+async fn a_worker_begins_though_the_node_has_forgotten_where_the_chain_was_when_it_was_started() {
+    let long = |config: &mut RunConfig, store: &Store| {
+        // A card would have to have more behind it, which is asked last.
+        admitting(2)(config, store);
+        config.phases.train = 4 * KEPT;
+    };
+    let mut network = Network::with(&["Alice"], &["Victor"], long).await;
+    let chain = network.chain.clone();
+    let begun = chain.head();
+    chain.comes_meanwhile(2 * KEPT);
+    network.mine_on(Device::Auto, "Alice", Behaviour::Honest);
+    let ended = network.end("Alice");
+    tokio::select! {
+        ended = ended => panic!("it has ended: {ended:?}"),
+        () = chain.until("Alice has committed", committed(0, 1)) => {}
+    }
+    assert!(
+        chain.block_time(begun.hash).await.is_err(),
+        "it is forgotten"
     );
 }
 
@@ -123,10 +149,14 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
         .await
         .expect("fine");
     let place = directory.path().join("joining");
+    std::fs::create_dir(&place).expect("room");
+    let part = place.join("3.partial");
+    std::fs::write(&part, "what came of it").expect("room");
     let (held, _) = newest(&chain, &run, head, &info, (&place, &[]))
         .await
         .expect("from the beginning");
     assert_eq!((held.round, held.root), (0, initial));
+    assert!(!part.exists(), "nobody goes on with it");
 }
 
 #[tokio::test]

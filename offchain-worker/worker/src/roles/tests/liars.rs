@@ -9,8 +9,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cairn_chain::AccountId;
-use cairn_primitives::{key_hash, Commitment, ModelRoot, Phase, Round, SealedRoot, Secret};
+use cairn_primitives::{
+    key_hash, Commitment, ModelRoot, Phase, Round, RunConfig, SealedRoot, Secret,
+};
 use cairn_round::machine::Transaction;
 use cairn_store::{paths, Fault, Reply, Source, Store};
 use futures::StreamExt;
@@ -20,6 +23,7 @@ use crate::roles::{
     chain::Chain,
     join::newest,
     run::Run,
+    sources::Asked,
     stores::Stores,
     testing::{config_and_store, Network, SimChain, NETUID},
 };
@@ -49,6 +53,25 @@ impl Source for Liar {
     }
 }
 
+/// Says that it has every file, and sends other bytes.
+#[derive(Debug)]
+struct Forger(u64);
+
+#[async_trait]
+impl Source for Forger {
+    fn name(&self) -> &str {
+        "a forger"
+    }
+
+    async fn read(&self, _: &str, bytes: Range<u64>) -> Result<Reply, Fault> {
+        let forged = Bytes::from(vec![9; (bytes.end - bytes.start) as usize]);
+        Ok(Reply {
+            length: self.0,
+            bytes: futures::stream::iter([Ok(forged)]).boxed(),
+        })
+    }
+}
+
 /// Plays a round in which Alice, who does not run, commits to something and Victor attests this root.
 fn play(chain: &SimChain, round: Round, root: ModelRoot) {
     let (alice, hotkey) = (Network::key("Alice"), Network::account("Alice").hotkey());
@@ -65,10 +88,15 @@ fn play(chain: &SimChain, round: Round, root: ModelRoot) {
     attest_for_victor(chain, round, root);
 }
 
-/// A run in round 41, all of whose rounds are final, and the parameters that round 5 began with. Its phases end when
-/// all is done.
-async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>, Vec<u8>) {
+/// A run in this round, all of whose rounds are final, and the parameters that another one began with. Its phases end
+/// when all is done.
+pub(super) async fn in_round(
+    (current, checkpoint): (Round, Round),
+    directory: &std::path::Path,
+    change: impl FnOnce(&mut RunConfig),
+) -> (SimChain, Arc<Run>, Vec<u8>) {
     let (mut config, store) = config_and_store(&directory.join("own")).await;
+    change(&mut config);
     let initial = config.initial_root;
     config.phases.floor = 1;
     let chain = SimChain::with_run(config, &["Alice"], &["Victor"]);
@@ -79,21 +107,21 @@ async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>,
     let run = run.expect("fine");
     let parameters = (0..run.layout.parameters()).map(|i| i as f32);
     let bytes: Vec<u8> = parameters.flat_map(|it| it.to_le_bytes()).collect();
-    for round in 0..41 {
+    for round in 0..current {
         let root = match round {
             0 => initial,
-            5 => ModelRoot::from(*blake3::hash(&bytes).as_bytes()),
+            round if round == checkpoint => ModelRoot::from(*blake3::hash(&bytes).as_bytes()),
             round => ModelRoot::from([round as u8; 32]),
         };
         play(&chain, round, root);
     }
     let state = chain.state();
-    assert_eq!((state.round, state.refused), (41, Vec::new()));
+    assert_eq!((state.round, state.refused), (current, Vec::new()));
     (chain, run, bytes)
 }
 
 /// With which round's parameters somebody begins who asks these.
-async fn begins_with(chain: &SimChain, run: &Run, others: &[Arc<dyn Source>]) -> Round {
+async fn begins_with(chain: &SimChain, run: &Run, others: &[Asked]) -> Round {
     let head = chain.head().hash;
     let info = Chain::run(chain, head, NETUID).await;
     let info = info.expect("there").expect("a run");
@@ -106,9 +134,9 @@ async fn begins_with(chain: &SimChain, run: &Run, others: &[Arc<dyn Source>]) ->
 #[tokio::test]
 async fn liars_hold_nobody_up_from_what_others_have() {
     let directory = tempfile::tempdir().expect("room");
-    let (chain, run, bytes) = after_forty_rounds(directory.path()).await;
+    let (chain, run, bytes) = in_round((41, 20), directory.path(), |_| {}).await;
     let honest = Store::create_in(&directory.path().join("honest")).expect("room");
-    let prefix = paths::checkpoints(NETUID.get(), 5);
+    let prefix = paths::checkpoints(NETUID.get(), 20);
     honest.publish(&prefix, bytes.clone()).await.expect("room");
     let liars: Vec<Arc<Liar>> = (0..3)
         .map(|_| {
@@ -118,16 +146,66 @@ async fn liars_hold_nobody_up_from_what_others_have() {
             })
         })
         .collect();
-    let all = |honest: Option<&Store>| -> Vec<Arc<dyn Source>> {
+    let all = |honest: Option<&Store>| -> Vec<Asked> {
         let liars = liars.iter().map(|one| one.clone() as Arc<dyn Source>);
-        liars.chain(honest.map(Store::source)).collect()
+        let all = liars.chain(honest.map(Store::source)).enumerate();
+        all.map(|(number, one)| Asked::new(&format!("https://{number}.example"), one))
+            .collect()
     };
     // They say to have every one, of which four are tried, and the honest one has an old one.
-    assert_eq!(begins_with(&chain, &run, &all(Some(&honest))).await, 5);
+    assert_eq!(begins_with(&chain, &run, &all(Some(&honest))).await, 20);
     // Nobody else has any: the first parameters are taken, and the liars were asked a bounded number of times.
     assert_eq!(begins_with(&chain, &run, &all(None)).await, 0);
     for liar in &liars {
         let asked = liar.asked.load(Ordering::Relaxed);
         assert!(asked <= 32, "{asked}");
     }
+}
+
+#[tokio::test]
+async fn who_sends_other_bytes_of_a_checkpoint_is_remembered() {
+    let directory = tempfile::tempdir().expect("room");
+    let (chain, run, bytes) = in_round((41, 20), directory.path(), |_| {}).await;
+    let honest = Store::create_in(&directory.path().join("honest")).expect("room");
+    let prefix = paths::checkpoints(NETUID.get(), 20);
+    honest.publish(&prefix, bytes.clone()).await.expect("room");
+    let forger = Arc::new(Forger(bytes.len() as u64));
+    let asked = [
+        Asked::new("https://forger.example", forger),
+        Asked::new("https://honest.example", honest.source()),
+    ];
+    assert_eq!(begins_with(&chain, &run, &asked).await, 20);
+    assert_eq!(asked.each_ref().map(Asked::is_asked), [false, true]);
+}
+
+#[tokio::test]
+async fn first_parameters_are_begun_with_where_less_has_to_be_sent() {
+    let directory = tempfile::tempdir().expect("room");
+    let (chain, run, bytes) = in_round((7, 5), directory.path(), |_| {}).await;
+    let prefix = paths::checkpoints(NETUID.get(), 5);
+    let member = Store::create_in(&directory.path().join("member")).expect("room");
+    member.publish(&prefix, bytes.clone()).await.expect("room");
+    let asked = [Asked::new("https://member.example", member.source())];
+    // A byte of each of five rounds, or the whole model.
+    assert_eq!(begins_with(&chain, &run, &asked).await, 0);
+    // What is in a store is not sent.
+    run.store.publish(&prefix, bytes).await.expect("room");
+    assert_eq!(begins_with(&chain, &run, &asked).await, 5);
+}
+
+/// A member that says to have a newer one is not believed where it would cost all rounds since the first.
+#[tokio::test]
+async fn a_claim_keeps_nobody_from_what_a_store_has() {
+    let directory = tempfile::tempdir().expect("room");
+    let (chain, run, bytes) = in_round((12, 5), directory.path(), |_| {}).await;
+    let liar = Arc::new(Liar {
+        length: bytes.len() as u64,
+        asked: AtomicU32::new(0),
+    });
+    let asked = [Asked::new("https://liar.example", liar)];
+    let alone = begins_with(&chain, &run, &asked).await;
+    assert_eq!(alone, 0, "ten rounds of a byte each");
+    let prefix = paths::checkpoints(NETUID.get(), 5);
+    run.store.publish(&prefix, bytes).await.expect("room");
+    assert_eq!(begins_with(&chain, &run, &asked).await, 5);
 }

@@ -151,9 +151,19 @@ async fn after_a_null_round_what_was_made_ahead_is_made_anew() {
     network.stop().await;
 }
 
-/// An auditor makes steps again from the parameters that they were made from: those of the round before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn audits_begin_from_what_the_contribution_was_made_from() {
+    assert_eq!(made_again_for_audits(1 << 30).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_kept_is_made_again_from_what_the_contribution_was_made_from() {
+    assert!(made_again_for_audits(0).await > 0);
+}
+
+/// An auditor makes steps again from the parameters that they were made from: those of the round before. Gives how many
+/// a miner makes again that keeps traced states in so many bytes, for two audits that it passes.
+async fn made_again_for_audits(keep_states: u64) -> u64 {
     const AUDITED: Round = 1;
     let audited = |config: &mut RunConfig, _: &Store| {
         config.overlap = 1;
@@ -165,6 +175,7 @@ async fn audits_begin_from_what_the_contribution_was_made_from() {
         };
     };
     let mut network = Network::with(&["Alice"], &["Victor"], audited).await;
+    network.keep_states(keep_states);
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     let chain = network.chain.clone();
@@ -199,7 +210,9 @@ async fn audits_begin_from_what_the_contribution_was_made_from() {
     let member = chain.member(at, NETUID, Network::account("Alice")).await;
     let member = member.expect("it answers").expect("she is a member");
     assert!(member.bond > 0, "her bond is lost");
+    let made_again = network.made_again("Alice");
     network.stop().await;
+    made_again
 }
 
 /// Alice asks her bond back in round 0. She still has her part in that, and none in round 1, for which she was drawn.

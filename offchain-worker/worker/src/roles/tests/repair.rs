@@ -1,6 +1,9 @@
-//! A store that loses what was committed to.
+//! A store that loses or changes what was committed to.
+
+use std::path::PathBuf;
 
 use cairn_primitives::Commitment;
+use cairn_store::paths;
 
 use super::network::{committed, play, ALICE, HANGS};
 use crate::roles::{
@@ -64,13 +67,34 @@ async fn what_the_store_lost_after_the_commitment_is_published_again() {
     network.stop().await;
 }
 
+/// Where the store has what Alice committed to in round 0.
+fn place(network: &Network, made: &Commitment) -> PathBuf {
+    let prefix = paths::contributions(NETUID.get(), 0);
+    let path = paths::blob(&prefix, made.sealed_root.bytes());
+    network.store.directory().expect("a directory").join(path)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_changed_is_published_again() {
+    let network = after_alice_has_committed().await;
+    let made = commitment(&network);
+    let file = place(&network, &made);
+    let whole = std::fs::read(&file).expect("it is there");
+    let mut other = whole.clone();
+    let middle = other.len() / 2;
+    other[middle] ^= 1;
+    std::fs::write(&file, &other).expect("room");
+    network.chain.tick();
+    until_there(&network, &made).await;
+    assert_eq!(std::fs::read(&file).expect("it is there"), whole);
+    network.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_store_cut_short_is_made_whole() {
     let network = after_alice_has_committed().await;
     let made = commitment(&network);
-    let prefix = cairn_store::paths::contributions(NETUID.get(), 0);
-    let path = cairn_store::paths::blob(&prefix, made.sealed_root.bytes());
-    let file = network.store.directory().expect("a directory").join(path);
+    let file = place(&network, &made);
     let whole = std::fs::read(&file).expect("it is there");
     std::fs::write(&file, &whole[..whole.len() / 2]).expect("room");
     network.chain.tick();

@@ -17,6 +17,7 @@ use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
     inspect,
+    jobs::fetching,
     look::settlement,
     sources::{self, Wanted},
     state::Change,
@@ -33,7 +34,9 @@ impl ValidatorRole {
     ) {
         let desk = desk.clone();
         let mut verdicts = self.machine.verdicts().to_vec();
-        jobs.spawn(async move {
+        let file = fetching(1, desk.run.max_len);
+        let moves = file.saturating_add(fetching(1, audit.longest));
+        jobs.spawn_moving("an audit", moves, async move {
             let _timer = desk.time(Stage::Audit);
             let of = (audit.round, audit.uid);
             let finding = match found(&desk, &audit).await {

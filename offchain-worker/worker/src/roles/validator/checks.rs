@@ -15,6 +15,7 @@ use crate::roles::{
     chain::Chain,
     driver::{Desk, Ended, Jobs},
     inspect,
+    jobs::fetching,
     progress::Progress,
     setup::locked,
 };
@@ -28,7 +29,8 @@ pub(super) fn fetch<C: Chain>(
     commitment: Commitment,
 ) {
     let desk = desk.clone();
-    jobs.spawn(async move {
+    let moves = fetching(1, commitment.length.min(desk.run.max_len));
+    jobs.spawn_moving("fetching a contribution", moves, async move {
         let file = match inspect::fetch(&desk, round, hotkey, &commitment).await {
             Ok(file) => Some(file),
             // It may still be under way; the next view asks again.
@@ -63,7 +65,7 @@ impl ValidatorRole {
             norm: *locked(&run.norm),
             last: locked(&run.ends).last(&claim.hotkey),
         };
-        jobs.spawn(async move {
+        jobs.spawn("checking a contribution", async move {
             let _timer = reporter.metrics.time(Stage::Open);
             let Some(sealed) = sealed else {
                 return Ok(Ended::Own(Outcome::Opened(round, id, None)));
@@ -72,10 +74,13 @@ impl ValidatorRole {
                 tokio::task::spawn_blocking(move || inspect::check(&run, &claim, before, &sealed))
                     .await?;
             let opened = match opened {
-                Ok(contribution) => inspect::check_bond(&desk, contribution.header())
-                    .await
-                    .map(|()| contribution)
-                    .map_err(Refusal::from),
+                Ok(contribution) => {
+                    let (best, header) = (desk.heads.best.hash, contribution.header());
+                    inspect::check_bond(&desk.chain, &desk.run, best, header)
+                        .await
+                        .map(|()| contribution)
+                        .map_err(Refusal::from)
+                }
                 refused => refused,
             };
             let good = match opened {

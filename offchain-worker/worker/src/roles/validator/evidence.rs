@@ -106,7 +106,7 @@ impl Drawer {
     pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
         for id in self.ready() {
             let (desk, drawer, epoch) = (desk.clone(), self.clone(), id.0);
-            jobs.spawn(async move {
+            jobs.spawn_beside(async move {
                 match drawer.serve(&desk.run.store, desk.run.netuid, id).await {
                     Ok(()) => tracing::info!("the evidence of epoch {epoch} is served"),
                     Err(Unserved::Lost(why)) => {

@@ -44,7 +44,7 @@ impl ValidatorRole {
             .map(|((_, sealed_root), checked)| (*sealed_root, checked.clone()))
             .collect();
         let desk = desk.clone();
-        jobs.spawn(async move {
+        jobs.spawn("measuring a round", async move {
             let _timer = desk.time(Stage::Measure);
             let measured = with_engine(&desk, move |engine| {
                 let mut go_on = || !stop.load(Ordering::Relaxed);

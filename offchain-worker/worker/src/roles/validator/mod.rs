@@ -35,7 +35,8 @@ use super::{
     chain::Chain,
     driver::{Desk, Ended, Jobs, Role},
     idle,
-    join::write_checkpoint,
+    jobs::publishing,
+    join::{checkpoint_bytes, write_checkpoint},
     ledger::Log,
     look::Looked,
     setup::{connect, work, WorkerOptions},
@@ -122,7 +123,8 @@ enum Outcome {
 impl ValidatorRole {
     fn checkpoint<C: Chain>(&self, held: Held, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
         let desk = desk.clone();
-        jobs.spawn(async move {
+        let moves = publishing(checkpoint_bytes(&desk.run));
+        jobs.spawn_moving("writing a checkpoint", moves, async move {
             // Late joiners need it, this validator does not.
             let is_written = match write_checkpoint(&desk, held).await {
                 Ok(true) => {

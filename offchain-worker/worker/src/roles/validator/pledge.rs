@@ -21,7 +21,7 @@ impl ValidatorRole {
     ) {
         let desk = desk.clone();
         let kept = self.machine.pledges().to_vec();
-        jobs.spawn(async move {
+        jobs.spawn("writing down what to attest", async move {
             let mut salt = [0u8; 32];
             getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
             let voter = (desk.run.netuid, desk.run.hotkey.hotkey());

@@ -27,7 +27,7 @@ impl ValidatorRole {
         let (desk, log) = (desk.clone(), self.evidence.clone());
         let kept = self.machine.hidden_rows().to_vec();
         let drawer = self.drawer.clone();
-        jobs.spawn(async move {
+        jobs.spawn("turning what was measured into scores", async move {
             let Some(members) = members(&desk).await else {
                 return Ok(Ended::Own(Outcome::Weighed(Weighed::Unanswered)));
             };

@@ -282,21 +282,25 @@ pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
 }
 
 /// The most bytes that a worker's state takes: [`STATE_COPIES`] of the parameters, [`AHEAD_COPIES`] more where rounds
-/// overlap, what came in part, and, of who validates, evidence that is hidden yet.
-pub fn state_bound(config: &RunConfig, duty: Duty) -> u64 {
+/// overlap, what came in part, of who validates evidence that is hidden yet, and of a miner traced states: those of two
+/// rounds, of three where they overlap, in at most `keep_states` bytes.
+pub fn state_bound(config: &RunConfig, duty: Duty, keep_states: u64) -> u64 {
     let parameters = config.model.parameters().unwrap_or(u64::MAX);
     let ahead = if config.overlaps() { AHEAD_COPIES } else { 0 };
     let copies = parameters
         .saturating_mul(4)
         .saturating_mul(STATE_COPIES.saturating_add(ahead));
     let files = u64::from(config.max_contributors).saturating_mul(contribution(config));
-    let evidence = match duty {
+    let rounds = if config.overlaps() { 3 } else { 2 };
+    let beside = match duty {
         Duty::Validator => EVIDENCE_BYTES.saturating_mul(HIDDEN_ROWS),
-        Duty::Miner | Duty::Idle => 0,
+        Duty::Miner | Duty::Idle => needs::traced(config)
+            .saturating_mul(rounds)
+            .min(keep_states),
     };
     copies
         .saturating_add(files.saturating_mul(INCOMING_ROUNDS.into()))
-        .saturating_add(evidence)
+        .saturating_add(beside)
 }
 
 /// Whether there is room for all that a directory may come to hold.
@@ -448,9 +452,21 @@ mod tests {
             store_bound(&config, Duty::Miner) - of(0)
         };
         assert!((8 * vectors * rounds..9 * vectors * (rounds + 1)).contains(&of_cards));
-        let state = [Duty::Miner, Duty::Validator].map(|duty| state_bound(&config, duty));
+        let state = [Duty::Miner, Duty::Validator].map(|duty| state_bound(&config, duty, 1 << 30));
         assert!(state[0] > config.model.parameters().unwrap() * 4 * 15);
         assert_eq!(state[1] - state[0], 5 * EVIDENCE_BYTES);
+        // A state is traced after each of six steps, of which the last has no vectors.
+        let of = |rate, overlap, keep_states| {
+            let mut config = config.clone();
+            (config.audits.rate, config.overlap) = (rate, overlap);
+            state_bound(&config, Duty::Miner, keep_states)
+        };
+        assert_eq!(of(0, 0, 1 << 30), state[0]);
+        let traced = of(1, 0, 1 << 30) - state[0];
+        assert!((2 * 5 * 3 * vectors..2 * 6 * 3 * vectors).contains(&traced));
+        let three = of(1, 1, 1 << 30) - of(0, 1, 1 << 30);
+        assert_eq!(2 * three, 3 * traced);
+        assert_eq!(of(1, 0, 1_000) - state[0], 1_000);
         let below = std::env::temp_dir().join("none/of/this/is/there");
         assert!(Place::at(&below, 0).free.unwrap() > 0);
     }

@@ -1,5 +1,6 @@
 //! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
 
+mod bond;
 pub(in crate::cli) mod check;
 mod files;
 pub(in crate::cli) mod machine;
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use cairn_chain::{AccountId, Block, Client, MemberInfo, RunInfo, SubnetInfo, View};
+use cairn_chain::{AccountId, Block, Client, MemberInfo, RoundInfo, RunInfo, SubnetInfo, View};
 use cairn_engine::Device;
 use cairn_primitives::{api::Duty, BlockNumber, Netuid, Role, Round, Text};
 use cairn_store::Store;
@@ -24,7 +25,7 @@ use self::{
     member::Seen,
 };
 use super::super::{
-    args::{numbered, KeyArgs, NodeArgs},
+    args::{numbered, KeepArg, KeyArgs, NodeArgs},
     look::no_subnet,
     reach::AskArgs,
 };
@@ -48,6 +49,8 @@ pub struct RunArgs {
     /// Directory of the worker's state [default: below ~/.cairn/state]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    keep: KeepArg,
     /// Where the worker computes: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N [default: auto
     /// for a miner, cpu for a validator]
     #[arg(long, env = "CAIRN_DEVICE", value_name = "DEVICE")]
@@ -107,6 +110,8 @@ struct Facts {
     every: Duration,
     subnet: SubnetInfo,
     run: Option<RunInfo>,
+    /// The run's oldest round that the chain has kept.
+    oldest: Option<RoundInfo>,
     members: Vec<MemberInfo>,
     endpoints: Vec<Text>,
 }
@@ -120,6 +125,11 @@ impl Facts {
         let block = client.best().await?;
         let view: View = client.at(block.hash);
         let subnet = view.subnet(netuid).await?;
+        let run = view.run(netuid).await?;
+        let oldest = match &run {
+            Some(run) => view.round(netuid, run.oldest_round).await?,
+            None => None,
+        };
         let own = match hotkey {
             Some(hotkey) => view.endpoints_of(netuid, &[hotkey]).await?,
             None => Vec::new(),
@@ -129,7 +139,8 @@ impl Facts {
             made: view.made_at().await?,
             every: Duration::from_millis(view.block_time().await?),
             subnet: subnet.ok_or_else(|| no_subnet(netuid))?,
-            run: view.run(netuid).await?,
+            run,
+            oldest,
             members: view.members(netuid).await?,
             endpoints: own
                 .into_iter()
@@ -232,7 +243,7 @@ impl RunArgs {
         checks
     }
 
-    /// Lines on this machine and the run.
+    /// Lines on the run and this machine.
     async fn of_run(
         &self,
         run: &RunInfo,
@@ -244,7 +255,8 @@ impl RunArgs {
             Some(Role::Validator) => Duty::Validator,
             Some(Role::Miner) | None => Duty::Miner,
         };
-        let mut checks = self.of_machine(run, duty, facts.every).await?;
+        let mut checks = vec![bond::least(run, facts, hotkey)];
+        checks.extend(self.of_machine(run, duty, facts.every).await?);
         match &self.store {
             None => checks.push(files::no_store(None)),
             Some(url) => match files::time(url, &run.config).await {
@@ -334,7 +346,7 @@ impl RunArgs {
         checks.push(machine::disk(
             "state disk",
             &place,
-            machine::state_bound(&run.config, duty),
+            machine::state_bound(&run.config, duty, self.keep.keep_states),
         ));
         checks
     }

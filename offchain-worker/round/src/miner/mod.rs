@@ -17,91 +17,21 @@
 //! training is over. So the parameters held are always those that the next training is for, and there is one set of
 //! them.
 
-use cairn_primitives::{
-    BlockNumber, Commitment, Hotkey, Phase, Round, SealedRoot, Secret, Served, Text,
-};
-use cairn_protocol::overlap;
-use serde::{Deserialize, Serialize};
+mod task;
+
+use cairn_primitives::{BlockNumber, Hotkey, Phase, Round, RunConfig, SealedRoot, Text};
+use cairn_protocol::{audit, overlap};
 
 use crate::{
-    ahead::{Ahead, Sealed},
+    ahead::Ahead,
     audit::{Demand, Serving, Shown},
     course::{Course, Left, Work},
+    drain::Draining,
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
-    plan::Plan,
-    validator::Id,
     Settlement, View,
 };
 
-/// A contribution that is stored and ready to be committed to, or has been.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intent {
-    /// The round it was made for.
-    pub round: Round,
-    /// What goes on chain.
-    pub commitment: Commitment,
-    /// What opens it.
-    pub key: Secret,
-}
-
-/// A miner's own work.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Task {
-    /// Train in this round on the data of `slot`; make, store and persist a contribution.
-    Train {
-        /// The round.
-        round: Round,
-        /// The miner's slot in it.
-        slot: u64,
-        /// Which data that is.
-        plan: Plan,
-        /// The block at which to stop with what is there; the last block that there can be while the round has not
-        /// begun.
-        deadline: BlockNumber,
-        /// Whether the contribution that was not settled is void, and what was made ahead with it: training goes on
-        /// from where the last included one ended.
-        anew: bool,
-    },
-    /// The round that is trained has begun: stop at this block with what is there.
-    TrainUntil(BlockNumber),
-    /// Store this contribution, of which a copy is on disk.
-    Store(Intent),
-    /// Stop training after the present inner step and make a contribution of what is there.
-    FinishTraining,
-    /// Stop training: the round is over.
-    AbandonTraining,
-    /// Make states of a round again from what it began with, and store them for who audits it.
-    Serve(Demand),
-    /// Fetch a sealed file, so that it is here when its round is settled.
-    FetchAhead(Sealed),
-    /// End what is being fetched like that of this round, and of those before it: the rest is fetched as it is needed.
-    StopFetching(Round),
-}
-
-/// How that ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// A contribution is stored and the intent is on disk.
-    Sealed(Intent),
-    /// A copy of a contribution is on disk. It is not stored, or the intent is not on disk yet: that is left to be done
-    /// beside what is computed, or the store did not take it.
-    Made(Intent),
-    /// The contribution with this sealed root is stored and its intent is on disk, or it could not be stored.
-    Stored(SealedRoot, bool),
-    /// Training of this round ended without a contribution.
-    NothingTrained(Round),
-    /// States of this round are stored and their root is on disk, or that came to nothing.
-    Served(Round, Option<Served>),
-    /// A sealed file is here and matches its root, or is not to be had now.
-    Fetched {
-        /// The round.
-        round: Round,
-        /// Which.
-        id: Id,
-        /// Whether it is here.
-        is_here: bool,
-    },
-}
+pub use task::{Done, Intent, Task};
 
 /// Where a miner stands.
 #[derive(Clone, Debug)]
@@ -136,6 +66,8 @@ pub struct Miner {
     trained: Option<BlockNumber>,
     /// Files of the round held that are fetched before it is settled.
     fetching: Ahead,
+    /// Its way out of the run, once it was told to drain.
+    draining: Option<Draining>,
 }
 
 impl Miner {
@@ -160,6 +92,7 @@ impl Miner {
             is_serving: false,
             trained: None,
             fetching: Ahead::of(round),
+            draining: None,
         }
     }
 
@@ -198,9 +131,21 @@ impl Miner {
         Miner { serving, ..self }
     }
 
+    /// From now on it makes no more contributions: it finishes the one that it makes, and ends once no audit of its
+    /// work can be open. To be told once.
+    pub fn drain(&mut self, config: &RunConfig) {
+        self.draining = Some(Draining::of(config));
+        self.course.look_again();
+    }
+
     /// The parameters that it holds.
     pub fn held(&self) -> Option<Held> {
         self.course.held()
+    }
+
+    /// What is still to be served of a round before the one held.
+    pub fn unserved(&self) -> Option<Demand> {
+        self.serving.unserved()
     }
 
     /// The contribution made for the round held.
@@ -316,7 +261,8 @@ impl Miner {
     fn look(&mut self, view: &View, now: BlockNumber) {
         let next = view.next.as_ref();
         let next_slot = next.and_then(|next| next.slot_of(self.hotkey));
-        if view.slot_of(self.hotkey).is_none() && next_slot.is_none() {
+        let is_without = view.slot_of(self.hotkey).is_none() && next_slot.is_none();
+        if is_without && self.draining.is_none() {
             self.course.act(Action::Explain(Lack::Part));
         }
         self.serving.look(view, self.hotkey, self.course.round());
@@ -344,9 +290,43 @@ impl Miner {
                 self.course.send(transaction);
             }
         }
-        self.course.announce(view, self.hotkey, now);
+        match self.draining {
+            // Who says that it is back is given data.
+            Some(_) => self.course.name_endpoints(view, now),
+            None => self.course.announce(view, self.hotkey, now),
+        }
         for sealed in self.fetching.next(view, self.hotkey, now) {
             self.course.act(Action::Do(Task::FetchAhead(sealed)));
+        }
+        self.see_out(view);
+    }
+
+    /// Ends once it owes nothing any more, if it drains; until then it says what it owes.
+    fn see_out(&mut self, view: &View) {
+        let Some(draining) = &mut self.draining else {
+            return;
+        };
+        // A node that is behind does not have what is known here to be final: of its audits it says nothing.
+        let held = self.course.round();
+        let is_behind = held.is_some_and(|held| view.round.round < held);
+        let made = self.intent.iter().chain(&self.ahead);
+        let made = made.map(|made| made.round);
+        let making = match *self.course.work() {
+            Work::Own(round) if !self.is_serving => Some(round),
+            _ => None,
+        };
+        // Another state directory may have had the intent of what is on chain.
+        let on_chain = view.contribution_of(self.hotkey).map(|_| view.round.round);
+        let made = made.chain(making).chain(on_chain);
+        // Whether or not its round could be applied here.
+        let made = made.filter(|made| view.round.round < audit::free_from(*made));
+        let is_busy = matches!(self.course.work(), Work::Own(_) | Work::Keeping(_));
+        match draining.owed(view, self.hotkey, made.max()) {
+            None if !is_behind && !is_busy => {
+                self.course.act(Action::Stop(Reason::Drained));
+            }
+            Some(owed) if draining.is_news(owed) => self.course.act(Action::Tell(owed)),
+            _ => {}
         }
     }
 
@@ -489,7 +469,8 @@ impl Miner {
         let anew = self.is_lost(view, now);
         let mut made = self.intent.iter().chain(&self.ahead);
         let is_made = made.any(|made| made.round == round);
-        if is_made || self.skipped == Some(round) || self.is_out(view) {
+        let is_none = self.skipped == Some(round) || self.draining.is_some();
+        if is_made || is_none || self.is_out(view) {
             return None;
         }
         let (slot, plan, deadline) = match round == view.round.round {

@@ -1,0 +1,108 @@
+//! Who asks for several things may look at some of them only later. That holds up nobody else, not even the same one.
+
+use std::time::Duration;
+
+use cairn_chain::{Client, Settings};
+use futures::{stream::FuturesUnordered, FutureExt, StreamExt};
+use tokio::time::timeout;
+
+use super::{commit, connected, fake::FakeNode, nodes::of_two, settings, still, submit, HANGS};
+
+/// Makes sure that the client is answered.
+async fn is_answered(client: &Client) {
+    let answer = timeout(HANGS, client.best()).await;
+    answer.expect("nobody is in the way").unwrap();
+}
+
+/// A node to which the client is connecting again, which has the first question of that unanswered.
+async fn connecting(node: &mut FakeNode) {
+    node.hold("chain_getBlockHash");
+    node.restart().await;
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_connection() {
+    let (mut node, client) = connected().await;
+    connecting(&mut node).await;
+    let mut left = client.best().boxed();
+    tokio::select! {
+        ended = &mut left => panic!("{ended:?}"),
+        () = node.until_asked("chain_getBlockHash", 2) => {}
+    }
+    node.let_go();
+    is_answered(&client).await;
+    assert_eq!(left.await.unwrap().number, 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_for_a_connection() {
+    let (mut node, client) = connected().await;
+    let mut heads = client.best_blocks();
+    assert_eq!(heads.next().await.unwrap().unwrap().number, 0);
+    connecting(&mut node).await;
+    node.produce();
+    tokio::select! {
+        head = heads.next() => panic!("{head:?}"),
+        () = node.until_asked("chain_getBlockHash", 2) => {}
+    }
+    node.let_go();
+    is_answered(&client).await;
+    assert_eq!(heads.next().await.unwrap().unwrap().number, 1);
+}
+
+/// As many as may be under way at the same time.
+#[tokio::test]
+async fn requests_that_have_all_places() {
+    let (node, client) = connected().await;
+    node.hold("chain_getHeader");
+    let mut left: FuturesUnordered<_> = (0..32).map(|_| client.best()).collect();
+    tokio::select! {
+        ended = left.next() => panic!("{ended:?}"),
+        () = node.until_asked("chain_getHeader", 32) => {}
+    }
+    node.let_go();
+    is_answered(&client).await;
+    while let Some(answer) = left.next().await {
+        assert_eq!(answer.unwrap().number, 0);
+    }
+}
+
+/// While the node is asked about one head, its stream of heads goes on to the next node, which does not let it in yet.
+/// Then what was asked is answered, and who looks at that does not look at the stream.
+#[tokio::test]
+async fn heads_that_wait_for_a_connection_while_a_transaction_is_judged() {
+    let settings = Settings {
+        silence: Duration::from_millis(20),
+        ..settings()
+    };
+    let (one, other, client) = of_two(settings).await;
+    // It has the same block 1.
+    other.produce();
+    other.hold("chain_getBlockHash");
+    one.hold("state_call");
+    one.hold("chain_subscribeNewHeads");
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, one.offered(1)).await;
+    // The first head that it hears of.
+    one.state().pool.clear();
+    one.produce();
+    one.let_go_of("chain_subscribeNewHeads");
+    still(&mut submitted, one.until_asked("state_call", 1)).await;
+    still(&mut submitted, other.until_asked("chain_getBlockHash", 1)).await;
+    one.let_go();
+    // Time for the answer to be looked at.
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    other.let_go();
+    let offered = tokio::select! {
+        () = other.offered(1) => &other,
+        // If it took longer, the stream has come back to this one by now.
+        () = one.offered(2) => &one,
+        ended = &mut submitted => panic!("{ended:?}"),
+    };
+    offered.produce();
+    let included = timeout(HANGS, submitted).await;
+    let included = included.expect("nobody is in the way").unwrap();
+    assert_eq!(included.unwrap().block.number, 2);
+}

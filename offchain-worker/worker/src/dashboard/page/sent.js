@@ -1,0 +1,51 @@
+// How long a contribution is at most, by what is sent: of a matrix blocks of 64 × 64, of a vector of 4,096.
+
+/** Elements of a full block, and rows and columns of a matrix's. */
+const [BLOCK, SIDE] = [4_096, 64];
+/** Bytes before the tensors' parts, and of a part's own parameters. */
+const [HEADER, PARAMETERS] = [388, 2];
+/** The most bits of a block's high level behind its first one, of its low level, and of a level as it is. */
+const [HIGH, LOW, LEVEL] = [17, 16, 15];
+/** The longest short part of a gap, in bits. */
+const MOST_SHORT = 11;
+
+/**
+ * The most bytes of a contribution of which each block keeps `kept` of 4,096 values. `tensors` are `[times, rows,
+ * columns]`, or `[times, elements]` of vectors. Null if a run cannot have that.
+ */
+export function longest(tensors, kept) {
+  if (kept < 1 || kept > BLOCK) return null;
+  return tensors.reduce((sum, [times, ...shape]) => {
+    const bytes = part(sizes(shape, kept));
+    return sum + times * (lengthBytes(bytes) + bytes);
+  }, HEADER);
+}
+
+/** How many blocks a tensor has of each size: `{ count, length, keep }`. */
+function sizes([rows, columns], kept) {
+  const block = (count, length) =>
+    ({ count, length, keep: Math.max(1, Math.floor((length * kept + BLOCK / 2) / BLOCK)) });
+  const cut = (whole, at) => [[Math.floor(whole / at), at], [1, whole % at]];
+  const all = columns === undefined
+    ? cut(rows, BLOCK).map(([count, length]) => block(count, length))
+    : cut(rows, SIDE).flatMap(([down, height]) => cut(columns, SIDE).map(([across, width]) =>
+      block(down * across, height * width)));
+  return all.filter(({ count, length }) => count > 0 && length > 0);
+}
+
+/** Bytes of a tensor's longest part: levels and signs, gaps, and runs of one level. */
+function part(blocks) {
+  const sum = (of) => blocks.reduce((all, one) => all + one.count * of(one), 0);
+  const levels = sum(({ keep }) => HIGH + LOW + keep) - (HIGH - LEVEL);
+  const gaps = (short) => sum(({ keep, length }) => keep * (1 + short) + Math.floor((length - keep) / 2 ** short));
+  const least = Math.min(...Array.from({ length: MOST_SHORT + 1 }, (_, short) => gaps(short)));
+  const runs = sum(({ keep }) => (keep > 1 ? keep + 1 : 0));
+  return PARAMETERS + Math.ceil((levels + least + runs) / 8);
+}
+
+/** Bytes of a length, of seven bits each. */
+function lengthBytes(length) {
+  let bytes = 1;
+  while (length >= 128 ** bytes) bytes += 1;
+  return bytes;
+}

@@ -1,0 +1,140 @@
+//! Validators that leave a part of their work undone: one calls files good before it has opened them, one sends no
+//! scores.
+
+use cairn_primitives::{api::MemberInfo, ModelRoot, Round, Uid, Verdicts};
+use cairn_round::View;
+use cairn_runtime::AccountId;
+
+use super::{long_files::LongFiles, Attack, Scene};
+use crate::{
+    behaviour::Behaviour,
+    settings::{Recruit, Role},
+};
+
+/// All that was revealed is called good.
+pub const GOOD: Attack = Attack {
+    id: "C1",
+    name: "unseen-good",
+    what: "a validator calls good whatever is revealed, before it has opened any of it, and opens and measures it \
+           afterwards; a miner beside it sends random bytes in each round",
+    beside: Role::Validator,
+    attackers: 1,
+    stage: unseen_good,
+    setting: |_| (),
+};
+
+/// Nothing is scored.
+pub const NO_SCORES: Attack = Attack {
+    id: "C2",
+    name: "no-scores",
+    what: "a validator attests honestly and measures, and never sends scores",
+    beside: Role::Validator,
+    attackers: 1,
+    stage: |scene| scene.recruits(Role::Validator, "no-scores", |_| NoScores),
+    setting: |_| (),
+};
+
+fn unseen_good(scene: &Scene) -> Vec<Recruit> {
+    let name = GOOD.name;
+    let mut recruits = scene.recruits(Role::Validator, name, |_| Unseen::default());
+    let broken = LongFiles::of(0);
+    recruits.push(Recruit::attacker(
+        Role::Miner,
+        "the sender of random bytes",
+        name,
+        broken,
+    ));
+    recruits
+}
+
+/// Calls good what it has not seen.
+#[derive(Default)]
+struct Unseen {
+    said: Option<(Round, Verdicts)>,
+    /// Files that it called good, and that it would have found not to be.
+    broken: usize,
+}
+
+impl Behaviour for Unseen {
+    fn attests(
+        &mut self,
+        (found, root): (Verdicts, ModelRoot),
+        round: Round,
+        view: Option<&View>,
+    ) -> (Verdicts, ModelRoot) {
+        let known = self.said.as_ref().filter(|(of, _)| *of == round);
+        if let Some((_, good)) = known {
+            return (good.clone(), root);
+        }
+        let seen = view.into_iter().flat_map(|view| &view.contributions);
+        let revealed = seen.filter(|seen| seen.key.is_some());
+        let good = Verdicts::from_uids(revealed.map(|seen| seen.uid));
+        self.broken += good.uids().filter(|uid| !found.contains(*uid)).count();
+        self.said = Some((round, good.clone()));
+        (good, root)
+    }
+
+    fn tells(&self) -> Option<String> {
+        let broken = self.broken;
+        Some(format!("it called good {broken} files that are not"))
+    }
+}
+
+/// Keeps to itself what contributions are worth.
+struct NoScores;
+
+impl Behaviour for NoScores {
+    fn scores(
+        &mut self,
+        _: Vec<(Uid, u16)>,
+        _: &[MemberInfo<AccountId>],
+        _: &AccountId,
+    ) -> Vec<(Uid, u16)> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        attacks::{self, find},
+        settings::Settings,
+        world::{RoundResult, RunResult, World},
+    };
+
+    fn run(name: &str) -> RunResult {
+        let mut settings = Settings::honest(7, 3, 3, 6);
+        let attack = find(name).expect("it is in the table");
+        attacks::stage(&mut settings, attack, None);
+        World::new(settings).expect("a network").run()
+    }
+
+    #[test]
+    fn what_is_called_good_unseen_is_a_broken_file_that_no_round_includes() {
+        let result = run("unseen-good");
+        let attackers = result.members.iter().filter(|one| one.attack.is_some());
+        let told = attackers.clone().find_map(|one| one.told.clone());
+        let told = told.expect("it tells");
+        assert!(!told.contains(" 0 files"), "{told}");
+        let sender = attackers.clone().find(|one| one.role == "miner");
+        let uid = sender.and_then(|one| one.uid).expect("it has a seat");
+        let sent = |round: &&RoundResult| round.part.revealed.contains(&uid);
+        assert!(result.rounds.iter().filter(sent).count() >= 2);
+        assert!(result
+            .rounds
+            .iter()
+            .all(|round| !round.included.contains(&uid)));
+    }
+
+    #[test]
+    fn who_sends_no_scores_has_no_dividends() {
+        let result = run("no-scores");
+        let of = |is_attacker| {
+            let validators = result.members.iter().filter(|one| one.role == "validator");
+            let those = validators.filter(move |one| one.attack.is_some() == is_attacker);
+            those.map(|one| one.earned).max()
+        };
+        assert_eq!(of(true), Some(0));
+        assert!(of(false) > Some(0));
+    }
+}
