@@ -243,12 +243,17 @@ impl Engine for Cost {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<f32>>, EngineError> {
         let base = self.host.base()?;
-        let moved = match contribution {
-            Some(contribution) => Some(self.host.moved(&base, contribution)?),
-            None => None,
+        let Cost {
+            host,
+            meter,
+            costs,
+            point,
+        } = self;
+        let parameters: &[f32] = match contribution {
+            Some(contribution) => host.moved(&base, contribution)?,
+            None => &base.parameters,
         };
-        let parameters = moved.as_deref().unwrap_or(&base.parameters);
-        self.losses(parameters, sequences, go_on)
+        losses((meter, costs, point), parameters, sequences, go_on)
     }
 
     fn measure_settled(
@@ -257,23 +262,23 @@ impl Engine for Cost {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<f32>>, EngineError> {
         let settled = self.host.settled()?;
-        self.losses(&settled.parameters, sequences, go_on)
+        let by = (&self.meter, &self.costs, self.point.as_slice());
+        losses(by, &settled.parameters, sequences, go_on)
     }
 }
 
-impl Cost {
-    fn losses(
-        &self,
-        parameters: &[f32],
-        sequences: &[&[u32]],
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Vec<f32>>, EngineError> {
-        pieces(sequences, go_on, |piece| {
-            self.meter.add(self.costs.sequence, piece.len());
-            let loss = |sequence: &&[u32]| loss(parameters, &self.point, sequence);
-            Ok(piece.iter().map(loss).collect())
-        })
-    }
+/// Losses of sequences; their costs go to the meter.
+fn losses(
+    (meter, costs, point): (&Meter, &Costs, &[f32]),
+    parameters: &[f32],
+    sequences: &[&[u32]],
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<Vec<f32>>, EngineError> {
+    pieces(sequences, go_on, |piece| {
+        meter.add(costs.sequence, piece.len());
+        let loss = |sequence: &&[u32]| loss(parameters, point, sequence);
+        Ok(piece.iter().map(loss).collect())
+    })
 }
 
 /// Goes part of the way to the mean point of a batch; gives the mean loss before.

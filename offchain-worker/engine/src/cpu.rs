@@ -8,10 +8,20 @@ use cairn_trainer::{AdamState, Trainer};
 
 use crate::{
     host::{compressed, left_to, Host, Made},
-    work::{pieces, replayed, steps, Look, Stepping},
+    work::{pieces_of, replayed, steps, Look, Stepping, PIECE},
     Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
     Trained, Version,
 };
+
+/// Tokens of short sequences that are measured in one piece.
+const TOKENS: usize = 2048;
+
+/// How many sequences are measured in one piece: matrices are packed for each, so of short ones twice as many.
+fn at_once(sequences: &[&[u32]]) -> usize {
+    let length = sequences.first().map_or(0, |one| one.len());
+    let fed = length.saturating_sub(1).max(1);
+    (TOKENS / fed).clamp(PIECE, 2 * PIECE)
+}
 
 /// Trains on the CPU.
 pub struct Cpu {
@@ -115,6 +125,7 @@ impl Engine for Cpu {
         keeper: &mut dyn Keeper,
     ) -> Result<Option<Trained>, EngineError> {
         let Cpu { trainer, host } = self;
+        host.end_measuring();
         let held = host.free("train")?;
         let inner = &host.config.inner;
         let mut stepping = OnCpu {
@@ -147,6 +158,7 @@ impl Engine for Cpu {
         let Cpu { trainer, host } = self;
         host.no_steps("replay")?;
         host.check_moments(before)?;
+        host.end_measuring();
         let mut stepping = OnCpu {
             trainer,
             inner: &host.config.inner,
@@ -170,12 +182,11 @@ impl Engine for Cpu {
     ) -> Result<Option<Vec<f32>>, EngineError> {
         let Cpu { trainer, host } = self;
         let base = host.base()?;
-        let moved = match contribution {
-            Some(contribution) => Some(host.moved(&base, contribution)?),
-            None => None,
+        let parameters: &[f32] = match contribution {
+            Some(contribution) => host.moved(&base, contribution)?,
+            None => &base.parameters,
         };
-        let parameters = moved.as_deref().unwrap_or(&base.parameters);
-        pieces(sequences, go_on, |piece| {
+        pieces_of(at_once(sequences), sequences, go_on, |piece| {
             Ok(trainer.losses(parameters, piece)?)
         })
     }
@@ -187,7 +198,7 @@ impl Engine for Cpu {
     ) -> Result<Option<Vec<f32>>, EngineError> {
         let Cpu { trainer, host } = self;
         let settled = host.settled()?;
-        pieces(sequences, go_on, |piece| {
+        pieces_of(at_once(sequences), sequences, go_on, |piece| {
             Ok(trainer.losses(&settled.parameters, piece)?)
         })
     }

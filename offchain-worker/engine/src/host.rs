@@ -6,10 +6,10 @@
 use std::{io, sync::Arc};
 
 use cairn_gradient::{
-    checked, encode, model_root, outer_step, select, vector_hash, Checked, Contribution, Header,
-    SparseTensor, Stepped, Work,
+    checked, encode, model_root, select, vector_hash, Checked, Contribution, Header, SparseTensor,
+    Stepped, Work,
 };
-use cairn_primitives::{Carried, EngineClass, Layout, ModelRoot, Round, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, EngineClass, Layout, ModelRoot, Round, RunConfig, H256};
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
@@ -70,6 +70,8 @@ pub(crate) struct Host<Steps> {
     held: Option<Held>,
     base: Option<Model>,
     pending: Pending<Steps>,
+    /// Room for parameters after one contribution, while a round is measured.
+    moved: Vec<f32>,
 }
 
 /// Parameters and their root.
@@ -155,6 +157,7 @@ impl<Steps> Host<Steps> {
             held: None,
             base: None,
             pending: Pending::Nothing,
+            moved: Vec::new(),
         }
     }
 
@@ -181,6 +184,7 @@ impl<Steps> Host<Steps> {
         });
         self.base = None;
         self.pending = Pending::Nothing;
+        self.end_measuring();
         Ok(root)
     }
 
@@ -324,6 +328,7 @@ impl<Steps> Host<Steps> {
     }
 
     pub fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {
+        self.end_measuring();
         let held = self.free("settle a round")?;
         let (model, norm) = self.stepped(held, settlement)?;
         let root = model.root;
@@ -392,6 +397,12 @@ impl<Steps> Host<Steps> {
 
     pub fn forget_base(&mut self) {
         self.base = None;
+        self.end_measuring();
+    }
+
+    /// Gives back what only measuring takes, as much memory as the parameters: for verbs that take memory themselves.
+    pub fn end_measuring(&mut self) {
+        self.moved = Vec::new();
     }
 
     /// The parameters on which is measured.
@@ -422,12 +433,11 @@ impl<Steps> Host<Steps> {
     }
 
     /// Parameters after an outer step with one contribution alone.
-    pub fn moved(&self, base: &Model, contribution: &Checked) -> Result<Vec<f32>, EngineError> {
+    pub fn moved(&mut self, base: &Model, contribution: &Checked) -> Result<&[f32], EngineError> {
         self.check_base(base, contribution)?;
-        let mut parameters = base.parameters.as_ref().clone();
-        let alone = [(Uid(0), 1, contribution.decode(&self.layout, &self.config)?)];
-        outer_step(&mut parameters, &self.layout, &alone, &self.config.outer)?;
-        Ok(parameters)
+        let (layout, config, moved) = (&self.layout, &self.config, &mut self.moved);
+        checked::outer_step_alone(&base.parameters, moved, layout, config, contribution)?;
+        Ok(&self.moved)
     }
 
     pub fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {

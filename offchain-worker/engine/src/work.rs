@@ -8,7 +8,7 @@ use cairn_trainer::AdamState;
 use crate::{host::trace_state, EngineError, Keeper, Order, Sequences, State, StepDone, Trained};
 
 /// Sequences that are measured between two looks at whether there is time.
-const PIECE: usize = 8;
+pub(crate) const PIECE: usize = 8;
 
 /// A look at the state between two steps.
 pub(crate) struct Look {
@@ -142,14 +142,24 @@ pub(crate) fn replayed(
     })
 }
 
-/// Losses piece by piece for as long as there is time; `losses` measures a piece.
+/// Losses in pieces of [`PIECE`] for as long as there is time; `losses` measures a piece.
 pub(crate) fn pieces(
+    sequences: &[&[u32]],
+    go_on: &mut dyn FnMut() -> bool,
+    losses: impl FnMut(&[&[u32]]) -> Result<Vec<f32>, EngineError>,
+) -> Result<Option<Vec<f32>>, EngineError> {
+    pieces_of(PIECE, sequences, go_on, losses)
+}
+
+/// The same in pieces of so many sequences, 1 at least.
+pub(crate) fn pieces_of(
+    at_once: usize,
     sequences: &[&[u32]],
     go_on: &mut dyn FnMut() -> bool,
     mut losses: impl FnMut(&[&[u32]]) -> Result<Vec<f32>, EngineError>,
 ) -> Result<Option<Vec<f32>>, EngineError> {
     let mut all = Vec::with_capacity(sequences.len());
-    for piece in sequences.chunks(PIECE) {
+    for piece in sequences.chunks(at_once.max(1)) {
         if !go_on() {
             return Ok(None);
         }

@@ -14,8 +14,8 @@ use cairn_protocol::{
 use thiserror::Error;
 
 use crate::{
-    contribution::{Contribution, Header},
-    outer::{Stepped, StreamError, StreamedStep},
+    contribution::{Contribution, Header, MismatchError},
+    outer::{alone::Alone, OuterStepError, Stepped, StreamError, StreamedStep},
     seal::open,
     wire::{decode, verify, DecodeError, Reader, Verified},
 };
@@ -179,4 +179,43 @@ pub fn outer_step<C: AsRef<Checked>>(
         step.tensor(theta.get_mut(range).unwrap_or_default())?;
     }
     step.finish()
+}
+
+/// Parameters after the run's outer step from `before` with one contribution alone, into `after`, whose memory is used
+/// again: the bits of [`outer_step`], with one tensor of the contribution in memory at a time.
+///
+/// # Errors
+/// If the parameters do not go with the layout, or the contribution was checked for another run. What is in `after` is
+/// of no use then.
+pub fn outer_step_alone(
+    before: &[f32],
+    after: &mut Vec<f32>,
+    layout: &Layout,
+    config: &RunConfig,
+    contribution: &Checked,
+) -> Result<(), StreamError> {
+    let (found, expected) = (before.len(), layout.parameters());
+    if found != expected {
+        let error = MismatchError::VectorLength { found, expected };
+        return Err(OuterStepError::Parameters(error).into());
+    }
+    let alone = Alone::new(&config.outer)?;
+    let read = |error| StreamError::Read { uid: Uid(0), error };
+    let compression = reading(config);
+    let mut reader =
+        Reader::new(contribution.file.as_slice(), layout, &compression).map_err(read)?;
+    after.resize(before.len(), 0.0);
+    let mut tensor = None;
+    for (_, range) in layout.ranges() {
+        // a reader has a tensor for each of its layout
+        if !reader.tensor(&mut tensor).map_err(read)? {
+            break;
+        }
+        let (before, after) = (before.get(range.clone()), after.get_mut(range));
+        if let (Some(before), Some(sent), Some(after)) = (before, &tensor, after) {
+            alone.tensor(before, sent, after);
+        }
+    }
+    reader.finish().map_err(read)?;
+    Ok(())
 }

@@ -1,11 +1,14 @@
 //! How much contributions have in common.
 
-use cairn_primitives::Layout;
+use cairn_primitives::{
+    blocks::{BLOCK, PLACE},
+    Layout,
+};
 use rayon::prelude::*;
 
 use crate::blocks::Plan;
 use crate::contribution::{Contribution, MismatchError};
-use crate::sparse::SparseTensor;
+use crate::sparse::{value_of, SparseTensor};
 
 /// Cosines of contributions, each the mean of their tensors' cosines, weighted by how many values are sent of a tensor:
 /// so that nobody hides a copy behind one tensor that it makes large.
@@ -75,44 +78,90 @@ struct Cosines {
 
 impl Cosines {
     fn of(of: &[&SparseTensor], before: &[&SparseTensor]) -> Cosines {
-        let any = of.iter().chain(before).next();
-        let elements = any.map_or(0, |one| one.elements());
-        let mut dense = vec![0f32; elements];
         let norms: Vec<f64> = of.iter().map(|one| one.norm()).collect();
-        let mut pairs = Vec::new();
-        for (one, tensor) in of.iter().enumerate() {
-            tensor.add_to(&mut dense);
-            for other in one + 1..of.len() {
-                let product = product(of[other], |at| f64::from(dense[at]));
-                pairs.push(cosine(product, norms[one] * norms[other]));
-            }
-            for (at, _) in tensor.values() {
-                dense[at as usize] = 0.0;
-            }
+        let places =
+            (0..of.len()).flat_map(|one| (one + 1..of.len()).map(move |other| (one, other)));
+        let pairs = places.zip(products(of));
+        let pairs = pairs.map(|((one, other), product)| cosine(product, norms[one] * norms[other]));
+        let (products, length) = products_with_sum(of, before);
+        let with_before = products.iter().zip(&norms);
+        let with_before = with_before.map(|(product, norm)| cosine(*product, norm * length));
+        Cosines {
+            pairs: pairs.collect(),
+            with_before: with_before.collect(),
         }
-        drop(dense);
-        let mut sum = vec![0f64; if before.is_empty() { 0 } else { elements }];
-        for tensor in before {
-            let norm = tensor.norm();
-            for (at, value) in tensor.values().filter(|_| norm > 0.0) {
-                sum[at as usize] += f64::from(value) / norm;
-            }
-        }
-        let length = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
-        let with_sum = |(tensor, norm): (&&SparseTensor, &f64)| {
-            let product = product(tensor, |at| sum.get(at).copied().unwrap_or_default());
-            cosine(product, norm * length)
-        };
-        let with_before = of.iter().zip(&norms).map(with_sum).collect();
-        Cosines { pairs, with_before }
     }
 }
 
-fn product(tensor: &SparseTensor, other: impl Fn(usize) -> f64) -> f64 {
-    let products = tensor.values();
+/// The products of each two of these, block by block: what is looked up stays in the first cache.
+fn products(of: &[&SparseTensor]) -> Vec<f64> {
+    let mut products = vec![0f64; of.len() * of.len().saturating_sub(1) / 2];
+    let strips = of.first().map_or(0, |one| one.grid().strip_count());
+    let (mut dense, mut blocks) = ([0f32; BLOCK], Vec::with_capacity(of.len()));
+    for strip in (0..strips).filter(|_| of.len() > 1) {
+        let mut parts: Vec<_> = of.iter().map(|one| one.strip(strip)).collect();
+        loop {
+            blocks.clear();
+            blocks.extend(parts.iter_mut().filter_map(Iterator::next));
+            // every contribution has the same blocks
+            if blocks.len() < of.len() {
+                break;
+            }
+            let mut products = products.iter_mut();
+            for (one, (_, levels, codes)) in blocks.iter().enumerate() {
+                for code in codes.iter() {
+                    dense[usize::from(code & PLACE)] = value_of(*code, *levels);
+                }
+                let others = blocks.iter().skip(one + 1).zip(&mut products);
+                for ((_, levels, codes), product) in others {
+                    for code in codes.iter() {
+                        let value = f64::from(value_of(*code, *levels));
+                        *product += value * f64::from(dense[usize::from(code & PLACE)]);
+                    }
+                }
+                for code in codes.iter() {
+                    dense[usize::from(code & PLACE)] = 0.0;
+                }
+            }
+        }
+    }
     products
-        .map(|(at, value)| f64::from(value) * other(at as usize))
-        .sum()
+}
+
+/// The product of each of these with the sum of those before, each of which is taken at the same norm; and the length
+/// of that sum. Strip by strip.
+fn products_with_sum(of: &[&SparseTensor], before: &[&SparseTensor]) -> (Vec<f64>, f64) {
+    let (mut products, mut squares) = (vec![0f64; of.len()], 0f64);
+    let norms: Vec<f64> = before.iter().map(|one| one.norm()).collect();
+    let grid = before.first().map(|one| one.grid());
+    let mut sum = vec![0f64; grid.map_or(0, |grid| grid.strip_len())];
+    for number in 0..grid.map_or(0, |grid| grid.strip_count()) {
+        sum.fill(0.0);
+        for (tensor, norm) in before.iter().zip(&norms).filter(|(_, norm)| **norm > 0.0) {
+            for (at, value) in values(tensor, number) {
+                sum[at] += f64::from(value) / norm;
+            }
+        }
+        squares = sum.iter().fold(squares, |sum, value| sum + value * value);
+        for (tensor, product) in of.iter().zip(&mut products) {
+            for (at, value) in values(tensor, number) {
+                *product += f64::from(value) * sum[at];
+            }
+        }
+    }
+    (products, squares.sqrt())
+}
+
+/// The values of a strip, with their places in it.
+fn values(tensor: &SparseTensor, strip: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+    let cols = tensor.grid().strip(strip).cols;
+    tensor.strip(strip).flat_map(move |(block, levels, codes)| {
+        let value = move |code: &u16| {
+            let at = block.index(usize::from(code & PLACE), cols);
+            (at, value_of(*code, levels))
+        };
+        codes.iter().map(value)
+    })
 }
 
 /// What has no length has nothing in common with anything.

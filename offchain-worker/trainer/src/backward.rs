@@ -257,7 +257,7 @@ impl Model {
             .into_par_iter()
             .with_max_len(1)
             .for_each(|(dqkv, x, rates, past, normed, dx, partial)| {
-                with_rows([x.len(), 0], |[dy, _]| {
+                with_rows([x.len()], |[dy]| {
                     let from = Matrix::new(dqkv, heads.row());
                     packed.product(from, dy, width, Start::Zero);
                     norm::again(x, weight, rates, normed);

@@ -56,7 +56,12 @@ impl Model {
         embedding::forward(tokens, table, &mut work.streams[0], self.width);
         for i in 0..self.depth() {
             self.attend(i, params, batch, keep, work);
-            self.feed(i, params, batch, keep, Output::Wanted, work);
+            match keep {
+                Keep::Nothing => self.feed_in_place(i, params, batch, work),
+                Keep::Inputs | Keep::All => {
+                    self.feed(i, params, batch, keep, Output::Wanted, work);
+                }
+            }
         }
         let stream = &work.streams[self.depth() % keep.streams(self.depth())];
         let (weight, chunk) = (&params[self.norm.clone()], batch.chunk());
@@ -91,7 +96,7 @@ impl Model {
             .with_max_len(1)
             .enumerate()
             .for_each(|(at, (input, to, rates))| {
-                with_rows([input.len(), 0], |[normed, _]| {
+                with_rows([input.len()], |[normed]| {
                     norm::forward(input, weight, normed, rates);
                     qkv.product(Matrix::new(normed, width), to, row, Start::Zero);
                     angles.turn_batch(to, row, rotated, at * chunk, batch.length);
@@ -127,12 +132,7 @@ impl Model {
         else {
             return;
         };
-        let matrix = |at: &Range<usize>, inner| Matrix::new(&params[at.clone()], inner).t();
-        work.packed.output.pack(matrix(&layer.output, width));
-        work.packed.gate_up.pack(matrix(&layer.gate_up, width));
-        if output == Output::Wanted {
-            work.packed.down.pack(matrix(&layer.down, ffn));
-        }
+        self.pack_feed(i, params, output, &mut work.packed);
         let (packed, weight): (&Packed, _) = (&work.packed, &params[layer.feed_norm.clone()]);
         (
             input.par_chunks(chunk * width),
@@ -163,6 +163,48 @@ impl Model {
                     }
                 });
             });
+    }
+
+    /// The same where nothing is kept: the residual stream is stepped in place, and gate and up are gone with the task
+    /// that made them, before they leave its cache.
+    fn feed_in_place(&self, i: usize, params: &[f32], batch: Batch, work: &mut Workspace) {
+        let (layer, width, ffn, chunk) = (&self.layers[i], self.width, self.ffn, batch.chunk());
+        let (acts, stream) = (&mut work.layers[0], &mut work.streams[0]);
+        self.pack_feed(i, params, Output::Wanted, &mut work.packed);
+        let (packed, weight): (&Packed, _) = (&work.packed, &params[layer.feed_norm.clone()]);
+        (
+            stream.par_chunks_mut(chunk * width),
+            acts.mixed.par_chunks(chunk * width),
+            acts.fed_rates.par_chunks_mut(chunk),
+        )
+            .into_par_iter()
+            .with_max_len(1)
+            .for_each(|(stream, mixed, rates)| {
+                let sizes = [stream.len(), rates.len() * 2 * ffn, rates.len() * ffn];
+                with_rows(sizes, |[normed, gate_up, hidden]| {
+                    let mixed = Matrix::new(mixed, width);
+                    packed.output.product(mixed, stream, width, Start::Present);
+                    norm::forward(stream, weight, normed, rates);
+                    let normed = Matrix::new(normed, width);
+                    packed
+                        .gate_up
+                        .product(normed, gate_up, 2 * ffn, Start::Zero);
+                    swiglu::forward(gate_up, ffn, hidden);
+                    let hidden = Matrix::new(hidden, ffn);
+                    packed.down.product(hidden, stream, width, Start::Present);
+                });
+            });
+    }
+
+    /// Packs what the second half of layer `i` multiplies with.
+    fn pack_feed(&self, i: usize, params: &[f32], output: Output, packed: &mut Packed) {
+        let layer = &self.layers[i];
+        let matrix = |at: &Range<usize>, inner| Matrix::new(&params[at.clone()], inner).t();
+        packed.output.pack(matrix(&layer.output, self.width));
+        packed.gate_up.pack(matrix(&layer.gate_up, self.width));
+        if output == Output::Wanted {
+            packed.down.pack(matrix(&layer.down, self.ffn));
+        }
     }
 
     /// The cross-entropy of each token of `part`, into `work.losses`, given what [`Model::forward`] left.

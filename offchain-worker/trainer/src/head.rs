@@ -1,13 +1,20 @@
 //! The head and its cross-entropy, some rows at a time, so that the logits of a whole batch never exist.
 
+use std::cell::Cell;
+
 use rayon::prelude::*;
 
-use crate::gemm::{parallel_product, Matrix, Start};
-use crate::math::{exp_sum, max};
+use crate::gemm::{is_packed_whole, parallel_product, share, Matrix, Right, Start};
+use crate::math::{exp_sum, max, sum_of_exp};
 
 /// Rows whose logits exist at once: a multiple of the blocks in which the inner dimension of a product is summed,
 /// so that the weight's gradient has the bits that one product over all rows would have.
 pub const ROWS: usize = 512;
+
+thread_local! {
+    /// The weight, packed for all rows of the pass that this thread deals out.
+    static PACKED: Cell<Right> = const { Cell::new(Right::EMPTY) };
+}
 
 /// Where the gradients go.
 pub struct Gradients<'a> {
@@ -42,10 +49,29 @@ impl Head<'_> {
         targets: &[u32],
         logits: &mut [f32],
         losses: &mut [f32],
+        gradients: Option<Gradients>,
+    ) {
+        if !is_packed_whole(self.width * self.vocabulary) {
+            return self.in_blocks(None, x, targets, logits, losses, gradients);
+        }
+        let mut packed = PACKED.take();
+        packed.pack(self.weight.t());
+        self.in_blocks(Some(&packed), x, targets, logits, losses, gradients);
+        PACKED.set(packed);
+    }
+
+    /// The same with the weight packed for all blocks of rows, or for each block anew.
+    pub fn in_blocks(
+        self,
+        packed: Option<&Right>,
+        x: &[f32],
+        targets: &[u32],
+        logits: &mut [f32],
+        losses: &mut [f32],
         mut gradients: Option<Gradients>,
     ) {
         let (width, vocabulary) = (self.width, self.vocabulary);
-        let share = 1.0 / self.tokens as f32;
+        let after = gradients.as_ref().map(|_| 1.0 / self.tokens as f32);
         let blocks = x
             .chunks(ROWS * width)
             .zip(targets.chunks(ROWS))
@@ -53,14 +79,18 @@ impl Head<'_> {
         for (i, ((x, targets), losses)) in blocks.enumerate() {
             let x = Matrix::new(x, width);
             let logits = &mut logits[..targets.len() * vocabulary];
-            parallel_product(x, self.weight.t(), logits, Start::Zero);
-            let rows = logits
-                .par_chunks_exact_mut(vocabulary)
-                .zip(targets)
-                .zip(losses);
-            rows.with_min_len(8).for_each(|((logits, target), loss)| {
-                *loss = row(logits, *target as usize, share);
-            });
+            match packed {
+                Some(packed) => packed_rows(packed, x, targets, logits, losses, after),
+                None => {
+                    parallel_product(x, self.weight.t(), logits, Start::Zero);
+                    let rows = (logits.par_chunks_exact_mut(vocabulary), targets, losses);
+                    rows.into_par_iter()
+                        .with_min_len(8)
+                        .for_each(|(logits, target, loss)| {
+                            *loss = loss_of(logits, *target, after);
+                        });
+                }
+            }
             if let Some(gradients) = &mut gradients {
                 let from = i * ROWS * width;
                 let rows = &mut gradients.rows[from..from + targets.len() * width];
@@ -74,6 +104,50 @@ impl Head<'_> {
                 parallel_product(dlogits.t(), x, gradients.weight, start);
             }
         }
+    }
+}
+
+/// The cross-entropy of rows of `x`; a task takes some from their product to their losses, while they are in its cache.
+fn packed_rows(
+    packed: &Right,
+    x: Matrix,
+    targets: &[u32],
+    logits: &mut [f32],
+    losses: &mut [f32],
+    after: Option<f32>,
+) {
+    let (rows, vocabulary) = (share(targets.len()), logits.len() / targets.len().max(1));
+    let tasks = (
+        logits.par_chunks_mut((rows * vocabulary).max(1)),
+        targets.par_chunks(rows),
+        losses.par_chunks_mut(rows),
+    );
+    let tasks = tasks.into_par_iter().with_max_len(1).enumerate();
+    tasks.for_each(|(i, (logits, targets, losses))| {
+        let x = x.rows(i * rows, targets.len());
+        packed.product(x, logits, vocabulary, Start::Zero);
+        let each = logits.chunks_exact_mut(vocabulary).zip(targets);
+        for ((logits, target), loss) in each.zip(losses) {
+            *loss = loss_of(logits, *target, after);
+        }
+    });
+}
+
+/// The cross-entropy of a row. If it is one of a mean whose gradient is wanted, of which it has this share, that takes
+/// the place of the logits.
+fn loss_of(logits: &mut [f32], target: u32, share: Option<f32>) -> f32 {
+    match share {
+        Some(share) => row(logits, target as usize, share),
+        None => loss(logits, target as usize),
+    }
+}
+
+wide! {
+    /// The cross-entropy alone: the bits of [`row`].
+    fn loss(logits: &[f32], target: usize) -> f32 {
+        let max = max(logits);
+        let above = logits[target] - max;
+        libm::logf(sum_of_exp(logits, max, 1.0)) - above
     }
 }
 

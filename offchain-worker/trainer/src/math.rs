@@ -93,6 +93,23 @@ pub fn exp_sum(row: &mut [f32], max: f32, scale: f32) -> f32 {
     fold(lanes)
 }
 
+/// The same sum, where the exponentials are not wanted.
+#[inline(always)]
+pub fn sum_of_exp(row: &[f32], max: f32, scale: f32) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let blocks = row.chunks_exact(LANES);
+    let rest = blocks.remainder();
+    for block in blocks {
+        for i in 0..LANES {
+            lanes[i] += exp((block[i] - max) * scale);
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane += exp((*x - max) * scale);
+    }
+    fold(lanes)
+}
+
 /// Adding this to a small float leaves the nearest integer in the low bits: 1.5 · 2²³.
 const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts; the first has 12 significant bits, so that its product with an exponent is exact.

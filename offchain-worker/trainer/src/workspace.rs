@@ -56,10 +56,11 @@ impl Keep {
         }
     }
 
-    /// How many residual streams there are; layer *i* reads stream *i* mod this and writes the next.
+    /// How many residual streams there are; layer *i* reads stream *i* mod this and writes the next. Where nothing is
+    /// kept there is one, which is stepped in place.
     pub fn streams(self, depth: usize) -> usize {
         match self {
-            Keep::Nothing => 2,
+            Keep::Nothing => 1,
             Keep::Inputs | Keep::All => depth + 1,
         }
     }
@@ -167,7 +168,7 @@ impl Workspace {
         let (sets, streams) = (keep.sets(model.depth()), keep.streams(model.depth()));
         reach(&mut self.layers, sets);
         for layer in self.layers.iter_mut().take(sets) {
-            layer.fit(model, &heads, rows);
+            layer.fit(model, &heads, rows, keep);
         }
         reach(&mut self.streams, streams);
         for stream in self.streams.iter_mut().take(streams) {
@@ -220,17 +221,18 @@ impl Workspace {
 }
 
 impl Activations {
-    fn fit(&mut self, model: &Model, heads: &Heads, rows: usize) {
-        for stream in [&mut self.mixed, &mut self.middle] {
-            fit(stream, rows * model.width);
-        }
+    fn fit(&mut self, model: &Model, heads: &Heads, rows: usize, keep: Keep) {
+        fit(&mut self.mixed, rows * model.width);
         for stats in [&mut self.maxima, &mut self.rates] {
             fit(stats, rows * heads.queries);
         }
         fit(&mut self.attended_rates, rows);
         fit(&mut self.fed_rates, rows);
         fit(&mut self.qkv, rows * heads.row());
-        fit(&mut self.gate_up, rows * 2 * model.ffn);
+        if keep != Keep::Nothing {
+            fit(&mut self.middle, rows * model.width);
+            fit(&mut self.gate_up, rows * 2 * model.ffn);
+        }
     }
 
     /// Numbers in all buffers.
@@ -283,19 +285,21 @@ impl Backward {
 
 thread_local! {
     /// Rows that live within a task.
-    static ROWS: Cell<[Buffer; 2]> = const { Cell::new([Buffer::EMPTY; 2]) };
+    static ROWS: Cell<[Buffer; 3]> = const { Cell::new([Buffer::EMPTY; 3]) };
 }
 
-/// Gives `compute` two buffers of this thread with room for as many numbers.
-pub fn with_rows(sizes: [usize; 2], compute: impl FnOnce([&mut [f32]; 2])) {
-    let mut buffers = ROWS.replace([Buffer::EMPTY; 2]);
-    let [first, second] = &mut buffers;
-    first.reach(sizes[0]);
-    second.reach(sizes[1]);
-    compute([
-        &mut first.numbers()[..sizes[0]],
-        &mut second.numbers()[..sizes[1]],
-    ]);
+/// Gives `compute` up to three buffers of this thread with room for as many numbers.
+pub fn with_rows<const N: usize>(sizes: [usize; N], compute: impl FnOnce([&mut [f32]; N])) {
+    const { assert!(N <= 3, "a thread has three buffers") };
+    let mut buffers = ROWS.replace([Buffer::EMPTY; 3]);
+    let mut each = buffers.iter_mut();
+    compute(sizes.map(|size| match each.next() {
+        Some(buffer) => {
+            buffer.reach(size);
+            &mut buffer.numbers()[..size]
+        }
+        None => &mut [],
+    }));
     ROWS.set(buffers);
 }
 

@@ -1,6 +1,10 @@
 //! Scoring a round: what its contributions say of themselves, then losses, as `cairn_round::measure` asks for them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cairn_data::{DataSet, UnseenText};
 use cairn_engine::{Engine, Version};
@@ -49,6 +53,32 @@ pub struct Scored {
     pub left: usize,
     /// Sequences whose loss was computed, each as often as it was.
     pub sequences: u64,
+    /// How long it took.
+    pub took: Took,
+}
+
+/// How long the parts of scoring took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Took {
+    /// Reading the contributions, and comparing them with each other and with those of the round before.
+    pub compared: Duration,
+    /// Losses of the parameters with which the round began.
+    pub before: Duration,
+    /// Of those that it made of all contributions.
+    pub settled: Duration,
+    /// Of those after one contribution alone, which is applied for each piece of them.
+    pub alone: Duration,
+}
+
+impl Took {
+    /// What losses on these parameters took.
+    fn on(&mut self, on: On) -> &mut Duration {
+        match on {
+            On::Before => &mut self.before,
+            On::Settled => &mut self.settled,
+            On::Alone(_) => &mut self.alone,
+        }
+    }
 }
 
 impl Scoring<'_> {
@@ -63,7 +93,9 @@ impl Scoring<'_> {
         mut measurement: Measurement,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Scored, RoleError> {
+        let (mut took, began) = (Took::default(), Instant::now());
         let files = self.files_of(&measurement)?;
+        took.compared = began.elapsed();
         let (round, base) = (measurement.round, engine.root(Version::Base)?);
         if base != measurement.root {
             let what = format!("round {round} began with other parameters than those at hand");
@@ -78,7 +110,7 @@ impl Scoring<'_> {
         let mut measuring = Measuring::new(measurement, unseen, file);
         let (mut computed, mut left) = (0u64, 0);
         while let Some(ask) = measuring.next() {
-            let sequences = self.sequences(&ask);
+            let (sequences, began) = (self.sequences(&ask), Instant::now());
             let losses = match ask.on {
                 On::Before => engine.measure(None, &sequences, go_on)?,
                 On::Settled => engine.measure_settled(&sequences, go_on)?,
@@ -91,6 +123,7 @@ impl Scoring<'_> {
                 left = measuring.left();
                 break;
             };
+            *took.on(ask.on) += began.elapsed();
             computed = computed.saturating_add(sequences.len() as u64);
             measuring.take(losses);
         }
@@ -100,6 +133,7 @@ impl Scoring<'_> {
             evidence: measuring.finish(),
             left,
             sequences: computed,
+            took,
         })
     }
 

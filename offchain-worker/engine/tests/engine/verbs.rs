@@ -340,13 +340,13 @@ fn measuring_breaks_off_between_pieces() {
     for mut engine in loaded() {
         engine.settle(&including(&[])).unwrap();
         engine.keep().unwrap();
-        let mut left = 2;
+        let mut left = 1;
         let losses = engine.measure(None, &sequences, &mut || {
             left -= 1;
             left >= 0
         });
         assert_eq!(losses.unwrap(), None);
-        // 20 sequences in pieces of 8: asked a third time, and no more.
+        // 20 sequences in pieces of 8, or of 16: asked a second time, and no more.
         assert_eq!(left, -1);
         let losses = engine.measure_settled(&sequences, &mut || false);
         assert_eq!(losses.unwrap(), None);

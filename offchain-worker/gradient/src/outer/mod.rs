@@ -22,6 +22,7 @@
 //! No value sent is above 65,280 and w_p ≤ 65,535, so that s is below 2⁴⁰, Δ̄ not above 65,280 but for roundings, and
 //! no α takes a finite weight to infinity.
 
+pub(crate) mod alone;
 pub(crate) mod apply;
 mod stream;
 mod trust;

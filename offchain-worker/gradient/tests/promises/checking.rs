@@ -1,7 +1,7 @@
 //! What is taken for a contribution, and what is refused.
 
 use cairn_gradient::{
-    checked::{check, counted, outer_step, Claim, Refusal, Terms},
+    checked::{check, counted, outer_step, outer_step_alone, Claim, Refusal, Terms},
     compress, seal, sealed_root, Header, Work,
 };
 use cairn_primitives::{
@@ -163,6 +163,33 @@ fn a_good_contribution_is_taken_and_can_be_applied() {
     let stepped = root.expect("ok");
     assert_eq!(stepped.root, cairn_gradient::model_root(&same));
     assert_eq!(stepped.norm, Some(contributions[0].2.norm()));
+}
+
+#[test]
+fn a_contribution_alone_is_applied_with_the_bits_of_any_outer_step() {
+    let mut case = Case::new(|_| ());
+    let checked = check(&case.terms(), &case.claim, &case.sealed).expect("it is good");
+    let parameters = case.layout.parameters();
+    let before: Vec<f32> = (0..parameters).map(|i| (i as f32 * 0.37).sin()).collect();
+    let included = [(Uid(1), 5, std::sync::Arc::new(checked))];
+    let checked = &included[0].2;
+    // What was there before, and how much of it, is not seen.
+    let mut after = vec![9.0; 5];
+    for (rate, rho) in [(700_000_000, 0), (1_000_000_000, 1), (3, 1_000_000_000)] {
+        case.config.outer.learning_rate = Nano(rate);
+        case.config.outer.rho = Nano(rho);
+        let (layout, config) = (&case.layout, &case.config);
+        let mut expected = before.clone();
+        outer_step(&mut expected, layout, config, &included).expect("it goes");
+        outer_step_alone(&before, &mut after, layout, config, checked).expect("it goes");
+        assert_ne!(after, before);
+        assert_eq!(after, expected);
+    }
+    let short = &before[1..];
+    assert!(outer_step_alone(short, &mut after, &case.layout, &case.config, checked).is_err());
+    case.config.outer.rho = Nano(1_000_000_001);
+    let refused = outer_step_alone(&before, &mut after, &case.layout, &case.config, checked);
+    assert!(refused.is_err());
 }
 
 #[test]

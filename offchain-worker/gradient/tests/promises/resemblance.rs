@@ -1,6 +1,6 @@
 //! What contributions have in common.
 
-use cairn_gradient::{resemblance, Contribution};
+use cairn_gradient::{resemblance, Contribution, SparseTensor};
 use proptest::prelude::*;
 
 use crate::common::{any_kept, any_layout, contribution, layout};
@@ -55,5 +55,48 @@ proptest! {
         for cosine in cosines {
             prop_assert!((-1.0 - 1e-9..=1.0 + 1e-9).contains(&cosine));
         }
+    }
+}
+
+/// A tensor's product with numbers at its elements, in the order in which values are sent.
+fn product(tensor: &SparseTensor, dense: &[f64]) -> f64 {
+    let values = tensor.values();
+    values.fold(0.0, |sum, (at, value)| {
+        sum + f64::from(value) * dense[at as usize]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn cosines_have_the_bits_of_sums_over_whole_tensors(layout in any_layout(), kept in any_kept(), seed: u64) {
+        let of: Vec<Contribution> = (0..4).map(|n| contribution(&layout, kept, seed ^ n).0).collect();
+        let (of, before) = of.split_at(2);
+        let [all_of, all_before] = [of, before].map(|list| list.iter().collect::<Vec<_>>());
+        let found = resemblance(&layout, &all_of, &all_before).expect("they go together");
+        let (mut weight, mut pair, mut with_before) = (0.0, 0.0, [0.0; 2]);
+        for number in 0..layout.0.len() {
+            let [one, other] = [&of[0].tensors[number], &of[1].tensors[number]];
+            let mut dense = vec![0.0; one.elements()];
+            for (at, value) in one.values() {
+                dense[at as usize] = f64::from(value);
+            }
+            let sent = one.codes().len() as f64;
+            let cosine = |product: f64, lengths: f64| if lengths > 0.0 { product / lengths } else { 0.0 };
+            weight += sent;
+            pair += sent * cosine(product(other, &dense), one.norm() * other.norm());
+            let mut sum = vec![0.0; one.elements()];
+            for tensor in before.iter().map(|one| &one.tensors[number]).filter(|one| one.norm() > 0.0) {
+                for (at, value) in tensor.values() {
+                    sum[at as usize] += f64::from(value) / tensor.norm();
+                }
+            }
+            let length = sum.iter().fold(0.0, |all, value| all + value * value).sqrt();
+            for (all, tensor) in with_before.iter_mut().zip([one, other]) {
+                *all += sent * cosine(product(tensor, &sum), tensor.norm() * length);
+            }
+        }
+        prop_assert_eq!(found.pairs[0].2, pair / weight);
+        prop_assert_eq!(found.with_before, with_before.map(|sum| sum / weight));
     }
 }

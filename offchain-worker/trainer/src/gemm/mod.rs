@@ -430,6 +430,11 @@ fn tile(
     }
 }
 
+/// Whether a right factor of so many numbers is packed as a whole by [`parallel_product`].
+pub fn is_packed_whole(numbers: usize) -> bool {
+    numbers <= PACKED
+}
+
 /// `a`·`b` into `c`, whose rows lie without gaps, by all threads of the current pool.
 pub fn parallel_product(a: Matrix, b: Matrix, c: &mut [f32], start: Start) {
     let n = b.columns;

@@ -197,6 +197,21 @@ fn a_windows_loss_does_not_depend_on_the_others() {
 }
 
 #[test]
+fn losses_alone_have_the_bits_of_those_with_a_gradient() {
+    let shape = small();
+    let params = initial_parameters(&shape, 1);
+    let windows = windows(3, 129, shape.vocabulary, 1);
+    for threads in 1..=2 {
+        let mut trainer = Trainer::new(&shape, threads).unwrap();
+        for window in &windows {
+            let kept = trainer.gradient(&params, &[window]).unwrap().0;
+            let alone = trainer.losses(&params, &[window]).unwrap();
+            assert_eq!(alone[0].to_bits(), kept.to_bits());
+        }
+    }
+}
+
+#[test]
 fn a_state_that_was_saved_goes_on_with_the_same_bits() {
     let shape = tiny(true);
     let straight = train(&shape, 1, 4, 9);

@@ -4,7 +4,7 @@
 
 use super::{assert_gradient, assert_near, numbers, reference, wide};
 use crate::attention::{Heads, Kept};
-use crate::gemm::{Matrix, Start};
+use crate::gemm::{Matrix, Right, Start};
 use crate::rope::{Angles, Turn};
 use crate::{embedding, head, norm, swiglu};
 
@@ -241,6 +241,37 @@ fn cross_entropy_and_its_gradient() {
     assert_near("losses", &losses, &compute(&x, &weight));
     assert_gradient("dx", &dx, &x, |x| mean(compute(x, &weight)));
     assert_gradient("dweight", &dweight, &weight, |w| mean(compute(&x, w)));
+}
+
+#[test]
+fn a_heads_bits_do_not_depend_on_how_it_is_packed_nor_on_whether_gradients_are_wanted() {
+    let (rows, width, vocabulary) = (head::ROWS + 37, 24, 75);
+    let (x, weight) = (numbers(rows * width, 1), numbers(vocabulary * width, 2));
+    let targets: Vec<u32> = (0..rows as u32).map(|i| i * i % 75).collect();
+    let head = head::Head {
+        weight: Matrix::new(&weight, width),
+        width,
+        vocabulary,
+        tokens: rows,
+    };
+    let mut packed = Right::EMPTY;
+    packed.pack(head.weight.t());
+    let compute = |packed: Option<&Right>, is_wanted: bool| {
+        let (mut losses, mut logits) = (vec![0.0; rows], vec![0.0; head::ROWS * vocabulary]);
+        let (mut dx, mut dweight) = (vec![9.0; rows * width], vec![9.0; vocabulary * width]);
+        let to = head::Gradients {
+            rows: &mut dx,
+            weight: &mut dweight,
+            start: Start::Zero,
+        };
+        let to = is_wanted.then_some(to);
+        head.in_blocks(packed, &x, &targets, &mut logits, &mut losses, to);
+        (losses, dx, dweight)
+    };
+    let anew = compute(None, true);
+    assert_eq!(compute(Some(&packed), true), anew);
+    assert_eq!(compute(Some(&packed), false).0, anew.0);
+    assert_eq!(compute(None, false).0, anew.0);
 }
 
 #[test]
