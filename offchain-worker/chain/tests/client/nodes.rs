@@ -200,17 +200,22 @@ async fn a_node_that_is_behind_rules_no_transaction_out() {
 /// What one node says of a block, and the next one does not have, says nothing: the first has the transaction there.
 #[tokio::test]
 async fn a_transaction_is_not_overtaken_by_itself_when_another_node_is_asked() {
-    let settings = Settings {
-        // What is not answered here is waited for so long; what is comes before, or is asked for again.
-        request: Duration::from_secs(2),
-        ..settings()
-    };
+    let settings = settings();
+    let late = settings.request + Duration::from_secs(1);
     let (one, other, client) = of_two(settings).await;
     one.state().hung.insert("chain_getBlock");
     let mut submitted = submit(&client, commit(7));
     still(&mut submitted, one.offered(1)).await;
     // The account's nonce after this block is told, and the block itself asked of the other one, which has none.
     one.produce();
+    for method in ["chain_getBlock", "state_getStorage", "state_call"] {
+        still(&mut submitted, one.until_asked(method, 1)).await;
+    }
+    // An answer to what was asked later.
+    client.best().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(late).await;
+    tokio::time::resume();
     still(&mut submitted, other.offered(1)).await;
     // Blocks have the same names there.
     other.produce();
