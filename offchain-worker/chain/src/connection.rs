@@ -5,7 +5,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex as Lock, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex as Lock, MutexGuard, OnceLock, PoisonError,
+    },
     time::Duration,
 };
 
@@ -73,9 +76,11 @@ pub(crate) struct Connection {
     /// The chain that this is about: the one expected, or that of the first connection.
     genesis: OnceLock<H256>,
     session: Lock<Option<Session>>,
-    sessions: std::sync::atomic::AtomicU64,
-    /// Held by who makes a session, on a task of its own.
-    connecting: Mutex<()>,
+    sessions: AtomicU64,
+    /// Held by who makes a session, on a task of its own: what the last attempt failed with.
+    connecting: Mutex<Option<ChainError>>,
+    /// How many attempts have failed.
+    failed: AtomicU64,
     /// One for each request that may be under way.
     places: Semaphore,
     /// The finalised block that was heard of last.
@@ -102,6 +107,7 @@ impl Connection {
             session: Lock::default(),
             sessions: 0.into(),
             connecting: Mutex::default(),
+            failed: 0.into(),
             places: Semaphore::new(AT_ONCE),
             finalized: Lock::default(),
         }))
@@ -168,6 +174,7 @@ impl Connection {
         task.spawn(work);
         match task.join_next().await {
             Some(Ok(result)) => result,
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             _ => Err(self.down("the task that asked it was ended")),
         }
     }
@@ -256,15 +263,26 @@ impl Connection {
 
     /// Makes a session, unless somebody else has made one meanwhile.
     async fn make_session(&self) -> Result<Session, ChainError> {
-        let _one = self.connecting.lock().await;
+        let before = self.failed.load(Relaxed);
+        let mut last = self.connecting.lock().await;
         let present = self.present().clone();
         if let Some(session) = present {
             return Ok(session);
         }
-        let rpc = self.connect_to_any().await?;
-        let number = self
-            .sessions
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // An attempt that failed while this one waited says it for both.
+        let is_said = self.failed.load(Relaxed) != before;
+        if let Some(error) = last.as_ref().filter(|_| is_said) {
+            return Err(error.clone());
+        }
+        let rpc = match self.connect_to_any().await {
+            Ok(rpc) => rpc,
+            Err(error) => {
+                *last = Some(error.clone());
+                self.failed.fetch_add(1, Relaxed);
+                return Err(error);
+            }
+        };
+        let number = self.sessions.fetch_add(1, Relaxed);
         let session = Session { number, rpc };
         *self.present() = Some(session.clone());
         if number > 0 {

@@ -489,8 +489,9 @@ impl Client {
             }
         };
         let invalidity = async {
-            // Of the block by which it was signed the node has just said so itself.
-            match head.hash == signed.best.hash {
+            // A block that is not above the one by which it was signed says nothing of those that come: the node that
+            // is asked now may be behind.
+            match head.number <= signed.best.number {
                 true => Ok(None),
                 false => at.invalidity(&signed.bytes).await,
             }

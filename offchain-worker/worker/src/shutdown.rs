@@ -29,18 +29,19 @@ fn stops() -> Vec<SignalKind> {
     vec![SignalKind::interrupt(), SignalKind::terminate()]
 }
 
-/// The same, and the process ends at the latest `grace` after it was asked, with this exit code, whatever it does.
-/// `heard` is called at once.
+/// The same, and the process ends at the latest `grace` after it was asked, with the exit code that `code` gives then,
+/// whatever it does. `heard` is called at once.
 pub fn watch_with_deadline(
     grace: Duration,
-    code: i32,
+    code: impl Fn() -> i32 + Clone + Send + 'static,
     heard: impl Fn() + Send + 'static,
 ) -> watch::Receiver<bool> {
     listen(stops(), false, move || {
+        let code = code.clone();
         let end = move || {
             std::thread::sleep(grace);
             // What it started dies with it.
-            std::process::exit(code);
+            std::process::exit(code());
         };
         // Without a thread there is no deadline, and the orderly end is all there is.
         let _ = std::thread::Builder::new()

@@ -34,11 +34,15 @@ fn on_a_terminal() {
     let (sender, told) = mpsc::channel();
     let typed = sender.clone();
     let grace = Duration::from_secs(240);
-    let _asked = shutdown::watch_with_deadline(grace, 3, move || {
-        close();
-        output::say("asked to stop");
-        let _ = sender.send(String::new());
-    });
+    let _asked = shutdown::watch_with_deadline(
+        grace,
+        || 3,
+        move || {
+            close();
+            output::say("asked to stop");
+            let _ = sender.send(String::new());
+        },
+    );
     let around = Around::here(false);
     assert!(around.has_display(), "{around:?}");
     let board = Board::new(Part::Miner, Netuid(7));

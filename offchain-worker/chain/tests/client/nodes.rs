@@ -6,7 +6,7 @@ use cairn_chain::{Block, ChainError, Client, Patience, Settings, BEHIND};
 use cairn_primitives::H256;
 use futures::StreamExt;
 
-use super::{commit, fake::FakeNode, settings, still, submit};
+use super::{commit, fake::FakeNode, sending::NOT_DUE, settings, still, submit};
 
 /// A client of two nodes of one chain.
 pub(super) async fn of_two(settings: Settings) -> (FakeNode, FakeNode, Client) {
@@ -177,20 +177,45 @@ async fn a_node_that_stands_still_is_left() {
     assert_eq!(heads.next().await.unwrap().unwrap().number, 1);
 }
 
+/// At its block the phase of what was signed by a later one has not begun.
+#[tokio::test]
+async fn a_node_that_is_behind_rules_no_transaction_out() {
+    let (mut one, other, client) = of_two(settings()).await;
+    one.produce();
+    other.state().validity = Some(NOT_DUE.into());
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, one.offered(1)).await;
+    one.stop().await;
+    still(&mut submitted, other.offered(1)).await;
+    // It comes to the block by which the transaction was signed, and the next one has it.
+    let pool = std::mem::take(&mut other.state().pool);
+    other.produce();
+    other.state().validity = None;
+    other.state().pool = pool;
+    other.produce();
+    let included = submitted.await.unwrap().unwrap();
+    assert_eq!(included.block.number, 2);
+}
+
 /// What one node says of a block, and the next one does not have, says nothing: the first has the transaction there.
 #[tokio::test]
 async fn a_transaction_is_not_overtaken_by_itself_when_another_node_is_asked() {
-    let settings = Settings {
-        // What is not answered here is waited for so long; what is comes before, or is asked for again.
-        request: Duration::from_secs(2),
-        ..settings()
-    };
+    let settings = settings();
+    let late = settings.request + Duration::from_secs(1);
     let (one, other, client) = of_two(settings).await;
     one.state().hung.insert("chain_getBlock");
     let mut submitted = submit(&client, commit(7));
     still(&mut submitted, one.offered(1)).await;
     // The account's nonce after this block is told, and the block itself asked of the other one, which has none.
     one.produce();
+    for method in ["chain_getBlock", "state_getStorage", "state_call"] {
+        still(&mut submitted, one.until_asked(method, 1)).await;
+    }
+    // An answer to what was asked later.
+    client.best().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(late).await;
+    tokio::time::resume();
     still(&mut submitted, other.offered(1)).await;
     // Blocks have the same names there.
     other.produce();

@@ -264,7 +264,7 @@ async fn a_free_call_waits_on_if_nothing_can_be_paid() {
 }
 
 /// What a runtime says of a duty that is not due, or not any more.
-const NOT_DUE: [u8; 3] = [1, 0, 0];
+pub(super) const NOT_DUE: [u8; 3] = [1, 0, 0];
 
 #[tokio::test]
 async fn what_no_block_can_take_any_more_makes_way_for_the_next() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cairn_chain::{Client, Settings};
+use cairn_chain::{ChainError, Client, Patience, Settings};
 use futures::{stream::FuturesUnordered, FutureExt, StreamExt};
 use tokio::time::timeout;
 
@@ -50,6 +50,35 @@ async fn a_stream_that_waits_for_a_connection() {
     assert_eq!(heads.next().await.unwrap().unwrap().number, 1);
 }
 
+/// Who waits while somebody else finds out that there is no connection does not try it after that one: each would wait
+/// for all before.
+#[tokio::test]
+async fn requests_that_wait_for_a_connection_in_vain() {
+    let mut node = FakeNode::start().await;
+    let settings = Settings {
+        patience: Patience::NONE,
+        ..settings()
+    };
+    let client = Client::connect_with(&node.url(), settings, Patience::NONE)
+        .await
+        .unwrap();
+    node.hold("chain_getBlockHash");
+    node.restart_on_another_chain().await;
+    // The broken connection is noticed by the first who uses it.
+    assert!(client.best().await.unwrap_err().is_transient());
+    let mut left: FuturesUnordered<_> = (0..8).map(|_| client.best()).collect();
+    tokio::select! {
+        ended = left.next() => panic!("{ended:?}"),
+        () = node.until_asked("chain_getBlockHash", 1) => {}
+    }
+    node.let_go();
+    while let Some(answer) = left.next().await {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, ChainError::WrongChain { .. }), "{error}");
+    }
+    assert_eq!(node.state().asked("chain_getBlockHash"), 1);
+}
+
 /// As many as may be under way at the same time.
 #[tokio::test]
 async fn requests_that_have_all_places() {
@@ -72,7 +101,7 @@ async fn requests_that_have_all_places() {
 #[tokio::test]
 async fn heads_that_wait_for_a_connection_while_a_transaction_is_judged() {
     let settings = Settings {
-        silence: Duration::from_millis(20),
+        silence: Duration::from_millis(200),
         ..settings()
     };
     let (one, other, client) = of_two(settings).await;

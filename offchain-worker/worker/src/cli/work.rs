@@ -1,6 +1,13 @@
 //! `cairn mine` and `cairn validate`.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc,
+    },
+    time::Duration,
+};
 
 use cairn_chain::AccountId;
 use cairn_engine::Device;
@@ -113,12 +120,14 @@ impl Work {
         let threads = self.threads.map_or_else(cores, usize::from);
         let screen = Screen::new();
         let close = screen.closer();
+        let drained = Arc::new(AtomicBool::new(false));
+        let has_drained = drained.clone();
         // One that has drained ends with 0.
-        let code = match part {
-            Part::Miner => shutdown::STOPPED,
-            Part::Validator => 0,
+        let code = move || match part {
+            Part::Miner if !has_drained.load(Ordering::Acquire) => i32::from(shutdown::STOPPED),
+            Part::Miner | Part::Validator => 0,
         };
-        let shutdown = shutdown::watch_with_deadline(DEADLINE, code.into(), move || {
+        let shutdown = shutdown::watch_with_deadline(DEADLINE, code, move || {
             close();
             tracing::info!("asked to stop: stopping; a restart continues from the state on disk");
         });
@@ -134,6 +143,7 @@ impl Work {
             hotkey,
             state,
             threads,
+            drained,
             shutdown,
         };
         Ok((prepared, screen))
@@ -164,6 +174,7 @@ struct Prepared {
     state: StatePlace,
     threads: usize,
     metrics: Arc<Metrics>,
+    drained: Arc<AtomicBool>,
     shutdown: watch::Receiver<bool>,
 }
 
@@ -190,6 +201,7 @@ impl Prepared {
             metrics: self.metrics,
             // Never: nobody is there to say so.
             drain: watch::channel(false).1,
+            drained: self.drained,
             shutdown: self.shutdown,
         }
     }
@@ -222,7 +234,7 @@ impl Mine {
         // Before all else: a signal that nobody listens for ends the process.
         let drain = shutdown::watch_for_drain(self.drain);
         let (prepared, screen) = self.work.prepare(Part::Miner).await?;
-        let stop = prepared.shutdown.clone();
+        let (stop, drained) = (prepared.shutdown.clone(), prepared.drained.clone());
         let options = WorkerOptions {
             engine,
             drain,
@@ -232,7 +244,8 @@ impl Mine {
         let ended = miner::run(options, self.behaviour).await;
         screen.close();
         ended?;
-        let is_stopped = *stop.borrow();
+        // The signal may have come while one that has drained closed what it had open.
+        let is_stopped = *stop.borrow() && !drained.load(Ordering::Acquire);
         match is_stopped {
             true => Err(Failure::stopped()),
             false => Ok(()),

@@ -57,9 +57,13 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     options.check()?;
     let began = Instant::now();
     let directory = Directory::new(options.keep.clone())?;
-    let mut asked = shutdown::watch_with_deadline(DEADLINE, 1, || {
-        tracing::info!("asked to stop: stopping every process");
-    });
+    let mut asked = shutdown::watch_with_deadline(
+        DEADLINE,
+        || 1,
+        || {
+            tracing::info!("asked to stop: stopping every process");
+        },
+    );
     let mut devnet = watch::Devnet::new(options, directory.path.clone());
     let outcome = tokio::select! {
         outcome = devnet.run() => Some(outcome),

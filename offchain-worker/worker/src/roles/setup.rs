@@ -3,7 +3,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+    },
     time::Duration,
 };
 
@@ -72,6 +75,8 @@ pub struct WorkerOptions {
     pub metrics: Arc<Metrics>,
     /// Becomes true when a miner is to make no more contributions, and to end once none of its can be audited.
     pub drain: watch::Receiver<bool>,
+    /// Becomes true when it was told to, and none can be any more.
+    pub drained: Arc<AtomicBool>,
     /// Becomes true when the worker is to stop.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -249,6 +254,7 @@ async fn is_replaced<C: Chain>(
 
 /// Says that a worker which was told to drain owes nothing.
 fn drained(options: &WorkerOptions) {
+    options.drained.store(true, Ordering::Release);
     supervisor::stopping();
     options.reporter().say(&Progress::Drained);
 }

@@ -3,6 +3,7 @@
 
 use std::{
     fs::File,
+    future::Future,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
@@ -75,8 +76,14 @@ struct Reads {
 }
 
 impl Reads {
-    fn reach(&self, moment: Moment) {
-        self.reached.fetch_max(moment as u8, Ordering::AcqRel);
+    /// Whether that is new; then what came to nothing before does not count.
+    fn reach(&self, moment: Moment) -> bool {
+        let moment = moment as u8;
+        let is_new = self.reached.fetch_max(moment, Ordering::AcqRel) < moment;
+        if is_new {
+            self.tries.store(0, Ordering::Release);
+        }
+        is_new
     }
 
     /// What to pass to [`Reads::are_done`] once every byte is read; `None` if lengths are enough.
@@ -106,7 +113,7 @@ impl Reads {
 struct Pause {
     /// The newest block.
     block: BlockNumber,
-    /// New blocks until it is over.
+    /// Blocks until it is over.
     left: BlockNumber,
     /// How long the next one is.
     next: BlockNumber,
@@ -116,8 +123,10 @@ impl Pause {
     /// The chain is at this block. Whether the pause is over.
     fn is_over_at(&mut self, block: BlockNumber) -> bool {
         if block != self.block {
+            // Not each block is looked at, and some are taken back.
+            let passed = block.saturating_sub(self.block).max(1);
             self.block = block;
-            self.left = self.left.saturating_sub(1);
+            self.left = self.left.saturating_sub(passed);
         }
         self.left == 0
     }
@@ -132,6 +141,33 @@ impl Pause {
     /// One went well.
     fn worked(&mut self) {
         (self.left, self.next) = (0, 0);
+    }
+}
+
+/// Why the store does not have the file as it was.
+#[derive(Debug)]
+struct Lost {
+    why: String,
+    /// Whether it took all of it, and did not keep it.
+    was_sent: bool,
+}
+
+impl Lost {
+    /// The file cannot be sent.
+    fn unsent(why: String) -> Lost {
+        let was_sent = false;
+        Lost { why, was_sent }
+    }
+
+    /// It was to be published again, and so that ended. What is published is read back in the end.
+    fn published(lost: &str, error: &StoreError) -> Lost {
+        Lost {
+            why: format!("{lost}: {error}"),
+            was_sent: matches!(
+                error,
+                StoreError::Damaged { .. } | StoreError::NotFound { .. }
+            ),
+        }
     }
 }
 
@@ -225,9 +261,16 @@ impl Outgoing {
         if view.round.round != self.round || !committed.any(|one| one.sealed_root == self.root) {
             return;
         }
-        self.reads.reach(Moment::Committed);
+        self.reach(Moment::Committed);
         if view.round.timetable().next_phase(looked.block) != Phase::Train {
-            self.reads.reach(Moment::Revealing);
+            self.reach(Moment::Revealing);
+        }
+    }
+
+    fn reach(&self, moment: Moment) {
+        // Others fetch it from now on: nothing is put off.
+        if self.reads.reach(moment) && moment == Moment::Revealing {
+            locked(&self.pause).worked();
         }
     }
 
@@ -276,7 +319,7 @@ impl Outgoing {
         let (own, desk) = (self.clone(), desk.clone());
         jobs.spawn_beside(async move {
             let failed = || desk.metrics().failed(Failed::Publish);
-            own.see_to(&desk.run.store, failed).await;
+            own.see_to(|| own.repair(&desk.run.store), failed).await;
             Ok(Ended::Nothing)
         });
     }
@@ -289,12 +332,15 @@ impl Outgoing {
     }
 
     /// Looks for as long as that is asked for.
-    async fn see_to(&self, store: &Store, failed: impl Fn()) {
+    async fn see_to<F>(&self, repair: impl Fn() -> F, failed: impl Fn())
+    where
+        F: Future<Output = Result<(), Lost>>,
+    {
         loop {
             let asked = self.asked.load(Ordering::Acquire);
-            if let Err(why) = self.repair(store).await {
+            if let Err(Lost { why, was_sent }) = repair().await {
                 failed();
-                let goes_on = locked(&self.pause).failed();
+                let goes_on = !was_sent || locked(&self.pause).failed();
                 let when = match goes_on {
                     true => "with the next block",
                     false => "after some blocks",
@@ -320,7 +366,7 @@ impl Outgoing {
         self.reads.due(is_at_hand)
     }
 
-    async fn repair(&self, store: &Store) -> Result<(), String> {
+    async fn repair(&self, store: &Store) -> Result<(), Lost> {
         let due = self.reads_now(store);
         let read = || {
             due.into_iter()
@@ -341,7 +387,8 @@ impl Outgoing {
             }
         };
         if !self.copy.exists() {
-            return Err(format!("{lost}, and {} is gone, too", self.copy.display()));
+            let why = format!("{lost}, and {} is gone, too", self.copy.display());
+            return Err(Lost::unsent(why));
         }
         let published = store.publish(&self.prefix, self.copy.as_path()).await;
         match published {
@@ -352,8 +399,11 @@ impl Outgoing {
                 tracing::warn!("round {} · {lost}: it is published again", self.round);
                 Ok(())
             }
-            Ok(_) => Err(format!("{lost}, and {} is damaged", self.copy.display())),
-            Err(error) => Err(format!("{lost}: {error}")),
+            Ok(_) => {
+                let why = format!("{lost}, and {} is damaged", self.copy.display());
+                Err(Lost::unsent(why))
+            }
+            Err(error) => Err(Lost::published(&lost, &error)),
         }
     }
 

@@ -48,6 +48,33 @@ fn what_came_up_while_bytes_were_read_has_them_read_again() {
 }
 
 #[test]
+fn what_came_to_nothing_before_a_moment_does_not_count_at_it() {
+    let reads = Reads::default();
+    assert!(reads.reach(Moment::Committed) && !reads.reach(Moment::Committed));
+    let committed = reads.due(false).expect("it is due");
+    reads.are_not_done(committed);
+    assert!(reads.reach(Moment::Revealing));
+    let revealing = reads.due(false).expect("it is due");
+    for _ in 1..MOST_READS {
+        reads.are_not_done(revealing);
+        assert!(reads.due(false).is_some());
+    }
+    reads.are_not_done(revealing);
+    assert_eq!(reads.due(false), None);
+}
+
+#[test]
+fn a_pause_is_over_after_blocks_that_nobody_looked_at() {
+    let mut pause = Pause {
+        next: LONGEST_PAUSE,
+        ..Pause::default()
+    };
+    assert!(pause.is_over_at(1) && !pause.failed());
+    assert!(!pause.is_over_at(2));
+    assert!(pause.is_over_at(12));
+}
+
+#[test]
 fn after_a_publication_that_came_to_nothing_longer_and_longer_pauses_are_made() {
     let mut pause = Pause::default();
     let mut tried = Vec::new();
@@ -178,26 +205,75 @@ async fn a_store_that_does_not_send_all_is_asked_for_it_twice_at_each_moment() {
     assert_eq!(tried, [most, 2 * most]);
 }
 
+/// Whether the store took all of a file whose publication ended so.
+fn was_sent(error: StoreError) -> bool {
+    let lost = Lost::published("it is gone", &error);
+    assert!(lost.why.contains(&error.to_string()), "{}", lost.why);
+    lost.was_sent
+}
+
+#[test]
+fn only_what_is_read_back_in_vain_was_sent_whole() {
+    let (store, path) = (String::from("s3://bucket/run"), String::from("a-file"));
+    let damaged = StoreError::Damaged {
+        store: store.clone(),
+        path: path.clone(),
+        at: 0,
+    };
+    let gone = StoreError::NotFound {
+        store: store.clone(),
+        path: path.clone(),
+    };
+    let full = StoreError::DiskFull { store, path };
+    assert!(was_sent(damaged) && was_sent(gone));
+    assert!(!was_sent(full));
+}
+
 #[tokio::test]
-async fn a_store_that_gives_back_other_bytes_is_sent_them_less_and_less_often() {
+async fn a_store_that_takes_nothing_is_tried_with_each_block() {
     let beyond = Beyond::with(Manner::Changes).await;
     let (_directory, own) = outgoing();
-    own.reads.reach(Moment::Committed);
+    own.reach(Moment::Committed);
     let failed = AtomicUsize::new(0);
     let count = || {
         failed.fetch_add(1, Ordering::SeqCst);
     };
+    for block in 1..=30 {
+        assert!(own.is_due(block), "{block}");
+        let read = beyond.reads();
+        own.see_to(|| own.repair(&beyond.store), count).await;
+        assert!(beyond.reads() > read);
+    }
+    assert_eq!(failed.load(Ordering::SeqCst), 30);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_keep_what_it_took_is_sent_it_less_and_less_often() {
+    let (_directory, own) = outgoing();
+    own.reach(Moment::Committed);
+    let failed = AtomicUsize::new(0);
+    let count = || {
+        failed.fetch_add(1, Ordering::SeqCst);
+    };
+    let unkept = || async {
+        Err::<(), _>(Lost {
+            why: String::from("it was sent, and is gone"),
+            was_sent: true,
+        })
+    };
     let mut tried = Vec::new();
     for block in 1..=30 {
         if own.is_due(block) {
-            let read = beyond.reads();
-            own.see_to(&beyond.store, count).await;
-            assert!(beyond.reads() > read);
+            own.see_to(unkept, count).await;
             tried.push(block);
         }
     }
     assert_eq!(tried, [1, 2, 4, 8, 16, 24]);
     assert_eq!(failed.load(Ordering::SeqCst), tried.len());
+    // What is missing when keys are revealed costs the round.
+    assert!(!own.is_due(30));
+    own.reach(Moment::Revealing);
+    assert!(own.is_due(30));
 }
 
 #[tokio::test]

@@ -100,12 +100,17 @@ impl End {
 /// The report of a source in a fetch that was given up: one that brought next to nothing while it was asked is what it
 /// was given up for. Where all that send are slow, that may be the own line.
 fn after(limit: Duration, report: &Report, all: &[Report]) -> Report {
-    let was_asked = report.bytes > 0 || report.fault.is_some();
+    let was_asked = |one: &Report| one.bytes > 0 || one.fault.is_some();
     let is_slow = |one: &Report| one.speed.is_none_or(|speed| speed < TRICKLE);
     let sending = || all.iter().filter(|one| one.bytes > 0 && !one.passed_over);
-    let is_alone = sending().count() <= 1;
+    let asked = all.iter().filter(|one| was_asked(one)).count();
+    let is_alone = match sending().count() {
+        // The own line may have been down: then none of several is to blame.
+        0 => asked <= 1,
+        number => number == 1,
+    };
     let is_to_blame = is_slow(report) && (is_alone || sending().any(|one| !is_slow(one)));
-    if report.passed_over || !was_asked || !is_to_blame {
+    if report.passed_over || !was_asked(report) || !is_to_blame {
         return report.clone();
     }
     let fault = report.fault.clone();

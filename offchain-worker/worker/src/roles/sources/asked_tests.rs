@@ -205,6 +205,11 @@ fn a_slow_line_is_no_fault_of_those_who_sent_what_went_over_it() {
     let found = after(Duration::from_secs(100), &cut, &all);
     assert!(found.passed_over);
     assert_eq!(found.fault, cut.fault, "the reason stays");
+    assert!(falls(std::slice::from_ref(&cut)));
+    assert!(
+        !falls(&[cut.clone(), cut]),
+        "the own line may have been down"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -183,7 +183,7 @@ impl Traces {
             .is_done
             .wait_timeout_while(queue, PATIENCE, is_to_come);
         let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        queue.files.contains_key(&name)
+        !queue.is_to_come(name) && queue.files.contains_key(&name)
     }
 
     fn place(&self, name: Name) -> PathBuf {

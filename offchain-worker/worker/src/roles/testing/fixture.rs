@@ -1,6 +1,11 @@
 //! A small run, its store, and the workers of a test.
 
-use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{atomic::AtomicBool, Arc},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use cairn_chain::{AccountId, Keypair};
@@ -177,6 +182,7 @@ struct Worker {
 struct Reins {
     shutdown: watch::Sender<bool>,
     drain: watch::Sender<bool>,
+    drained: Arc<AtomicBool>,
 }
 
 impl Network {
@@ -300,6 +306,7 @@ impl Network {
     fn options(&self, device: Device, name: &str) -> (Reins, WorkerOptions) {
         let (stops, shutdown) = watch::channel(false);
         let (drains, drain) = watch::channel(false);
+        let drained = Arc::new(AtomicBool::new(false));
         let (stores, reach) = self.stores_of(name);
         let options = WorkerOptions {
             nodes: Vec::new(),
@@ -318,11 +325,13 @@ impl Network {
             json: false,
             metrics: Arc::new(Metrics::new("worker", NETUID).expect("names")),
             drain,
+            drained: drained.clone(),
             shutdown,
         };
         let reins = Reins {
             shutdown: stops,
             drain: drains,
+            drained,
         };
         (reins, options)
     }
@@ -377,6 +386,13 @@ impl Network {
         let mut newest = self.workers.iter().rev();
         let worker = newest.find(|worker| worker.name == name).expect("started");
         worker.reins.drain.send_replace(true);
+    }
+
+    /// What becomes true once that worker has drained.
+    pub fn drained(&self, name: &str) -> Arc<AtomicBool> {
+        let mut newest = self.workers.iter().rev();
+        let worker = newest.find(|worker| worker.name == name).expect("started");
+        worker.reins.drained.clone()
     }
 
     /// Starts a validator.

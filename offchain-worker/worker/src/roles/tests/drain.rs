@@ -1,5 +1,7 @@
 //! A miner that changes what it computes on: not while its work may be audited, and without a risk once it has drained.
 
+use std::sync::atomic::Ordering;
+
 use cairn_engine::Device;
 use cairn_primitives::{Finding, Phase};
 use tokio::time::timeout;
@@ -48,10 +50,12 @@ async fn audited(network: &Network) {
     chain.tick();
 }
 
-/// The last worker of Alice's has ended by itself, without an error.
+/// The last worker of Alice's has ended by itself, without an error, and what its exit code follows says so.
 async fn ends(network: &mut Network) {
+    let drained = network.drained("Alice");
     let ended = timeout(HANGS, network.end("Alice")).await;
     ended.expect("it ends").expect("no error");
+    assert!(drained.load(Ordering::Acquire));
     network.until_unlocked("Alice").await;
 }
 
@@ -132,6 +136,18 @@ async fn where_nothing_is_audited_a_miner_drains_with_its_round() {
     ends(&mut network).await;
     assert_eq!(chain.state().settled[&0].included, [ALICE]);
     network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_that_is_stopped_before_has_not_drained() {
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
+    network.mine("Alice", Behaviour::Honest);
+    let chain = network.chain.clone();
+    chain.until("Alice has committed", committed(0, 1)).await;
+    let drained = network.drained("Alice");
+    network.drain("Alice");
+    network.stop().await;
+    assert!(!drained.load(Ordering::Acquire));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
