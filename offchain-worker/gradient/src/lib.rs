@@ -59,6 +59,7 @@ pub use parts::vector_hash_in_parts;
 pub use resemblance::{resemblance, Resemblance};
 pub use roots::{model_root, sealed_root, vector_hash, RootHasher};
 pub use seal::{open, seal, Opened};
+pub use simd::without_avx512;
 pub use sparse::{BlockFault, SparseError, SparseTensor};
 pub use wire::{
     decode, decode_header, encode, inspect, max_encoded_len, verify, Code, DecodeError,

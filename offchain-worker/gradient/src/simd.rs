@@ -4,6 +4,16 @@
 //! multiplication and an addition, nor reorders additions, so all levels give the same bits. The two
 //! operations that compilers do not find are in [`Lanes`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether AVX-512 is left out.
+static IS_NARROW: AtomicBool = AtomicBool::new(false);
+
+/// Leaves AVX-512 out in this process, to see how fast others' machines are. To be called before anything is compressed.
+pub fn without_avx512() {
+    IS_NARROW.store(true, Ordering::Relaxed);
+}
+
 /// The bit of a number's sign.
 pub(crate) const SIGN: u32 = 1 << 31;
 
@@ -87,14 +97,13 @@ impl Simd {
         all
     }
 
-    /// The widest level of this CPU. `CAIRN_SIMD=avx2` in the environment switches AVX-512 off for the whole process.
+    /// The widest level of this CPU, but for [`without_avx512`].
     pub(crate) fn best() -> Simd {
         static BEST: std::sync::OnceLock<Simd> = std::sync::OnceLock::new();
         *BEST.get_or_init(|| {
-            let narrow = std::env::var_os("CAIRN_SIMD").is_some_and(|simd| simd == "avx2");
             let mut all = Simd::all();
             #[cfg(target_arch = "x86_64")]
-            all.retain(|simd| !narrow || *simd != Simd::Avx512);
+            all.retain(|simd| !IS_NARROW.load(Ordering::Relaxed) || *simd != Simd::Avx512);
             all.last().copied().unwrap_or(Simd::Portable)
         })
     }

@@ -164,6 +164,9 @@ enum Verb {
 /// The whole program.
 pub fn main() -> ExitCode {
     settings::forget_empty_variables();
+    if std::env::var_os("CAIRN_SIMD").is_some_and(|simd| simd == "avx2") {
+        cairn_gradient::without_avx512();
+    }
     passphrase::take_from_environment();
     let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,

@@ -48,7 +48,7 @@ pub fn checkpoint(page: &Section) {
     page.says("come last, and only while the chain still has round 0");
     assert_eq!(sources(None, 0).last(), Some(&Source::First));
     assert!(!sources(None, 1).contains(&Source::First));
-    page.says("follow from a seed and no store has the newest checkpoint");
+    page.says("follow from a seed and no store has a checkpoint that is tried");
     page.says("what they included has at most half as many bytes");
     let most = page.number("if there are at most ", " rounds before that") as u32;
     assert!(checkpoint::begins_first((most, 1_000), 500));
