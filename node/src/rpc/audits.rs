@@ -11,8 +11,8 @@ use super::{
 
 const OPEN: (&str, &str) = (
     "audits_open",
-    "The audits of a subnet that are not over, ascending by round and uid: at most `limit`, and never more than 256, \
-     from the first, or after the one of that round and uid.",
+    "The audits of a subnet that are not over, ascending by round and uid, from the first, or after the one of that round \
+     and uid: at most `limit`, of which 0 counts as 1, and more than 256 as 256.",
 );
 const OUTCOME: (&str, &str) = (
     "audits_outcome",

@@ -335,6 +335,9 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   leaves it proven, but what it earned from that round on waits for the next one that is decided. No rule tells such a
   file by its bytes. What the one before did not send comes first in the next, so that two of them have little in
   common; and whoever keeps nothing of what it did not send changes a number.
+- `rival`: it works beside its attack, and what it has beyond 1.00 is what a member may have that works. Without an
+  attack the pay of five miners lay between 0.37 and 2.03 of their mean after 16 rounds (seeds 7, 8, 10 and 13 to 16).
+  In four of the six seeds above it has less than its part.
 - `tiny-norms`: in round 0 all have the same trust, and norms are clipped to their median, of an even number the lower
   of the two in the middle. With half of the seats that one is tiny. So round 0 leaves the model as it was: with the
   seeds 7, 8 and 9 the loss that the chain keeps changed by -0.01, +0.00 and -0.00 nats in it, and by -0.15, -0.11 and
@@ -456,7 +459,9 @@ mod tests {
         assert!(open.contains("0 hold partly, 1 are open."));
         // Less than 1 CRN is told, too.
         let holds = of(&[lost(1, 1, 999_999_999)]);
-        assert!(holds.contains("1 of 1 attacks hold") && holds.contains("lost 1.0 audits"));
+        let words: Vec<&str> = holds.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(words.contains("1 of 1 attacks hold") && words.contains("lost 1.0 audits"), "{holds}");
     }
 
     #[test]

@@ -287,7 +287,7 @@ fn what_computation_costs_follows_load_and_never_falls_below_its_price() {
 #[test]
 fn what_bytes_cost_follows_load_and_never_falls_below_its_price() {
     let mut chain = at_work(true);
-    let long = || announced(&Actor(0).sign(remark(31 << 10)));
+    let long = || TransactionPayment::length_to_fee(31 << 10);
     let least = chain.ask(long);
     let room = *Length::get().max.get(DispatchClass::Normal);
     for _ in 0..4 {

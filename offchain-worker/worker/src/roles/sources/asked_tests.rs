@@ -18,7 +18,7 @@ const GROUP: usize = 1 << 14;
 /// What a source does with a request.
 #[derive(Clone, Copy, Debug)]
 enum Manner {
-    /// Sends a group just before it would be too late.
+    /// Sends a group in time, and so few that the file is late.
     Trickles,
     /// Sends other bytes.
     Lies,
@@ -47,7 +47,7 @@ impl Source for Member {
         let manner = self.manner;
         let sent = groups.then(move |group| async move {
             match manner {
-                Manner::Trickles => tokio::time::sleep(Duration::from_secs(9)).await,
+                Manner::Trickles => tokio::time::sleep(Duration::from_millis(4_900)).await,
                 Manner::Hangs => std::future::pending().await,
                 Manner::Lies => return Ok(Bytes::from(vec![0; group.len()])),
                 Manner::Serves => {}
