@@ -138,7 +138,7 @@ fn run_configurations_that_cannot_be_are_refused() {
             "--store",
             &place.store(),
         ],
-        &["/nowhere.toml", "--file"],
+        &["/nowhere.toml", "run-tiny.toml"],
     );
 }
 
