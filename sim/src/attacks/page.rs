@@ -350,13 +350,12 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   it gains is time. Nothing punishes it ([decision 048](decisions/048-what-audits-made-unnecessary.md)). Were it two
   thirds of the stake that do so, a broken file would be included, and nobody could take the outer step, they included.
   A slash for a good verdict on what two thirds found broken would be the first thing to try.
-- `wrong-root-34`: the others have 66 % of the stake, and a root needs two thirds. So rounds 0 and 1 have no final root
-  and are null, with each of the seeds 7, 8 and 9. Then what counts of the stake that was alone with another root is
-  halved ([protocol.md](protocol.md#attendance)), and round 2 includes all four. So training begins two rounds late,
-  which is most of what it has more of loss, and nothing is issued before, as with `asleep`. Were one round enough, a
-  false root that leads while others are cut off for a round would lead in the next one, too. It is more than a third of
-  the stake, of which the target says nothing.
-";
+- `wrong-root-34`: the others have 66 % of the stake, and a root needs two thirds. So rounds 0 and 1 have no final
+  root and are null, with each of the seeds 7, 8 and 9. Then what counts of the stake that was alone with another root
+  is halved ([protocol.md](protocol.md#attendance-who-is-expected)), and round 2 includes all four. So training begins
+  two rounds late, which is most of what it has more of loss, and nothing is issued before, as with `asleep`. Were one
+  round enough, a false root that leads while others are cut off for a round would lead in the next one, too. It is
+  more than a third of the stake, of which the target says nothing.";
 
 /// The rounds after which the protocol's target asks by how much an attack has moved the loss.
 const TARGET: u32 = 32;
