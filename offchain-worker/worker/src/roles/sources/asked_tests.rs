@@ -118,20 +118,6 @@ impl Place {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_let_a_file_trickle_until_it_was_given_up_is_passed_over() {
-    let place = Place::with(&[Manner::Trickles]).await;
-    let why = place.bring().await.expect_err("it does not come in time");
-    assert!(why.contains("did not come in 30 s"), "{why}");
-    assert_eq!(place.asked(), Vec::<usize>::new());
-    // What is brought before it is needed may be given up sooner.
-    let place = Place::with(&[Manner::Trickles]).await;
-    let why = place.bring_in(Duration::from_secs(20)).await;
-    let why = why.expect_err("it does not come in time");
-    assert!(why.contains("did not come in 20 s"), "{why}");
-    assert_eq!(place.asked(), Vec::<usize>::new());
-}
-
-#[tokio::test(start_paused = true)]
 async fn who_lied_is_remembered_though_the_file_was_given_up() {
     let place = Place::with(&[Manner::Lies, Manner::Trickles]).await;
     place.bring().await.expect_err("it does not come in time");
@@ -210,11 +196,4 @@ fn a_slow_line_is_no_fault_of_those_who_sent_what_went_over_it() {
         !falls(&[cut.clone(), cut]),
         "the own line may have been down"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_that_let_a_file_trickle_together_neither_is_passed_over() {
-    let place = Place::with(&[Manner::Trickles, Manner::Trickles]).await;
-    place.bring().await.expect_err("it does not come in time");
-    assert_eq!(place.asked(), [0, 1]);
 }
