@@ -460,7 +460,10 @@ mod tests {
         let holds = of(&[lost(1, 1, 999_999_999)]);
         let words: Vec<&str> = holds.split_whitespace().collect();
         let words = words.join(" ");
-        assert!(words.contains("1 of 1 attacks hold") && words.contains("lost 1.0 audits"), "{holds}");
+        assert!(
+            words.contains("1 of 1 attacks hold") && words.contains("lost 1.0 audits"),
+            "{holds}"
+        );
     }
 
     #[test]
