@@ -223,12 +223,12 @@ async function twice(nodes, dave, again, { api, keyring }) {
     const offences = await api.query.offences.reports.entries();
     return offences.map(([, details]) => details.unwrap().offender[0].toString());
   };
-  // Two blocks in one slot, and two votes in one round.
+  // Two blocks in one slot, or two votes in one round: whichever comes first ends what it does.
   const kinds = async () => {
     const offences = await api.query.offences.concurrentReportsIndex.entries();
     return new Set(offences.map(([{ args: [kind] }]) => Buffer.from(kind.toU8a()).toString()));
   };
-  await until('somebody reports both', async () => (await kinds()).size > 1);
+  await until('somebody reports it', async () => (await kinds()).size > 0);
   say(`reported: ${[...await kinds()].join(', ')}`);
   const offenders = new Set(await reported());
   expect(offenders.size === 1 && offenders.has(account), `of ${[...offenders]} it is proven`);
