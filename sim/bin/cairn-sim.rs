@@ -64,8 +64,7 @@ struct Run {
     /// What computes: a real model of some thousand parameters, or a bowl that costs virtual time only.
     #[arg(long, value_enum, default_value_t = Engine::Cost)]
     engine: Engine,
-    /// Let members crash and be cut off, blocks be undone, messages be lost, and files be faulty; a number, 10 at
-    /// most: so many times as often as usual.
+    /// Let members crash or be cut off, blocks be undone, messages be lost, files be faulty; up to 10 times as often.
     #[arg(
         long,
         value_name = "TIMES",
