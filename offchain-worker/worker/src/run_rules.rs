@@ -300,7 +300,7 @@ fn audits(config: &RunConfig) -> Result<(), Failure> {
     let most = AuditRules::longest(&config.phases);
     if !(AuditRules::MIN_BLOCKS..=most).contains(&a.blocks) {
         let limit = format!(
-            "from {} to {most}: a stage is no longer than a round, and three are over within {} of the shortest rounds",
+            "from {} to {most}: a stage is no longer than a round, and five are over within {} of the shortest rounds",
             AuditRules::MIN_BLOCKS,
             AuditRules::OPEN_ROUNDS
         );

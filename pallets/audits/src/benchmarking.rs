@@ -73,6 +73,10 @@ impl<T: Config> Round<T> {
     }
 
     fn settle_as(&self, round: u32, count: u32) {
+        let validators = self.validators.iter();
+        let validators: Vec<_> = validators
+            .map(|(uid, hotkey)| (*uid, hotkey.clone(), 1))
+            .collect();
         Pallet::<T>::on_settled(Settled {
             netuid: self.netuid,
             round,
@@ -86,7 +90,7 @@ impl<T: Config> Round<T> {
             max_contributors: MAX_MEMBERS as u16,
             parameters: 1_000_000,
             included: &self.miners[..count as usize],
-            validators: &self.validators,
+            validators: &validators,
         });
     }
 
@@ -106,6 +110,20 @@ impl<T: Config> Round<T> {
     fn first(&self) -> (AuditId, T::AccountId) {
         let (uid, hotkey) = self.miners[0].clone();
         ((self.netuid, 0, uid), hotkey)
+    }
+
+    /// Goes on to a dispute, which begins in this block: the first auditor found that the work is false.
+    fn disputes(&self) -> Result<(), BenchmarkError> {
+        let (id, _) = self.first();
+        self.goes_on(Stage::Commit)?;
+        let audit = OpenAudits::<T>::get(id).ok_or("nothing is audited")?;
+        let first = audit.auditors.first().ok_or("nobody audits")?.hotkey.clone();
+        ask_and_dispatch::<T>(self.commits(&first), first.clone())?;
+        to_block::<T>(audit.times.end_of(Stage::Commit));
+        ask_and_dispatch::<T>(self.reveals(), first)?;
+        Agenda::<T>::remove(audit.due(), id);
+        Pallet::<T>::end(id);
+        Ok(())
     }
 
     /// The auditor that a search from the front finds last.
@@ -188,7 +206,7 @@ mod benchmarks {
     fn commit_verdict() -> Result<(), BenchmarkError> {
         let round = Round::<T>::with(MAX_VALIDATORS, 1);
         round.settle(1);
-        round.goes_on(Stage::Commit)?;
+        round.disputes()?;
         let auditor = round.last_auditor()?;
         let call = round.commits(&auditor);
         #[block]
@@ -206,7 +224,7 @@ mod benchmarks {
     fn reveal_verdict() -> Result<(), BenchmarkError> {
         let round = Round::<T>::with(MAX_VALIDATORS, 1);
         round.settle(1);
-        round.goes_on(Stage::Commit)?;
+        round.disputes()?;
         let auditor = round.last_auditor()?;
         ask_and_dispatch::<T>(round.commits(&auditor), auditor.clone())?;
         to_block::<T>(Pallet::<T>::now() + 10);
@@ -266,7 +284,7 @@ mod benchmarks {
         Ok(())
     }
 
-    /// All auditors found the work to be false. As many audits of its round are open as there can be, others of as many
+    /// A dispute in which half of all validators found the work to be false, and the others kept quiet. As many audits of its round are open as there can be, others of as many
     /// rounds, and of everybody one was left undecided.
     #[benchmark]
     fn end() -> Result<(), BenchmarkError> {
@@ -287,6 +305,18 @@ mod benchmarks {
             ask_and_dispatch::<T>(round.reveals(), one.hotkey.clone())?;
         }
         Agenda::<T>::remove(audit.times.end_of(Stage::Reveal), id);
+        Pallet::<T>::end(id);
+        let audit = OpenAudits::<T>::get(id).ok_or("it is not disputed")?;
+        let half = MAX_VALIDATORS.div_ceil(2).saturating_sub(MAX_AUDITORS);
+        let others = || audit.auditors.iter().skip(MAX_AUDITORS as usize).take(half as usize);
+        for one in others() {
+            ask_and_dispatch::<T>(round.commits(&one.hotkey), one.hotkey.clone())?;
+        }
+        to_block::<T>(audit.times.end_of(Stage::Commit));
+        for one in others() {
+            ask_and_dispatch::<T>(round.reveals(), one.hotkey.clone())?;
+        }
+        Agenda::<T>::remove(audit.due(), id);
         #[block]
         {
             Pallet::<T>::end(id);

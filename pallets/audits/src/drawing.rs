@@ -11,17 +11,16 @@ use sp_runtime::traits::SaturatedConversion;
 
 use crate::{
     Agenda, Audit, AuditId, Auditor, Config, Counts, Event, OpenAudits, Outcomes, Pallet, Passed,
-    Passes, RoundOutcomes, Stopped, WeightInfo, MOST_ROUNDS, OPEN_ROUNDS,
+    Passes, RoundOutcomes, Stopped, Validator, Validators, ValidatorsOf, WeightInfo, MOST_ROUNDS,
+    OPEN_ROUNDS,
 };
-
-/// A validator of the settled round, and whose it is.
-type Candidate<AccountId> = (Uid, AccountId, Option<AccountId>);
 
 impl<T: Config> Audits<T::AccountId> for Pallet<T> {
     fn on_settled(settled: Settled<'_, T::AccountId>) {
         let mut passed = Passes::<T>::get(settled.netuid).unwrap_or_default();
         passed.newest = settled.round;
-        let audits = Self::draw(&settled, &passed);
+        let validators = Self::validators(&settled);
+        let audits = Self::draw(&settled, &validators, &passed);
         Passes::<T>::insert(settled.netuid, passed);
         let drawn = u32::try_from(audits.len()).unwrap_or(u32::MAX);
         let looked_at = settled
@@ -34,6 +33,7 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
             DispatchClass::Mandatory,
         );
         if drawn > 0 {
+            ValidatorsOf::<T>::insert(settled.netuid, settled.round, validators);
             Self::note_drawn(settled.netuid, settled.round, audits);
         }
     }
@@ -59,7 +59,8 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
         u32::from(Outcomes::<T>::take(netuid, round).is_some())
     }
 
-    /// Each audit has three items, of which none stays without the others.
+    /// Each audit has three items, of which none stays without the others, and the last one of a round takes the round's
+    /// validators with it.
     fn clear(netuid: Netuid, limit: u32) -> u32 {
         let most = usize::try_from(limit.div_ceil(3)).unwrap_or(usize::MAX);
         let some: Vec<(Round, Uid, Audit<T::AccountId>)> = OpenAudits::<T>::iter_prefix((netuid,))
@@ -105,15 +106,25 @@ impl<T: Config> Asked for Pallet<T> {
 }
 
 impl<T: Config> Pallet<T> {
+    /// The validators of a settled round, and whose they are.
+    fn validators(settled: &Settled<'_, T::AccountId>) -> Validators<T::AccountId> {
+        let all = settled.validators.iter();
+        let all = all.map(|(uid, hotkey, stake)| Validator {
+            uid: *uid,
+            hotkey: hotkey.clone(),
+            coldkey: T::Membership::coldkey(hotkey),
+            stake: *stake,
+        });
+        // A round has no more of them.
+        BoundedVec::truncate_from(all.collect())
+    }
+
     /// The audits that follow from a settled round, ascending by uid.
     fn draw(
         settled: &Settled<'_, T::AccountId>,
+        candidates: &[Validator<T::AccountId>],
         passed: &Passed,
     ) -> Vec<(Uid, Audit<T::AccountId>)> {
-        let validators = settled.validators.iter();
-        let candidates: Vec<Candidate<T::AccountId>> = validators
-            .map(|(uid, hotkey)| (*uid, hotkey.clone(), T::Membership::coldkey(hotkey)))
-            .collect();
         let most = OPEN_ROUNDS.saturating_mul(settled.max_contributors.into());
         let room = match Counts::<T>::get(settled.netuid).len() < MOST_ROUNDS as usize {
             true => most.saturating_sub(Self::open_count(settled.netuid)),
@@ -132,7 +143,7 @@ impl<T: Config> Pallet<T> {
             .into_iter()
             .filter_map(|(is_new, drawn, uid, hotkey)| {
                 let lot = (is_new, drawn);
-                let audit = Self::draw_one(settled, &candidates, (uid, hotkey), lot)?;
+                let audit = Self::draw_one(settled, candidates, (uid, hotkey), lot)?;
                 Some((uid, audit))
             });
         let mut audits: Vec<_> = audits
@@ -144,7 +155,7 @@ impl<T: Config> Pallet<T> {
 
     fn draw_one(
         settled: &Settled<'_, T::AccountId>,
-        candidates: &[Candidate<T::AccountId>],
+        candidates: &[Validator<T::AccountId>],
         (uid, hotkey): (Uid, &T::AccountId),
         (is_new, drawn): (bool, u32),
     ) -> Option<Audit<T::AccountId>> {
@@ -152,8 +163,8 @@ impl<T: Config> Pallet<T> {
         let coldkey = T::Membership::coldkey(hotkey);
         let others: Vec<(Uid, T::AccountId)> = candidates
             .iter()
-            .filter(|(.., owner)| *owner != coldkey)
-            .map(|(uid, hotkey, _)| (*uid, hotkey.clone()))
+            .filter(|one| one.coldkey != coldkey)
+            .map(|one| (one.uid, one.hotkey.clone()))
             .collect();
         let auditors = audit::auditors(seed, uid, &others, rules.auditors);
         if auditors.is_empty() {
@@ -166,6 +177,8 @@ impl<T: Config> Pallet<T> {
         });
         Some(Audit {
             hotkey: hotkey.clone(),
+            coldkey,
+            settled: Self::now(),
             times: Times {
                 start: Self::now(),
                 blocks: rules.blocks,
@@ -175,6 +188,7 @@ impl<T: Config> Pallet<T> {
             longest: audit::longest(settled.parameters, &rules),
             is_held: false,
             served: None,
+            drawn_auditors: None,
             auditors: BoundedVec::truncate_from(auditors.collect()),
         })
     }
@@ -217,6 +231,9 @@ impl<T: Config> Pallet<T> {
                 *open = open.saturating_sub(1);
             }
             left.retain(|_, open| *open > 0);
+            if !left.contains_key(&round) {
+                ValidatorsOf::<T>::remove(netuid, round);
+            }
             *counts = (!left.is_empty()).then_some(left);
         });
         if audit.is_held {

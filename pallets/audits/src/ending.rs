@@ -9,11 +9,11 @@ use cairn_primitives::{
     AuditOutcome, Balance, BlockNumber, Finding, Netuid, Uid,
 };
 use cairn_protocol::audit;
-use frame_support::{traits::Get, weights::Weight};
+use frame_support::{defensive, traits::Get, weights::Weight};
 
 use crate::{
-    Agenda, Audit, AuditId, Config, Event, NextDue, OpenAudits, Pallet, Passes, Said, Stopped,
-    WeightInfo,
+    Agenda, Audit, AuditId, Auditor, Config, Event, NextDue, OpenAudits, Pallet, Passes, Stopped,
+    ValidatorsOf, WeightInfo,
 };
 
 /// Blocks with nothing left on their agenda over which one block steps: more than one, so that the agenda catches up.
@@ -45,7 +45,7 @@ impl<T: Config> Pallet<T> {
             .saturating_add(T::WeightInfo::end().saturating_mul(ends.into()))
     }
 
-    /// Ends an audit that has left the agenda; one of a stopped run without consequences.
+    /// Ends an audit that has left the agenda, or asks all validators; one of a stopped run without consequences.
     pub(crate) fn end(id: AuditId) {
         let Some(audit) = OpenAudits::<T>::get(id) else {
             return;
@@ -54,8 +54,10 @@ impl<T: Config> Pallet<T> {
         if Stopped::<T>::contains_key(netuid) {
             return Self::close(id, &audit, AuditOutcome::Undecided);
         }
-        let said = audit.auditors.iter().filter_map(|one| one.said.as_ref());
-        let outcome = audit::outcome(audit.served.is_some(), said.filter_map(Said::finding));
+        let outcome = match Self::decide(id, &audit) {
+            Some(outcome) => outcome,
+            None => return Self::ask_all(id, audit),
+        };
         Self::close(id, &audit, outcome);
         let (slashed, forfeited) = match outcome.is_lost() {
             true => Self::punish(id, &audit),
@@ -68,7 +70,7 @@ impl<T: Config> Pallet<T> {
             });
         }
         if audit.served.is_some() {
-            Self::note_missing(id, &audit);
+            Self::note_missing(id, &audit, outcome);
         }
         Self::deposit_event(Event::Ended {
             netuid,
@@ -80,18 +82,71 @@ impl<T: Config> Pallet<T> {
         });
     }
 
+    /// How an audit ends whose last stage is over; `None` if validators are to be asked that were not.
+    fn decide(id: AuditId, audit: &Audit<T::AccountId>) -> Option<AuditOutcome> {
+        if audit.served.is_none() {
+            return Some(AuditOutcome::Silent);
+        }
+        if audit.drawn_auditors.is_none() {
+            let of_drawn = audit::of_drawn(audit.auditors.iter().filter_map(Auditor::finding));
+            if of_drawn.is_some() || !Self::others(id, audit).is_empty() {
+                return of_drawn;
+            }
+        }
+        let validators = ValidatorsOf::<T>::get(id.0, id.1).unwrap_or_default();
+        let stake = |of: &T::AccountId| {
+            let known = validators.iter().find(|one| one.hotkey == *of);
+            known.map_or(0, |one| one.stake)
+        };
+        let said = audit.auditors.iter();
+        let said = said.map(|one| (stake(&one.hotkey), one.finding()));
+        Some(audit::of_all(said))
+    }
+
+    /// The validators of an audit's round that were not asked, without those of the miner's coldkey.
+    fn others(
+        (netuid, round, _): AuditId,
+        audit: &Audit<T::AccountId>,
+    ) -> Vec<Auditor<T::AccountId>> {
+        let validators = ValidatorsOf::<T>::get(netuid, round).unwrap_or_default();
+        let is_asked = |hotkey| audit.auditor(hotkey).is_some();
+        let others = validators.into_iter();
+        let others = others.filter(|one| one.coldkey != audit.coldkey && !is_asked(&one.hotkey));
+        let others = others.map(|one| Auditor {
+            uid: one.uid,
+            hotkey: one.hotkey,
+            said: None,
+        });
+        others.collect()
+    }
+
+    /// Begins a dispute: the audit goes on with all validators.
+    fn ask_all(id: AuditId, mut audit: Audit<T::AccountId>) {
+        let others = Self::others(id, &audit);
+        audit.drawn_auditors = u8::try_from(audit.auditors.len()).ok();
+        for other in others {
+            if audit.auditors.try_push(other).is_err() {
+                defensive!("more validators than a round has");
+            }
+        }
+        audit.times = audit.times.of_dispute(Self::now());
+        Agenda::<T>::insert(audit.due(), id, ());
+        OpenAudits::<T>::insert(id, audit);
+        let (netuid, round, uid) = id;
+        Self::deposit_event(Event::Disputed { netuid, round, uid });
+    }
+
     /// Whether the member that an audit is of still has its seat. It may sign with another hotkey by now.
     fn is_still((netuid, uid): (Netuid, Uid), audit: &Audit<T::AccountId>) -> bool {
         let came = T::Membership::registered_at(netuid, uid);
-        came.is_some_and(|came| came < audit.times.start)
+        came.is_some_and(|came| came < audit.settled)
     }
 
-    /// Takes the bond of whoever lost an audit, and what is withheld of it; says how much that was. Those who found the
-    /// work to be false have their share; of silence nobody has to tell.
+    /// Takes the bond of whoever lost an audit, and what is withheld of it; says how much that was. Those that were drawn
+    /// and found the work to be false have their share; of silence nobody has to tell.
     fn punish((netuid, _, uid): AuditId, audit: &Audit<T::AccountId>) -> (Balance, Balance) {
         let failed = Some(Finding::Failed);
-        let auditors = audit.auditors.iter();
-        let told = auditors.filter(|one| one.said.as_ref().and_then(Said::finding) == failed);
+        let told = audit.drawn().filter(|one| one.finding() == failed);
         let owners = told.filter_map(|one| T::Membership::coldkey(&one.hotkey));
         let reporters: Vec<T::AccountId> = owners.collect();
         let taken = T::Slashing::slash_bond(netuid, &audit.hotkey, &reporters);
@@ -103,10 +158,14 @@ impl<T: Config> Pallet<T> {
         (taken, forfeited)
     }
 
-    /// Tells of auditors that could have revealed something and did not.
-    fn note_missing((netuid, ..): AuditId, audit: &Audit<T::AccountId>) {
+    /// Tells of auditors that could have revealed something and did not, or revealed what was not borne out.
+    fn note_missing(
+        (netuid, ..): AuditId,
+        audit: &Audit<T::AccountId>,
+        outcome: AuditOutcome,
+    ) {
         for auditor in &audit.auditors {
-            if auditor.said.as_ref().and_then(Said::finding).is_none() {
+            if audit::is_missed(auditor.finding(), outcome) {
                 T::Attendance::on_missed_audit(netuid, auditor.uid, &auditor.hotkey);
             }
         }

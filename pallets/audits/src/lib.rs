@@ -8,12 +8,16 @@
 //! | stage *open* | the miner | [`open`](Pallet::open): the root of a blob that it serves |
 //! | stage *commit* | its auditors | [`commit_verdict`](Pallet::commit_verdict): the hash of what they found |
 //! | stage *reveal* | its auditors | [`reveal_verdict`](Pallet::reveal_verdict): what they found |
-//! | the end of a stage | the hook | ends the audit |
+//! | the end of a stage | the hook | ends the audit, or begins a dispute |
 //!
 //! Each stage is as long as the run's configuration says. An audit ends with its first stage if the miner has served
-//! nothing, and with its last otherwise. Who lost it loses its whole bond and is not expected in rounds until it says
-//! that it is back; a share of the bond goes to the coldkeys of the auditors that said so. An auditor that revealed
-//! nothing counts as one that missed a round.
+//! nothing. It ends with its last if no auditor found that the work is false. If one did there is a *dispute*: all
+//! other validators of the round are asked, too, those of the miner's coldkey aside. They have a stage to commit and one
+//! to reveal, and then stake decides. So auditors that lie take no bond and save none, unless they are a third of it.
+//!
+//! Who lost an audit loses its whole bond and is not expected in rounds until it says that it is back; a share of the
+//! bond goes to the coldkeys of the drawn auditors that said so. An auditor that revealed nothing, or something else
+//! than a dispute decided, counts as one that missed a round.
 //!
 //! Where auditors could not decide nobody loses anything, but what a proven miner earned from that round on is in
 //! question until its next audit is decided, and all that it makes is audited until then.
@@ -29,7 +33,8 @@
 //!
 //! # What is kept
 //!
-//! An audit while it is open, at most as many of a subnet as [`OPEN_ROUNDS`] rounds include; how it ended for as long
+//! An audit while it is open, at most as many of a subnet as [`OPEN_ROUNDS`] rounds include, and the validators of its
+//! round as long; how it ended for as long
 //! as the training pallet keeps its round. When a run is stopped, its audits end without a verdict, and what is
 //! withheld for the work that they were of is not paid.
 //!
@@ -132,6 +137,17 @@ pub mod pallet {
     #[pallet::storage]
     pub type Counts<T: Config> = StorageMap<_, Twox64Concat, Netuid, Counted, ValueQuery>;
 
+    /// By subnet and round, the validators of a round of which audits are open.
+    #[pallet::storage]
+    pub type ValidatorsOf<T: Config> = StorageDoubleMap<
+        _,
+        Twox64Concat,
+        Netuid,
+        Twox64Concat,
+        Round,
+        Validators<T::AccountId>,
+    >;
+
     /// By block, the audits that end at it, unless their miners serve something before.
     #[pallet::storage]
     pub type Agenda<T: Config> =
@@ -201,6 +217,15 @@ pub mod pallet {
             auditor: Uid,
             /// What it found.
             finding: Finding,
+        },
+        /// An auditor found that the work is false: all validators of the round are asked.
+        Disputed {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The miner.
+            uid: Uid,
         },
         /// An audit ended.
         Ended {

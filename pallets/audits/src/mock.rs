@@ -65,6 +65,7 @@ thread_local! {
     static MEMBERS: RefCell<BTreeMap<Netuid, Vec<Uid>>> = const { RefCell::new(BTreeMap::new()) };
     static CAME: RefCell<BTreeMap<Uid, BlockNumber>> = const { RefCell::new(BTreeMap::new()) };
     static OWNERS: RefCell<BTreeMap<AccountId, AccountId>> = const { RefCell::new(BTreeMap::new()) };
+    static STAKES: RefCell<BTreeMap<Uid, Balance>> = const { RefCell::new(BTreeMap::new()) };
     static FOLLOWED: RefCell<Vec<Followed>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -80,6 +81,11 @@ impl World {
     /// The hotkey of this uid is this coldkey's.
     pub fn owned(uid: Uid, coldkey: AccountId) {
         OWNERS.with_borrow_mut(|owners| owners.insert(hotkey(uid), coldkey));
+    }
+
+    /// The validator with this uid has so much at stake from the next round on.
+    pub fn staked(uid: Uid, stake: Balance) {
+        STAKES.with_borrow_mut(|stakes| stakes.insert(uid, stake));
     }
 
     /// A seat has been this member's since that block.
@@ -216,6 +222,15 @@ fn members(uids: &[Uid]) -> Vec<(Uid, AccountId)> {
     uids.iter().map(|uid| (*uid, hotkey(*uid))).collect()
 }
 
+/// What each validator has at stake.
+pub const STAKE: Balance = 10;
+
+fn validators_of(uids: &[Uid]) -> Vec<(Uid, AccountId, Balance)> {
+    let stake = |uid: Uid| STAKES.with_borrow(|all| all.get(&uid).copied().unwrap_or(STAKE));
+    let one = |uid: &Uid| (*uid, hotkey(*uid), stake(*uid));
+    uids.iter().map(one).collect()
+}
+
 /// A round of a subnet is settled in this block that included what these miners made.
 pub fn settle_in(
     netuid: Netuid,
@@ -232,7 +247,7 @@ pub fn settle_in(
         max_contributors: 8,
         parameters: 100,
         included: &members(included),
-        validators: &members(validators),
+        validators: &validators_of(validators),
     });
 }
 
@@ -325,6 +340,7 @@ impl ExtBuilder {
     pub fn build(&self) -> sp_io::TestExternalities {
         OWNERS.with_borrow_mut(BTreeMap::clear);
         CAME.with_borrow_mut(BTreeMap::clear);
+        STAKES.with_borrow_mut(BTreeMap::clear);
         MEMBERS.with_borrow_mut(BTreeMap::clear);
         World::followed();
         MaxEndsPerBlock::set(8);

@@ -43,6 +43,7 @@ fn info<AccountId: PartialEq>(
         hotkey: audit.hotkey,
         drawn: audit.drawn,
         is_new: audit.is_new,
+        is_disputed: audit.drawn_auditors.is_some(),
         longest: audit.longest,
         served: audit.served,
         auditors: audit.auditors.into_iter().map(auditor).collect(),

@@ -6,7 +6,8 @@ use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
 
 use crate::{
-    Agenda, Audit, AuditId, Config, Counts, NextDue, OpenAudits, Outcomes, Pallet, Passes,
+    Agenda, Audit, AuditId, Config, Counts, NextDue, OpenAudits, Outcomes, Pallet, Passes, Stage,
+    ValidatorsOf,
 };
 
 type Checked = Result<(), TryRuntimeError>;
@@ -26,6 +27,12 @@ impl<T: Config> Pallet<T> {
             counted.extend(counts.iter().map(|(round, open)| ((netuid, *round), *open)));
         }
         ensure!(open == counted, "open audits are not counted");
+        for (netuid, round) in ValidatorsOf::<T>::iter_keys() {
+            ensure!(
+                open.contains_key(&(netuid, round)),
+                "validators are kept of a round of which no audit is open"
+            );
+        }
         Self::check_agenda()?;
         Self::check_outcomes()?;
         Self::check_passes()
@@ -41,6 +48,7 @@ impl<T: Config> Pallet<T> {
             "a miner that left cannot be heard"
         );
         ensure!(!audit.auditors.is_empty(), "an audit without auditors");
+        Self::check_validators(id, audit)?;
         for (index, one) in audit.auditors.iter().enumerate() {
             let others = audit.auditors.iter().skip(index.saturating_add(1));
             ensure!(
@@ -68,6 +76,32 @@ impl<T: Config> Pallet<T> {
         ensure!(
             outcome.is_none_or(|one| one == AuditOutcome::Open),
             "an open audit has an outcome"
+        );
+        Ok(())
+    }
+
+    /// The round's validators are known while one of its audits is open, and in a dispute all are asked.
+    fn check_validators((netuid, round, _): AuditId, audit: &Audit<T::AccountId>) -> Checked {
+        let known = ValidatorsOf::<T>::get(netuid, round).unwrap_or_default();
+        ensure!(
+            audit.auditors.iter().all(|one| known
+                .iter()
+                .any(|it| (it.uid, &it.hotkey) == (one.uid, &one.hotkey)
+                    && it.coldkey != audit.coldkey)),
+            "an auditor is none of the round's validators"
+        );
+        let Some(drawn) = audit.drawn_auditors else {
+            ensure!(audit.times.start == audit.settled, "an audit begins late");
+            return Ok(());
+        };
+        let others = known.iter().filter(|one| one.coldkey != audit.coldkey);
+        ensure!(
+            others.count() == audit.auditors.len() && usize::from(drawn) < audit.auditors.len(),
+            "in a dispute not all are asked"
+        );
+        ensure!(
+            audit.served.is_some() && audit.times.end_of(Stage::Open) > audit.settled,
+            "there is a dispute about nothing"
         );
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! What the pallet keeps, beside what the rules keep.
 
 use cairn_primitives::{
-    AuditOutcome, AuditRules, BlockNumber, Netuid, Round, Served, Uid, Verdicts, MAX_AUDITORS,
-    MAX_MEMBERS,
+    AuditOutcome, AuditRules, Balance, BlockNumber, Finding, Netuid, Round, Served, Uid, Verdicts,
+    MAX_MEMBERS, MAX_VALIDATORS,
 };
 pub use cairn_protocol::audit::{Said, Stage, Times};
 use cairn_protocol::wages::Judged;
@@ -11,8 +11,8 @@ use frame_support::{defensive, traits::ConstU32, BoundedBTreeMap, BoundedVec};
 use scale_info::TypeInfo;
 
 /// As many audits of a subnet are open at most as so many of its rounds include contributions. Audits are over within
-/// three rounds, so this is met only where more end than the hook ends in a block.
-pub const OPEN_ROUNDS: u32 = 4;
+/// five rounds, so this is met only where more end than the hook ends in a block.
+pub const OPEN_ROUNDS: u32 = 6;
 
 /// The most rounds of which audits are open.
 pub const MOST_ROUNDS: u32 = AuditRules::OPEN_ROUNDS;
@@ -59,12 +59,32 @@ pub type AuditId = (Netuid, Round, Uid);
 /// How the audits of a round ended, by the uid of the miner.
 pub type RoundOutcomes = BoundedBTreeMap<Uid, AuditOutcome, ConstU32<MAX_MEMBERS>>;
 
+/// A validator of a round of which audits are open.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Validator<AccountId> {
+    /// Its number in the round.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: AccountId,
+    /// Whose it was when the round was settled.
+    pub coldkey: Option<AccountId>,
+    /// Its stake in the round, in pebble.
+    pub stake: Balance,
+}
+
+/// The validators of a round of which audits are open.
+pub type Validators<AccountId> = BoundedVec<Validator<AccountId>, ConstU32<MAX_VALIDATORS>>;
+
 /// An audit that is open.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Audit<AccountId> {
     /// The hotkey that made the contribution.
     pub hotkey: AccountId,
-    /// When it is.
+    /// Whose that was when the round was settled: none of its validators is asked.
+    pub coldkey: Option<AccountId>,
+    /// The block that settled the round.
+    pub settled: BlockNumber,
+    /// When it is; in a dispute, when that is.
     pub times: Times,
     /// The interval follows from this.
     pub drawn: u32,
@@ -76,8 +96,10 @@ pub struct Audit<AccountId> {
     pub is_held: bool,
     /// What the miner serves, once it has said so.
     pub served: Option<Served>,
-    /// Who replays it.
-    pub auditors: BoundedVec<Auditor<AccountId>, ConstU32<MAX_AUDITORS>>,
+    /// In a dispute, how many of the auditors were drawn: they come first.
+    pub drawn_auditors: Option<u8>,
+    /// Who replays it: those that were drawn, and in a dispute all others.
+    pub auditors: BoundedVec<Auditor<AccountId>, ConstU32<MAX_VALIDATORS>>,
 }
 
 /// An auditor.
@@ -91,6 +113,13 @@ pub struct Auditor<AccountId> {
     pub said: Option<Said>,
 }
 
+impl<AccountId> Auditor<AccountId> {
+    /// What it found, if it has revealed that.
+    pub fn finding(&self) -> Option<Finding> {
+        self.said.as_ref().and_then(Said::finding)
+    }
+}
+
 impl<AccountId: PartialEq> Audit<AccountId> {
     /// The block at which it ends.
     pub fn due(&self) -> BlockNumber {
@@ -98,6 +127,12 @@ impl<AccountId: PartialEq> Audit<AccountId> {
             Some(_) => Stage::Reveal,
             None => Stage::Open,
         })
+    }
+
+    /// The auditors that were drawn.
+    pub fn drawn(&self) -> impl Iterator<Item = &Auditor<AccountId>> {
+        let drawn = self.drawn_auditors.map_or(usize::MAX, usize::from);
+        self.auditors.iter().take(drawn)
     }
 
     /// The auditor with this hotkey.

@@ -33,7 +33,7 @@ impl<T: Config> Pallet<T> {
         let validators = snapshot.validators.into_iter();
         let validators: Vec<_> = validators
             .filter(|one| !departed.contains(one.uid))
-            .map(|one| (one.uid, one.hotkey))
+            .map(|one| (one.uid, one.hotkey, one.stake))
             .collect();
         T::Audits::on_settled(Settled {
             netuid,

@@ -3,8 +3,9 @@
 //! The chain draws audits when it settles a round, from randomness that nobody knew at the reveals. The miner then says
 //! by which root it serves what a replay of one interval begins from: the states at both ends, which the trace of its
 //! header binds ([`Opened`]), and the vectors of the first. Auditors replay the interval's steps, and where it is the
-//! last one make the file again; they commit to what they found, and reveal it. The majority of those that revealed
-//! decides.
+//! last one make the file again; they commit to what they found, and reveal it. Where none of them found that the work
+//! is false, it has passed. Where one did, there is a *dispute*: all validators of the round replay it, and stake
+//! decides ([`of_all`]).
 
 use alloc::vec::Vec;
 use bounded_collections::{BoundedVec, ConstU32};
@@ -206,6 +207,14 @@ pub enum Stage {
 }
 
 impl Times {
+    /// Those of a dispute that begins in block `now`: there is nothing to open any more, and committing begins.
+    pub fn of_dispute(self, now: BlockNumber) -> Times {
+        Times {
+            start: now.saturating_sub(self.blocks),
+            ..self
+        }
+    }
+
     /// The stage in which this block is.
     pub fn stage(&self, now: BlockNumber) -> Stage {
         let stages = [Stage::Open, Stage::Commit, Stage::Reveal];
@@ -345,23 +354,55 @@ pub fn reveal(
     }
 }
 
-/// How an audit ends in which the miner has served something or not, and in which this was revealed.
-pub fn outcome(is_open: bool, findings: impl IntoIterator<Item = Finding>) -> AuditOutcome {
-    if !is_open {
-        return AuditOutcome::Silent;
-    }
-    let (mut passed, mut failed) = (0u32, 0u32);
+/// How an audit ends by what those revealed that were drawn; `None` if one of them found that the work is false, so that
+/// all validators are to be asked.
+pub fn of_drawn(findings: impl IntoIterator<Item = Finding>) -> Option<AuditOutcome> {
+    let mut outcome = Some(AuditOutcome::Undecided);
     for finding in findings {
-        let side = match finding {
-            Finding::Passed => &mut passed,
-            Finding::Failed => &mut failed,
+        outcome = match finding {
+            Finding::Passed => outcome.map(|_| AuditOutcome::Passed),
+            Finding::Failed => None,
         };
-        *side = side.saturating_add(1);
     }
-    match passed.cmp(&failed) {
-        core::cmp::Ordering::Greater => AuditOutcome::Passed,
-        core::cmp::Ordering::Less => AuditOutcome::Failed,
-        core::cmp::Ordering::Equal => AuditOutcome::Undecided,
+    outcome
+}
+
+/// How a dispute ends, of whose validators this is the stake in the round, in pebble, and what each has revealed.
+///
+/// Work is false if two thirds of the stake that revealed something say so, and passes if more than half of it does; so
+/// less than a third can neither take a bond nor save one while the others are there. Where less than half of the stake
+/// revealed anything nothing is decided.
+pub fn of_all(
+    validators: impl IntoIterator<Item = (Balance, Option<Finding>)>,
+) -> AuditOutcome {
+    let (mut all, mut passed, mut failed) = (0u128, 0u128, 0u128);
+    for (stake, finding) in validators {
+        let stake = u128::from(stake);
+        all = all.saturating_add(stake);
+        let side = match finding {
+            Some(Finding::Passed) => &mut passed,
+            Some(Finding::Failed) => &mut failed,
+            None => continue,
+        };
+        *side = side.saturating_add(stake);
+    }
+    let said = passed.saturating_add(failed);
+    if said == 0 || said.saturating_mul(2) < all {
+        return AuditOutcome::Undecided;
+    }
+    match (passed.saturating_mul(2) > said, failed.saturating_mul(3) >= said.saturating_mul(2)) {
+        (true, _) => AuditOutcome::Passed,
+        (false, true) => AuditOutcome::Failed,
+        (false, false) => AuditOutcome::Undecided,
+    }
+}
+
+/// Whether an auditor missed an audit that ended so: it revealed nothing, or what the end did not bear out.
+pub fn is_missed(found: Option<Finding>, outcome: AuditOutcome) -> bool {
+    match found {
+        None => true,
+        Some(Finding::Passed) => outcome == AuditOutcome::Failed,
+        Some(Finding::Failed) => outcome == AuditOutcome::Passed,
     }
 }
 
@@ -476,15 +517,47 @@ mod tests {
     }
 
     #[test]
-    fn most_of_those_that_revealed_decide() {
-        use AuditOutcome::*;
+    fn work_passes_where_nobody_finds_it_false_and_else_all_are_asked() {
         let (yes, no) = (Finding::Passed, Finding::Failed);
-        let of = |findings: &[Finding]| outcome(true, findings.iter().copied());
-        assert_eq!(of(&[yes, yes, no]), Passed);
-        assert_eq!(of(&[no, yes, no]), Failed);
-        assert_eq!((of(&[no]), of(&[yes])), (Failed, Passed));
-        assert_eq!((of(&[]), of(&[yes, no])), (Undecided, Undecided));
-        assert_eq!(outcome(false, [yes]), Silent);
+        let of = |findings: &[Finding]| of_drawn(findings.iter().copied());
+        assert_eq!(of(&[yes, yes, yes]), Some(AuditOutcome::Passed));
+        assert_eq!(of(&[yes]), Some(AuditOutcome::Passed));
+        assert_eq!(of(&[]), Some(AuditOutcome::Undecided));
+        for disputed in [&[no][..], &[yes, yes, no], &[no, yes], &[no, no, no]] {
+            assert_eq!(of(disputed), None);
+        }
+    }
+
+    #[test]
+    fn two_thirds_of_the_stake_that_revealed_take_a_bond_and_more_than_half_saves_it() {
+        use AuditOutcome::*;
+        let (yes, no) = (Some(Finding::Passed), Some(Finding::Failed));
+        let of = |passed: u64, failed: u64, quiet: u64| of_all([(passed, yes), (failed, no), (quiet, None)]);
+        assert_eq!((of(51, 49, 0), of(50, 50, 0)), (Passed, Undecided));
+        assert_eq!((of(34, 66, 0), of(33, 66, 1)), (Undecided, Failed));
+        assert_eq!((of(0, 50, 50), of(0, 49, 51)), (Failed, Undecided));
+        assert_eq!((of(50, 0, 50), of(49, 0, 51)), (Passed, Undecided));
+        assert_eq!((of(0, 0, 9), of(0, 0, 0), of_all([])), (Undecided, Undecided, Undecided));
+        let most = u64::MAX;
+        assert_eq!((of(most, most, most), of(0, most, most)), (Undecided, Failed));
+    }
+
+    #[test]
+    fn whoever_said_nothing_or_lost_a_dispute_missed_it() {
+        use AuditOutcome::*;
+        let (yes, no) = (Some(Finding::Passed), Some(Finding::Failed));
+        let missed = |found| [Passed, Failed, Undecided].map(|outcome| is_missed(found, outcome));
+        assert_eq!(missed(None), [true; 3]);
+        assert_eq!(missed(yes), [false, true, false]);
+        assert_eq!(missed(no), [true, false, false]);
+    }
+
+    #[test]
+    fn a_dispute_has_two_stages_of_its_own() {
+        let times = TIMES.of_dispute(115);
+        assert_eq!((times.stage(114), times.stage(115)), (Stage::Open, Stage::Commit));
+        assert_eq!((times.stage(119), times.stage(120)), (Stage::Commit, Stage::Reveal));
+        assert_eq!((times.stage(124), times.stage(125)), (Stage::Reveal, Stage::Over));
     }
 
     #[test]
@@ -654,6 +727,20 @@ mod tests {
             prop_assert_eq!(shown.check(&header, every, other).is_ok(), other == drawn);
             shown.end.parameters.0[bit / 8] ^= 1 << (bit % 8);
             prop_assert_eq!(shown.check(&header, every, drawn), Err(Misfit::EndNotTraced));
+        }
+
+        // Less than a third of the stake, whatever it says, while all others say the same.
+        #[test]
+        fn less_than_a_third_takes_no_bond_and_saves_none(
+            honest in proptest::collection::vec(1u64..1 << 60, 1..20), part in 0u64..1_000, says: Option<bool>, is_false: bool,
+        ) {
+            let all: u128 = honest.iter().map(|stake| u128::from(*stake)).sum();
+            let others = u64::try_from(all / 2_001 * u128::from(part)).unwrap();
+            let finding = |failed| match failed { true => Finding::Failed, false => Finding::Passed };
+            let truth = Some(finding(is_false));
+            let said = honest.iter().map(|stake| (*stake, truth)).chain([(others, says.map(finding))]);
+            let expected = match is_false { true => AuditOutcome::Failed, false => AuditOutcome::Passed };
+            prop_assert_eq!(of_all(said), expected);
         }
 
         // Whoever cheats in each round until it is caught earns no more than it loses, on average.

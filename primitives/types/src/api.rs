@@ -412,11 +412,14 @@ pub struct AuditInfo<AccountId> {
     /// Whether none of its maker's work had passed an audit when this one was drawn: auditors come to it after the
     /// others of its round.
     pub is_new: bool,
+    /// Whether all validators are asked, since an auditor found that the work is false. Then `commits_until` and
+    /// `reveals_until` are theirs.
+    pub is_disputed: bool,
     /// The most bytes that can be served.
     pub longest: u64,
     /// What the miner serves, once it has said so.
     pub served: Option<Served>,
-    /// Who replays it, in the order in which they were drawn.
+    /// Who replays it, in the order in which they were drawn; in a dispute the other validators behind them.
     pub auditors: Vec<AuditorInfo<AccountId>>,
 }
 
@@ -439,6 +442,7 @@ impl<AccountId> AuditInfo<AccountId> {
             reveals_until: self.reveals_until,
             drawn: self.drawn,
             is_new: self.is_new,
+            is_disputed: self.is_disputed,
             longest: self.longest,
             served: self.served,
         }

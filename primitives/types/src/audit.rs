@@ -32,7 +32,7 @@ pub struct AuditRules {
     #[serde(default = "three")]
     pub auditors: u8,
     /// Blocks that the miner has to serve what is audited; as many again for auditors to replay it and to commit to
-    /// what they found, and as many to reveal it.
+    /// what they found, and as many to reveal it. In a dispute all validators have as many for each of the last two.
     pub blocks: BlockNumber,
     /// How far the moments of a miner whose header names a card may be from those that a CPU makes of its work again, in
     /// parts of [`AuditRules::EACH`] of what the gradients of the interval change; its parameters may be six times as
@@ -67,9 +67,11 @@ impl AuditRules {
     pub const EACH: u32 = 65_536;
     /// The fewest blocks of a stage: whoever has something to say in it has a second chance if a block is full.
     pub const MIN_BLOCKS: BlockNumber = 4;
-    /// The most blocks of a stage: three of them are over before a bond comes back that was asked for in the reveal
+    /// The stages of an audit that ends in a dispute: the miner opens, auditors commit and reveal, all validators do.
+    pub const STAGES: BlockNumber = 5;
+    /// The most blocks of a stage: five of them are over before a bond comes back that was asked for in the reveal
     /// phase, by the default audit window of 7,200 blocks, and leave that phase and the next 1,800.
-    pub const MAX_BLOCKS: BlockNumber = 1_800;
+    pub const MAX_BLOCKS: BlockNumber = 1_080;
 
     /// The largest tolerance: a 16th. Beyond it much of a step could be left out.
     pub const MAX_TOLERANCE: u16 = 4_096;
@@ -96,17 +98,17 @@ impl AuditRules {
     }
 
     /// Audits of so many rounds are open at most: of a round that ends while they are, nothing would be audited.
-    pub const OPEN_ROUNDS: u32 = 8;
+    pub const OPEN_ROUNDS: u32 = 14;
 
-    /// The longest stage of a run with these phases: no longer than a round, and three of them shorter than
-    /// [`AuditRules::OPEN_ROUNDS`] rounds that all end as soon as they can.
+    /// The longest stage of a run with these phases: no longer than a round, and [`AuditRules::STAGES`] of them shorter
+    /// than [`AuditRules::OPEN_ROUNDS`] rounds that all end as soon as they can.
     pub fn longest(phases: &Phases) -> BlockNumber {
         let open = phases.shortest().saturating_mul(Self::OPEN_ROUNDS);
         // A round that ends in the block in which the oldest do comes before them.
         let open = open.saturating_sub(1);
         Self::MAX_BLOCKS
             .min(phases.round())
-            .min(open.checked_div(3).unwrap_or(0))
+            .min(open.checked_div(Self::STAGES).unwrap_or(0))
     }
 
     /// Whether auditors can tell by such steps what gradients led to: AdamW's, with decays of which the second
@@ -187,14 +189,15 @@ pub enum Finding {
 pub enum AuditOutcome {
     /// It has not.
     Open,
-    /// Most auditors that revealed something found the work to be what it claims.
+    /// The auditors that revealed something found the work to be what it claims; or in a dispute more than half of the
+    /// stake did.
     Passed,
-    /// Most of them found that it is not.
+    /// In a dispute two thirds of the stake that revealed something found that it is not.
     Failed,
     /// The miner served nothing in time.
     Silent,
-    /// As many on one side as on the other, or nobody revealed anything: nobody loses anything, and what was earned by
-    /// it waits for the maker's next audit.
+    /// Nobody revealed anything, or in a dispute too little stake did, or not enough of it agrees: nobody loses
+    /// anything, and what was earned by it waits for the maker's next audit.
     Undecided,
 }
 
@@ -338,12 +341,12 @@ mod tests {
             assert_eq!(wrong, refused);
         }
         let long = AuditRules {
-            blocks: 1_801,
+            blocks: 1_081,
             ..usual
         };
         assert_eq!(long.check(&phases(10_000, 100)), refused);
-        // Rounds of 20 blocks that may be over in 6: three stages of 15 blocks are over before eight of them.
+        // Rounds of 20 blocks that may be over in 6: five stages of 16 blocks are over before fourteen of them.
         let of = |blocks| AuditRules { blocks, ..usual }.check(&phases(12, 25));
-        assert_eq!((of(15), of(16)), (Ok(()), refused));
+        assert_eq!((of(16), of(17)), (Ok(()), refused));
     }
 }

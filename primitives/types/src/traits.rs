@@ -179,8 +179,8 @@ pub struct Settled<'a, AccountId> {
     pub parameters: u64,
     /// Whose contributions it included.
     pub included: &'a [(Uid, AccountId)],
-    /// Its validators that have not left.
-    pub validators: &'a [(Uid, AccountId)],
+    /// Its validators that have not left, with their stake in it, in pebble.
+    pub validators: &'a [(Uid, AccountId, Balance)],
 }
 
 /// Audits what rounds included. Given by the audits pallet, told by the training pallet.
@@ -252,8 +252,8 @@ pub trait Attendance<AccountId> {
     /// The work of a member, if it is still one, was not what it claimed: it is not expected until it says that it is
     /// back.
     fn on_false_work(netuid: Netuid, uid: Uid, hotkey: &AccountId);
-    /// A validator, if it is still a member, owed an audit and revealed nothing: the last final round counts as one
-    /// that it missed.
+    /// A validator, if it is still a member, owed an audit and revealed nothing, or what a dispute did not bear out: the
+    /// last final round counts as one that it missed.
     fn on_missed_audit(netuid: Netuid, uid: Uid, hotkey: &AccountId);
 }
 

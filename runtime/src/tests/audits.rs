@@ -69,8 +69,8 @@ fn on_an_audit(test: impl FnOnce()) {
             parameters: 1_000,
             included: &[(Uid(0), Dave.to_account_id())],
             validators: &[
-                (Uid(1), Eve.to_account_id()),
-                (Uid(2), Ferdie.to_account_id()),
+                (Uid(1), Eve.to_account_id(), CRN),
+                (Uid(2), Ferdie.to_account_id(), CRN),
             ],
         });
         test();

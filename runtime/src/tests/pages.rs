@@ -148,7 +148,7 @@ fn audit_each_of(round: Round) {
         max_contributors: 4,
         parameters: 1_000,
         included: &included,
-        validators: &[auditor],
+        validators: &[(auditor.0, auditor.1, 1)],
     });
 }
 

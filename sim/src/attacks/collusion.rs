@@ -212,6 +212,7 @@ mod tests {
             reveals_until: 30,
             drawn: 0,
             is_new: true,
+            is_disputed: false,
             longest: 100,
             served: None,
             auditors: Vec::new(),

@@ -31,6 +31,7 @@ fn audit(uid: Uid, served: Option<Served>) -> Audit {
         reveals_until: 137,
         drawn: 4,
         is_new: false,
+        is_disputed: false,
         longest: 1_000,
         served,
         auditors: vec![AuditorInfo {

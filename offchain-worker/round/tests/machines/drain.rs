@@ -48,6 +48,7 @@ fn audit(uid: Uid, served: Option<Served>) -> Audit {
         reveals_until: OVER,
         drawn: DEMAND.drawn,
         is_new: false,
+        is_disputed: false,
         longest: 1_000,
         served,
         auditors: Vec::new(),

@@ -302,6 +302,7 @@ fn audit(opens_until: BlockNumber) -> Audit {
         reveals_until: opens_until + 16,
         drawn: 4,
         is_new: false,
+        is_disputed: false,
         longest: 1_000,
         served: None,
         auditors: Vec::new(),

@@ -112,21 +112,21 @@ fn where_there_is_no_room_for_all_those_that_have_passed_come_first() {
     ExtBuilder.execute(|| {
         let all: Vec<Uid> = (10..18).map(Uid).collect();
         let (last, others) = all.split_last().expect("there are some");
-        for round in 0..4 {
+        for round in 0..OPEN_ROUNDS {
             settle_in(NET, round, RULES, others, &[Uid(0)]);
         }
-        let free = OPEN_ROUNDS;
+        let (next, free) = (OPEN_ROUNDS, OPEN_ROUNDS);
         let passed = Passed {
-            newest: 3,
+            newest: next - 1,
             proven: Verdicts::from_uids([*last]),
             ..Passed::default()
         };
         Passes::<Test>::insert(NET, passed);
-        settle_in(NET, 4, RULES, &all, &[Uid(0)]);
-        assert!(OpenAudits::<Test>::contains_key((NET, 4, *last)));
+        settle_in(NET, next, RULES, &all, &[Uid(0)]);
+        assert!(OpenAudits::<Test>::contains_key((NET, next, *last)));
         let of_others = others
             .iter()
-            .filter(|uid| OpenAudits::<Test>::contains_key((NET, 4, **uid)));
+            .filter(|uid| OpenAudits::<Test>::contains_key((NET, next, **uid)));
         assert_eq!(of_others.count() as u32, free - 1);
         // Auditors are told, so that they keep to the same order.
         let told = Audits::open_audits(NET).into_iter();
@@ -169,7 +169,7 @@ fn where_nobody_can_audit_nothing_is_audited() {
 fn no_more_are_open_than_a_few_rounds_include() {
     ExtBuilder.execute(|| {
         let most = OPEN_ROUNDS * 8;
-        for round in 0..6 {
+        for round in 0..OPEN_ROUNDS + 2 {
             settle_in(
                 NET,
                 round,

@@ -8,7 +8,7 @@ use cairn_primitives::{
 use cairn_protocol::wages::in_question;
 use frame_support::assert_ok;
 
-use crate::{mock::*, Agenda, Counts, Event, Passed, Passes, WeightInfo};
+use crate::{mock::*, Agenda, Counts, Event, Passed, Passes, ValidatorsOf, WeightInfo};
 
 const YES: Finding = Finding::Passed;
 const NO: Finding = Finding::Failed;
@@ -18,6 +18,43 @@ const VALIDATORS: [Uid; 3] = [Uid(0), Uid(1), Uid(2)];
 /// Goes through an audit in which its first auditors find this, and the next ones commit and keep quiet. Ends in the
 /// block that ends it.
 fn found(findings: &[Finding], quiet: usize) -> Vec<Uid> {
+    let auditors = said(findings, quiet);
+    assert!(audit().is_none());
+    auditors
+}
+
+/// The same of an audit in which one found that the work is false: in that block all validators are asked.
+fn disputed(findings: &[Finding]) -> Vec<Uid> {
+    said(findings, 0);
+    let (netuid, round, uid) = (NET, ROUND, MINER);
+    assert_eq!(events(), [Event::Disputed { netuid, round, uid }]);
+    assert_eq!(World::followed(), [], "nothing follows yet");
+    let told = Audits::open_audits(NET).remove(0);
+    let until = (told.opens_until, told.commits_until, told.reveals_until);
+    let now = System::block_number();
+    assert_eq!(until, (now, now + BLOCKS, now + 2 * BLOCKS));
+    assert!(told.is_disputed);
+    auditors()
+}
+
+/// Goes through a dispute in which these find this and all others say nothing more. Ends in the block that ends it.
+fn settled(findings: &[(Uid, Finding)]) {
+    let begin = System::block_number();
+    for (auditor, finding) in findings {
+        assert_ok!(commit(*auditor, *finding));
+    }
+    run_to(begin + BLOCKS);
+    for (auditor, finding) in findings {
+        assert_ok!(reveal(*auditor, *finding));
+    }
+    run_to(begin + 2 * BLOCKS - 1);
+    assert!(audit().is_some(), "until the stage is over");
+    next_block();
+    assert!(audit().is_none());
+}
+
+/// Goes to the block after the last stage of those that are drawn.
+fn said(findings: &[Finding], quiet: usize) -> Vec<Uid> {
     assert_ok!(open());
     let auditors = auditors();
     run_to(100 + BLOCKS);
@@ -34,7 +71,6 @@ fn found(findings: &[Finding], quiet: usize) -> Vec<Uid> {
     run_to(100 + 3 * BLOCKS - 1);
     assert!(audit().is_some(), "until the stage is over");
     next_block();
-    assert!(audit().is_none());
     auditors
 }
 
@@ -51,6 +87,7 @@ fn ended(outcome: AuditOutcome, slashed: u64) {
     assert_eq!(Audits::outcome(NET, ROUND, MINER), Some(outcome));
     assert_eq!(Counts::<Test>::iter().count(), 0);
     assert_eq!(Agenda::<Test>::iter_keys().count(), 0);
+    assert_eq!(ValidatorsOf::<Test>::iter_keys().count(), 0);
 }
 
 #[test]
@@ -69,7 +106,7 @@ fn who_serves_nothing_loses_its_bond_and_nobody_earns_by_it() {
 #[test]
 fn honest_work_passes_and_nothing_follows() {
     ExtBuilder.audited(|| {
-        found(&[YES, YES, NO], 0);
+        found(&[YES, YES, YES], 0);
         assert_eq!(World::followed(), []);
         ended(AuditOutcome::Passed, 0);
     });
@@ -79,38 +116,194 @@ fn honest_work_passes_and_nothing_follows() {
 fn false_work_costs_the_bond_for_those_who_said_so() {
     ExtBuilder.audited(|| {
         World::owned(auditors()[0], stranger());
-        let auditors = found(&[NO, YES, NO], 0);
+        let auditors = disputed(&[NO, YES, NO]);
+        settled(&[(auditors[3], NO)]);
+        // Who was not drawn has no part of it; who found the work to be right has lost a round.
         let told = vec![stranger(), hotkey(auditors[2])];
         let slashed = Followed::Slashed(hotkey(MINER), told);
-        let followed = [slashed, Followed::False(MINER), Followed::Forfeited(MINER)];
+        let followed = [
+            slashed,
+            Followed::False(MINER),
+            Followed::Forfeited(MINER),
+            Followed::Missed(auditors[1]),
+        ];
         assert_eq!(World::followed(), followed);
         ended(AuditOutcome::Failed, BOND);
     });
 }
 
+/// Or two friends among three would take an honest miner's bond, and two of a cheat's save it.
 #[test]
-fn one_that_reveals_decides_and_the_others_missed_it() {
+fn those_that_were_drawn_are_outvoted_by_all() {
+    ExtBuilder.execute(|| {
+        run_to(100);
+        let validators: Vec<Uid> = (0..10).map(Uid).collect();
+        for (drawn, others, outcome, slashed) in [
+            (NO, YES, AuditOutcome::Passed, 0),
+            (YES, NO, AuditOutcome::Failed, BOND),
+        ] {
+            let start = System::block_number();
+            settle_in(NET, ROUND, RULES, &[MINER], &validators);
+            assert_ok!(open());
+            let lying = auditors();
+            run_to(start + BLOCKS);
+            // One of the three is honest where they save a cheat, since else nobody asks.
+            let of = |index: usize| match index {
+                0 if drawn == YES => NO,
+                _ => drawn,
+            };
+            for (index, auditor) in lying.iter().enumerate() {
+                assert_ok!(commit(*auditor, of(index)));
+            }
+            run_to(start + 2 * BLOCKS);
+            for (index, auditor) in lying.iter().enumerate() {
+                assert_ok!(reveal(*auditor, of(index)));
+            }
+            run_to(start + 3 * BLOCKS);
+            let asked: Vec<(Uid, Finding)> = auditors()[3..].iter().map(|uid| (*uid, others)).collect();
+            assert_eq!(asked.len(), 7);
+            World::followed();
+            settled(&asked);
+            ended(outcome, slashed);
+            let missed = World::followed().into_iter();
+            let missed: Vec<Followed> = missed.filter(|one| matches!(one, Followed::Missed(_))).collect();
+            let lied = lying.iter().enumerate().filter(|(index, _)| of(*index) == drawn);
+            let expected: Vec<Followed> = lied.map(|(_, uid)| Followed::Missed(*uid)).collect();
+            assert_eq!(missed, expected, "who lied has lost a round");
+        }
+    });
+}
+
+#[test]
+fn in_a_dispute_stake_decides_and_not_heads() {
+    ExtBuilder.execute(|| {
+        run_to(100);
+        World::staked(Uid(3), 7 * STAKE);
+        settle(&[MINER]);
+        // Whoever of the small ones was drawn finds this; the large one says the opposite, drawn or not.
+        let of = |uid: Uid| if uid == Uid(3) { YES } else { NO };
+        assert_ok!(open());
+        let drawn = auditors();
+        run_to(100 + BLOCKS);
+        for uid in &drawn {
+            assert_ok!(commit(*uid, of(*uid)));
+        }
+        run_to(100 + 2 * BLOCKS);
+        for uid in &drawn {
+            assert_ok!(reveal(*uid, of(*uid)));
+        }
+        run_to(100 + 3 * BLOCKS);
+        let other = auditors()[3];
+        World::followed();
+        settled(&[(other, of(other))]);
+        ended(AuditOutcome::Passed, 0);
+    });
+}
+
+#[test]
+fn of_a_dispute_without_most_of_the_stake_nothing_follows() {
+    ExtBuilder.execute(|| {
+        run_to(100);
+        World::staked(Uid(9), 4 * STAKE);
+        let validators = [Uid(0), Uid(1), Uid(2), Uid(9)];
+        // The large one is drawn or not: it keeps quiet, and without it there is less than half.
+        settle_in(NET, ROUND, RULES, &[MINER], &validators);
+        assert_ok!(open());
+        let small: Vec<Uid> = auditors().into_iter().filter(|uid| *uid != Uid(9)).collect();
+        run_to(100 + BLOCKS);
+        for uid in &small {
+            assert_ok!(commit(*uid, NO));
+        }
+        run_to(100 + 2 * BLOCKS);
+        for uid in &small {
+            assert_ok!(reveal(*uid, NO));
+        }
+        run_to(100 + 3 * BLOCKS);
+        World::followed();
+        settled(&[]);
+        ended(AuditOutcome::Undecided, 0);
+        assert_eq!(asked(MINER), Some(0), "it has proven nothing by that");
+    });
+}
+
+/// Nobody who audits a friend's work gets a say by a dispute about it, whoever's hotkey left meanwhile.
+#[test]
+fn nobody_of_the_miners_coldkey_is_asked_in_a_dispute() {
+    ExtBuilder.execute(|| {
+        run_to(100);
+        World::owned(MINER, stranger());
+        World::owned(Uid(3), stranger());
+        settle_in(NET, ROUND, RULES, &[MINER], &(0..6).map(Uid).collect::<Vec<_>>());
+        let all = disputed(&[NO, NO, NO]);
+        assert_eq!(all.len(), 5);
+        assert!(!all.contains(&Uid(3)));
+    });
+}
+
+/// Whoever was drawn, committed and missed its stage can say it now; who has said it cannot say something else.
+#[test]
+fn who_is_late_is_heard_in_the_dispute_and_nobody_twice() {
+    ExtBuilder.audited(|| {
+        assert_ok!(open());
+        let (one, late) = (auditors()[0], auditors()[1]);
+        run_to(100 + BLOCKS);
+        for uid in [one, late] {
+            assert_ok!(commit(uid, NO));
+        }
+        run_to(100 + 2 * BLOCKS);
+        assert_ok!(reveal(one, NO));
+        run_to(100 + 3 * BLOCKS);
+        assert!(commit(one, YES).is_err() && commit(late, YES).is_err());
+        run_to(100 + 4 * BLOCKS);
+        assert!(reveal(one, NO).is_err());
+        assert_ok!(reveal(late, NO));
+        run_to(100 + 5 * BLOCKS);
+        // Two of four, of equal stake: half of it.
+        assert_eq!(Audits::outcome(NET, ROUND, MINER), Some(AuditOutcome::Failed));
+    });
+}
+
+/// Where all were drawn nobody is left to ask.
+#[test]
+fn where_all_are_drawn_stake_decides_at_once() {
+    ExtBuilder.execute(|| {
+        run_to(100);
+        World::staked(Uid(0), 7 * STAKE);
+        settle_in(NET, ROUND, RULES, &[MINER], &VALIDATORS);
+        goes_on(ROUND, Some(NO));
+        ended(AuditOutcome::Failed, BOND);
+    });
+}
+
+#[test]
+fn one_that_passes_it_decides_where_the_others_keep_quiet_and_they_missed_it() {
     ExtBuilder.audited(|| {
         // One commits and reveals nothing, one does nothing.
-        let auditors = found(&[NO], 1);
-        let told = vec![hotkey(auditors[0])];
-        let expected = [
-            Followed::Slashed(hotkey(MINER), told),
-            Followed::False(MINER),
-            Followed::Forfeited(MINER),
-            Followed::Missed(auditors[1]),
-            Followed::Missed(auditors[2]),
-        ];
-        assert_eq!(World::followed(), expected);
-        ended(AuditOutcome::Failed, BOND);
+        let auditors = found(&[YES], 1);
+        let missed: Vec<_> = auditors[1..].iter().copied().map(Followed::Missed).collect();
+        assert_eq!(World::followed(), missed);
+        ended(AuditOutcome::Passed, 0);
+    });
+}
+
+#[test]
+fn one_that_fails_it_alone_decides_nothing() {
+    ExtBuilder.audited(|| {
+        let auditors = disputed(&[NO]);
+        settled(&[]);
+        let missed: Vec<_> = auditors[1..].iter().copied().map(Followed::Missed).collect();
+        assert_eq!(World::followed(), missed);
+        ended(AuditOutcome::Undecided, 0);
     });
 }
 
 #[test]
 fn a_tie_or_nobody_decides_nothing() {
     ExtBuilder.audited(|| {
-        let auditors = found(&[NO, YES], 0);
-        assert_eq!(World::followed(), [Followed::Missed(auditors[2])]);
+        let auditors = disputed(&[NO, YES]);
+        settled(&[]);
+        let missed: Vec<_> = auditors[2..].iter().copied().map(Followed::Missed).collect();
+        assert_eq!(World::followed(), missed);
         ended(AuditOutcome::Undecided, 0);
         assert_eq!(asked(MINER), Some(0), "it has proven nothing by that");
     });
@@ -243,7 +436,10 @@ fn an_audit_says_nothing_of_who_came_to_the_seat_since() {
     for (finding, outcome) in [(YES, AuditOutcome::Passed), (NO, AuditOutcome::Failed)] {
         ExtBuilder.audited(|| {
             World::came(MINER, System::block_number() + 1);
-            found(&[finding; 3], 0);
+            said(&[finding; 3], 0);
+            if finding == NO {
+                settled(&[(auditors()[3], NO)]);
+            }
             assert_eq!(Audits::outcome(NET, ROUND, MINER), Some(outcome));
             assert_eq!(asked(MINER), Some(0), "it has proven nothing itself");
             let forfeited = Followed::Forfeited(MINER);

@@ -49,7 +49,6 @@ pub fn audit(page: &Section) {
     assert_eq!(steps - second, last);
     page.says("A contribution of no steps has no interval: nothing can be served of it, so its audit fails");
     assert_eq!(rule::interval(0, 0, every), None);
-    assert_eq!(rule::outcome(false, []), AuditOutcome::Silent);
     let most = page.number("an odd number of at most ", ".") as u8;
     let with = |auditors| is_one(AuditRules { auditors, ..rules });
     assert!(with(most) && !with(most + 2) && !with(most - 1));
@@ -159,9 +158,12 @@ fn stages(page: &Section, rules: AuditRules) {
     assert!(fits(least, short) && !fits(least - 1, short));
     let long = audited_phases(9_000, 100);
     assert!(fits(most, long) && !fits(most + 1, long) && !fits(11, short));
-    let rounds = page.number("Three of them are over before ", " of the shortest rounds") as u32;
+    page.says("of two stages more");
+    page.says("Five of them");
+    assert_eq!(AuditRules::STAGES, 5);
+    let rounds = page.number("Five of them are over before ", " of the shortest rounds") as u32;
     let quick = audited_phases(292, 10);
-    let longest = (rounds * quick.shortest() - 1) / 3;
+    let longest = (rounds * quick.shortest() - 1) / AuditRules::STAGES;
     assert!(fits(longest, quick) && !fits(longest + 1, quick));
     let each = page.number("It has at most ", " bytes for each parameter");
     let more = page.number("each parameter and ", " more");
@@ -180,6 +182,10 @@ fn stages(page: &Section, rules: AuditRules) {
     };
     let at = [104, 105, 110, 115].map(|now| times.stage(now));
     let all = [Stage::Open, Stage::Commit, Stage::Reveal, Stage::Over];
+    assert_eq!(at, all);
+    page.says("They commit in the fourth stage and reveal in the fifth");
+    let dispute = times.of_dispute(115);
+    let at = [114, 115, 120, 125].map(|now| dispute.stage(now));
     assert_eq!(at, all);
     let served = Served {
         root: root(1),
@@ -221,14 +227,31 @@ fn stages(page: &Section, rules: AuditRules) {
 /// How an audit ends.
 fn who_decides(page: &Section) {
     let (yes, no) = (Finding::Passed, Finding::Failed);
-    page.says("Most of those that revealed something decide");
-    assert_eq!(rule::outcome(true, [no, yes, no]), AuditOutcome::Failed);
-    assert_eq!(rule::outcome(true, [yes]), AuditOutcome::Passed);
+    page.says("If nobody found that the work is false, and one found that it is not, it has passed");
+    assert_eq!(rule::of_drawn([yes]), Some(AuditOutcome::Passed));
+    page.says("Where an auditor finds that the work is false there is a *dispute*");
+    assert_eq!(rule::of_drawn([yes, yes, no]), None);
+    let of = |failed, passed, quiet| {
+        rule::of_all([(failed, Some(no)), (passed, Some(yes)), (quiet, None)])
+    };
+    let all = page.number("With 67 of ", " it is false");
+    let failing = page.number("With ", " of 100 it is false");
+    assert_eq!(of(failing, all - failing, 0), AuditOutcome::Failed);
+    assert_eq!(of(failing - 1, all - failing + 1, 0), AuditOutcome::Undecided);
+    let passing = page.number("it is false, with ", " it has passed");
+    assert_eq!(of(all - passing, passing, 0), AuditOutcome::Passed);
+    assert_eq!(of(all - passing + 1, passing - 1, 0), AuditOutcome::Undecided);
+    let more = page.number("and with ", " that find it false");
+    let fewer = page.number("that find it false and ", " that do not nobody decides");
+    assert_eq!(of(more, fewer, 0), AuditOutcome::Undecided);
+    page.says("Where less than half of the stake revealed something nobody decides either");
+    assert_eq!(of(49, 0, 51), AuditOutcome::Undecided);
+    assert_eq!(of(50, 0, 50), AuditOutcome::Failed);
+    page.says("or something that a dispute did not bear out, has missed");
+    assert!(rule::is_missed(Some(no), AuditOutcome::Passed));
     page.says("nobody loses anything");
-    assert_eq!(rule::outcome(true, [no, yes]), AuditOutcome::Undecided);
-    assert_eq!(rule::outcome(true, []), AuditOutcome::Undecided);
+    assert_eq!(rule::of_drawn([]), Some(AuditOutcome::Undecided));
     assert!(!AuditOutcome::Undecided.is_lost());
     page.says("fails by its silence");
-    let silent = rule::outcome(false, []);
-    assert!(silent.is_lost() && silent == AuditOutcome::Silent);
+    assert!(AuditOutcome::Silent.is_lost());
 }

@@ -50,11 +50,12 @@ function row(audit, seen, chain) {
 }
 
 /** The stage of an audit at a block, and the first block that is too late for it. */
-function at({ opensUntil, commitsUntil, revealsUntil }, block) {
+function at({ opensUntil, commitsUntil, revealsUntil, isDisputed }, block) {
   if ([opensUntil, commitsUntil, revealsUntil].includes(null)) return ['–', null];
   if (block < opensUntil) return ['the miner serves', opensUntil];
-  if (block < commitsUntil) return ['auditors replay and commit', commitsUntil];
-  return ['auditors reveal', revealsUntil];
+  const who = isDisputed === true ? 'disputed: all validators' : 'auditors';
+  if (block < commitsUntil) return [`${who} replay and commit`, commitsUntil];
+  return [`${who} reveal`, revealsUntil];
 }
 
 const says = ({ found, committed }) => found ?? (committed ? 'has committed' : 'nothing yet');

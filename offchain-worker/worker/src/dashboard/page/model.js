@@ -177,6 +177,7 @@ export const audit = (value) =>
     opensUntil: number(of.opens_until),
     commitsUntil: number(of.commits_until),
     revealsUntil: number(of.reveals_until),
+    isDisputed: flag(of.is_disputed),
     served: number(object(of.served).length),
     auditors: list(of.auditors, auditor) ?? [],
   }));
