@@ -1,7 +1,8 @@
 //! A bond costs more than what it stands for had brought, in each row of the attack table in which one is at stake.
 //!
 //! Of a member that lost several bonds each is held against what it had been paid since the one before. One that had
-//! taken its bond out before an audit was lost loses nothing by it, and must have been paid nothing.
+//! taken its bond out before an audit was lost loses nothing by it, and must have been paid nothing. And no honest member
+//! loses an audit, also where three of ten auditors are against it.
 
 use cairn_sim::{
     attacks::{self, Attack, ALL},
@@ -15,7 +16,7 @@ const ROUNDS: u32 = 12;
 const PARTS: usize = 4;
 
 /// Rows in which a bond is lost: were none lost in them, nothing would be held against anything.
-const LOST: [&str; 16] = [
+const LOST: [&str; 17] = [
     "exam",
     "few-declared",
     "clones",
@@ -32,6 +33,7 @@ const LOST: [&str; 16] = [
     "scale",
     "double",
     "own-miner",
+    "collusion-30",
 ];
 
 fn network(attack: &Attack) -> Settings {
@@ -61,6 +63,9 @@ fn faults(attack: &Attack) -> Vec<String> {
         format!("{}: {name} lost too little: {losses:?}", attack.name)
     };
     let mut faults: Vec<String> = attackers().filter(cheap).map(said).collect();
+    let honest = result.members.iter().filter(|one| one.attack.is_none());
+    let wronged = honest.filter(|one| one.losses.audits > 0);
+    faults.extend(wronged.map(|one| format!("{}: {} lost an audit", attack.name, one.name)));
     let is_lost = attackers().any(|one| one.losses.taken > 0);
     if LOST.contains(&attack.name) && !is_lost {
         faults.push(format!("{}: no bond was lost", attack.name));

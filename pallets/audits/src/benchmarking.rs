@@ -117,7 +117,12 @@ impl<T: Config> Round<T> {
         let (id, _) = self.first();
         self.goes_on(Stage::Commit)?;
         let audit = OpenAudits::<T>::get(id).ok_or("nothing is audited")?;
-        let first = audit.auditors.first().ok_or("nobody audits")?.hotkey.clone();
+        let first = audit
+            .auditors
+            .first()
+            .ok_or("nobody audits")?
+            .hotkey
+            .clone();
         ask_and_dispatch::<T>(self.commits(&first), first.clone())?;
         to_block::<T>(audit.times.end_of(Stage::Commit));
         ask_and_dispatch::<T>(self.reveals(), first)?;
@@ -308,7 +313,13 @@ mod benchmarks {
         Pallet::<T>::end(id);
         let audit = OpenAudits::<T>::get(id).ok_or("it is not disputed")?;
         let half = MAX_VALIDATORS.div_ceil(2).saturating_sub(MAX_AUDITORS);
-        let others = || audit.auditors.iter().skip(MAX_AUDITORS as usize).take(half as usize);
+        let others = || {
+            audit
+                .auditors
+                .iter()
+                .skip(MAX_AUDITORS as usize)
+                .take(half as usize)
+        };
         for one in others() {
             ask_and_dispatch::<T>(round.commits(&one.hotkey), one.hotkey.clone())?;
         }

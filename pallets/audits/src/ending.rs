@@ -109,9 +109,9 @@ impl<T: Config> Pallet<T> {
         audit: &Audit<T::AccountId>,
     ) -> Vec<Auditor<T::AccountId>> {
         let validators = ValidatorsOf::<T>::get(netuid, round).unwrap_or_default();
-        let is_asked = |hotkey| audit.auditor(hotkey).is_some();
-        let others = validators.into_iter();
-        let others = others.filter(|one| one.coldkey != audit.coldkey && !is_asked(&one.hotkey));
+        let others = validators
+            .into_iter()
+            .filter(|one| one.coldkey != audit.coldkey && audit.auditor(&one.hotkey).is_none());
         let others = others.map(|one| Auditor {
             uid: one.uid,
             hotkey: one.hotkey,
@@ -159,11 +159,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Tells of auditors that could have revealed something and did not, or revealed what was not borne out.
-    fn note_missing(
-        (netuid, ..): AuditId,
-        audit: &Audit<T::AccountId>,
-        outcome: AuditOutcome,
-    ) {
+    fn note_missing((netuid, ..): AuditId, audit: &Audit<T::AccountId>, outcome: AuditOutcome) {
         for auditor in &audit.auditors {
             if audit::is_missed(auditor.finding(), outcome) {
                 T::Attendance::on_missed_audit(netuid, auditor.uid, &auditor.hotkey);

@@ -139,14 +139,8 @@ pub mod pallet {
 
     /// By subnet and round, the validators of a round of which audits are open.
     #[pallet::storage]
-    pub type ValidatorsOf<T: Config> = StorageDoubleMap<
-        _,
-        Twox64Concat,
-        Netuid,
-        Twox64Concat,
-        Round,
-        Validators<T::AccountId>,
-    >;
+    pub type ValidatorsOf<T: Config> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, Validators<T::AccountId>>;
 
     /// By block, the audits that end at it, unless their miners serve something before.
     #[pallet::storage]

@@ -275,8 +275,16 @@ impl World {
 impl Audits<AccountId> for World {
     fn on_settled(settled: Settled<'_, AccountId>) {
         assert_eq!(settled.rules, config().audits);
-        let uids = |of: &[(Uid, AccountId)]| of.iter().map(|(uid, _)| *uid).collect();
-        let (included, validators) = (uids(settled.included), uids(settled.validators));
+        let snapshot = crate::Rounds::<Test>::get(settled.netuid, settled.round);
+        let snapshot = snapshot.expect("it was begun").validators;
+        for (uid, hotkey, stake) in settled.validators {
+            let mut known = snapshot.iter();
+            let is_it =
+                known.any(|one| (one.uid, &one.hotkey, one.stake) == (*uid, hotkey, *stake));
+            assert!(is_it, "it has another stake in the round");
+        }
+        let included = settled.included.iter().map(|(uid, _)| *uid).collect();
+        let validators = settled.validators.iter().map(|(uid, ..)| *uid).collect();
         Self::tell(Told::Settled(
             settled.round,
             settled.seed,

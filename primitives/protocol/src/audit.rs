@@ -372,9 +372,7 @@ pub fn of_drawn(findings: impl IntoIterator<Item = Finding>) -> Option<AuditOutc
 /// Work is false if two thirds of the stake that revealed something say so, and passes if more than half of it does; so
 /// less than a third can neither take a bond nor save one while the others are there. Where less than half of the stake
 /// revealed anything nothing is decided.
-pub fn of_all(
-    validators: impl IntoIterator<Item = (Balance, Option<Finding>)>,
-) -> AuditOutcome {
+pub fn of_all(validators: impl IntoIterator<Item = (Balance, Option<Finding>)>) -> AuditOutcome {
     let (mut all, mut passed, mut failed) = (0u128, 0u128, 0u128);
     for (stake, finding) in validators {
         let stake = u128::from(stake);
@@ -390,7 +388,10 @@ pub fn of_all(
     if said == 0 || said.saturating_mul(2) < all {
         return AuditOutcome::Undecided;
     }
-    match (passed.saturating_mul(2) > said, failed.saturating_mul(3) >= said.saturating_mul(2)) {
+    match (
+        passed.saturating_mul(2) > said,
+        failed.saturating_mul(3) >= said.saturating_mul(2),
+    ) {
         (true, _) => AuditOutcome::Passed,
         (false, true) => AuditOutcome::Failed,
         (false, false) => AuditOutcome::Undecided,
@@ -532,14 +533,22 @@ mod tests {
     fn two_thirds_of_the_stake_that_revealed_take_a_bond_and_more_than_half_saves_it() {
         use AuditOutcome::*;
         let (yes, no) = (Some(Finding::Passed), Some(Finding::Failed));
-        let of = |passed: u64, failed: u64, quiet: u64| of_all([(passed, yes), (failed, no), (quiet, None)]);
+        let of = |passed: u64, failed: u64, quiet: u64| {
+            of_all([(passed, yes), (failed, no), (quiet, None)])
+        };
         assert_eq!((of(51, 49, 0), of(50, 50, 0)), (Passed, Undecided));
         assert_eq!((of(34, 66, 0), of(33, 66, 1)), (Undecided, Failed));
         assert_eq!((of(0, 50, 50), of(0, 49, 51)), (Failed, Undecided));
         assert_eq!((of(50, 0, 50), of(49, 0, 51)), (Passed, Undecided));
-        assert_eq!((of(0, 0, 9), of(0, 0, 0), of_all([])), (Undecided, Undecided, Undecided));
+        assert_eq!(
+            (of(0, 0, 9), of(0, 0, 0), of_all([])),
+            (Undecided, Undecided, Undecided)
+        );
         let most = u64::MAX;
-        assert_eq!((of(most, most, most), of(0, most, most)), (Undecided, Failed));
+        assert_eq!(
+            (of(most, most, most), of(0, most, most)),
+            (Undecided, Failed)
+        );
     }
 
     #[test]
@@ -555,9 +564,18 @@ mod tests {
     #[test]
     fn a_dispute_has_two_stages_of_its_own() {
         let times = TIMES.of_dispute(115);
-        assert_eq!((times.stage(114), times.stage(115)), (Stage::Open, Stage::Commit));
-        assert_eq!((times.stage(119), times.stage(120)), (Stage::Commit, Stage::Reveal));
-        assert_eq!((times.stage(124), times.stage(125)), (Stage::Reveal, Stage::Over));
+        assert_eq!(
+            (times.stage(114), times.stage(115)),
+            (Stage::Open, Stage::Commit)
+        );
+        assert_eq!(
+            (times.stage(119), times.stage(120)),
+            (Stage::Commit, Stage::Reveal)
+        );
+        assert_eq!(
+            (times.stage(124), times.stage(125)),
+            (Stage::Reveal, Stage::Over)
+        );
     }
 
     #[test]

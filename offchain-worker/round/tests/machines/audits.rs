@@ -293,6 +293,54 @@ fn a_drawn_validator_replays_commits_and_reveals_once() {
     assert_eq!(validator.machine.verdicts(), [], "it is over");
 }
 
+/// Of a dispute that begins in block 137, in which a drawn auditor found that the work is false.
+#[test]
+fn whoever_is_asked_in_a_dispute_replays_and_who_has_said_it_does_not() {
+    let disputed = |own: AuditorInfo<_>| {
+        let drawn = AuditorInfo {
+            uid: Uid(5),
+            hotkey: hotkey(Uid(5)),
+            committed: None,
+            found: Some(Finding::Failed),
+        };
+        Audit {
+            opens_until: 137,
+            commits_until: 145,
+            reveals_until: 153,
+            is_disputed: true,
+            auditors: vec![drawn, own],
+            ..audit(MINER, Some(SERVED))
+        }
+    };
+    let own = |committed, found| AuditorInfo {
+        uid: VALIDATOR,
+        hotkey: hotkey(VALIDATOR),
+        committed,
+        found,
+    };
+    let passed = verdict(MINER, Finding::Passed);
+    let mut validator = Validator::with(Some(held_at(1)));
+    let begun = disputed(own(None, None));
+    let replays = Action::Do(Validate::Audit(Box::new(begun.clone())));
+    assert_eq!(
+        look(&mut validator, std::slice::from_ref(&begun), 137),
+        [replays]
+    );
+    validator.tell(judged(MINER, Some(passed.clone())), 138);
+    let commit = Action::Send(Transaction::CommitVerdict(passed.clone()));
+    assert_eq!(look(&mut validator, &[begun], 139), [commit]);
+    validator.tell(no_block(), 140);
+    let committed = [disputed(own(Some(passed.hash), None))];
+    let reveal = Action::Send(Transaction::RevealVerdict(passed.clone()));
+    assert_eq!(look(&mut validator, &committed, 141), []);
+    assert_eq!(look(&mut validator, &committed, 144), [reveal]);
+    let has_said = [disputed(own(None, Some(Finding::Passed)))];
+    let mut drawn = Validator::with(Some(held_at(1)));
+    for now in [137, 140, 146] {
+        assert_eq!(look(&mut drawn, &has_said, now), [], "it has");
+    }
+}
+
 #[test]
 fn nothing_waits_for_a_replay() {
     let mut validator = Validator::with(Some(held_at(0)));

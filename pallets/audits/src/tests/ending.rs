@@ -160,14 +160,20 @@ fn those_that_were_drawn_are_outvoted_by_all() {
                 assert_ok!(reveal(*auditor, of(index)));
             }
             run_to(start + 3 * BLOCKS);
-            let asked: Vec<(Uid, Finding)> = auditors()[3..].iter().map(|uid| (*uid, others)).collect();
+            let asked: Vec<(Uid, Finding)> =
+                auditors()[3..].iter().map(|uid| (*uid, others)).collect();
             assert_eq!(asked.len(), 7);
             World::followed();
             settled(&asked);
             ended(outcome, slashed);
             let missed = World::followed().into_iter();
-            let missed: Vec<Followed> = missed.filter(|one| matches!(one, Followed::Missed(_))).collect();
-            let lied = lying.iter().enumerate().filter(|(index, _)| of(*index) == drawn);
+            let missed: Vec<Followed> = missed
+                .filter(|one| matches!(one, Followed::Missed(_)))
+                .collect();
+            let lied = lying
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| of(*index) == drawn);
             let expected: Vec<Followed> = lied.map(|(_, uid)| Followed::Missed(*uid)).collect();
             assert_eq!(missed, expected, "who lied has lost a round");
         }
@@ -209,7 +215,10 @@ fn of_a_dispute_without_most_of_the_stake_nothing_follows() {
         // The large one is drawn or not: it keeps quiet, and without it there is less than half.
         settle_in(NET, ROUND, RULES, &[MINER], &validators);
         assert_ok!(open());
-        let small: Vec<Uid> = auditors().into_iter().filter(|uid| *uid != Uid(9)).collect();
+        let small: Vec<Uid> = auditors()
+            .into_iter()
+            .filter(|uid| *uid != Uid(9))
+            .collect();
         run_to(100 + BLOCKS);
         for uid in &small {
             assert_ok!(commit(*uid, NO));
@@ -233,7 +242,13 @@ fn nobody_of_the_miners_coldkey_is_asked_in_a_dispute() {
         run_to(100);
         World::owned(MINER, stranger());
         World::owned(Uid(3), stranger());
-        settle_in(NET, ROUND, RULES, &[MINER], &(0..6).map(Uid).collect::<Vec<_>>());
+        settle_in(
+            NET,
+            ROUND,
+            RULES,
+            &[MINER],
+            &(0..6).map(Uid).collect::<Vec<_>>(),
+        );
         let all = disputed(&[NO, NO, NO]);
         assert_eq!(all.len(), 5);
         assert!(!all.contains(&Uid(3)));
@@ -259,7 +274,10 @@ fn who_is_late_is_heard_in_the_dispute_and_nobody_twice() {
         assert_ok!(reveal(late, NO));
         run_to(100 + 5 * BLOCKS);
         // Two of four, of equal stake: half of it.
-        assert_eq!(Audits::outcome(NET, ROUND, MINER), Some(AuditOutcome::Failed));
+        assert_eq!(
+            Audits::outcome(NET, ROUND, MINER),
+            Some(AuditOutcome::Failed)
+        );
     });
 }
 
@@ -280,7 +298,11 @@ fn one_that_passes_it_decides_where_the_others_keep_quiet_and_they_missed_it() {
     ExtBuilder.audited(|| {
         // One commits and reveals nothing, one does nothing.
         let auditors = found(&[YES], 1);
-        let missed: Vec<_> = auditors[1..].iter().copied().map(Followed::Missed).collect();
+        let missed: Vec<_> = auditors[1..]
+            .iter()
+            .copied()
+            .map(Followed::Missed)
+            .collect();
         assert_eq!(World::followed(), missed);
         ended(AuditOutcome::Passed, 0);
     });
@@ -291,7 +313,11 @@ fn one_that_fails_it_alone_decides_nothing() {
     ExtBuilder.audited(|| {
         let auditors = disputed(&[NO]);
         settled(&[]);
-        let missed: Vec<_> = auditors[1..].iter().copied().map(Followed::Missed).collect();
+        let missed: Vec<_> = auditors[1..]
+            .iter()
+            .copied()
+            .map(Followed::Missed)
+            .collect();
         assert_eq!(World::followed(), missed);
         ended(AuditOutcome::Undecided, 0);
     });
@@ -302,7 +328,11 @@ fn a_tie_or_nobody_decides_nothing() {
     ExtBuilder.audited(|| {
         let auditors = disputed(&[NO, YES]);
         settled(&[]);
-        let missed: Vec<_> = auditors[2..].iter().copied().map(Followed::Missed).collect();
+        let missed: Vec<_> = auditors[2..]
+            .iter()
+            .copied()
+            .map(Followed::Missed)
+            .collect();
         assert_eq!(World::followed(), missed);
         ended(AuditOutcome::Undecided, 0);
         assert_eq!(asked(MINER), Some(0), "it has proven nothing by that");

@@ -227,7 +227,9 @@ fn stages(page: &Section, rules: AuditRules) {
 /// How an audit ends.
 fn who_decides(page: &Section) {
     let (yes, no) = (Finding::Passed, Finding::Failed);
-    page.says("If nobody found that the work is false, and one found that it is not, it has passed");
+    page.says(
+        "If nobody found that the work is false, and one found that it is not, it has passed",
+    );
     assert_eq!(rule::of_drawn([yes]), Some(AuditOutcome::Passed));
     page.says("Where an auditor finds that the work is false there is a *dispute*");
     assert_eq!(rule::of_drawn([yes, yes, no]), None);
@@ -237,10 +239,16 @@ fn who_decides(page: &Section) {
     let all = page.number("With 67 of ", " it is false");
     let failing = page.number("With ", " of 100 it is false");
     assert_eq!(of(failing, all - failing, 0), AuditOutcome::Failed);
-    assert_eq!(of(failing - 1, all - failing + 1, 0), AuditOutcome::Undecided);
+    assert_eq!(
+        of(failing - 1, all - failing + 1, 0),
+        AuditOutcome::Undecided
+    );
     let passing = page.number("it is false, with ", " it has passed");
     assert_eq!(of(all - passing, passing, 0), AuditOutcome::Passed);
-    assert_eq!(of(all - passing + 1, passing - 1, 0), AuditOutcome::Undecided);
+    assert_eq!(
+        of(all - passing + 1, passing - 1, 0),
+        AuditOutcome::Undecided
+    );
     let more = page.number("and with ", " that find it false");
     let fewer = page.number("that find it false and ", " that do not nobody decides");
     assert_eq!(of(more, fewer, 0), AuditOutcome::Undecided);
