@@ -670,8 +670,10 @@ pub mod pallet {
         ///
         /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing. Who
         /// calls good what two thirds of the attesting stake say to be broken is slashed, and has not attended.
-        /// `witness` is [`cairn_protocol::exam::witness`] of the round before, or nothing: where more than half of the attesting
-        /// stake gives the same, whoever gives another has not attended the round, and the loss that it states is kept.
+        ///
+        /// `witness` is [`cairn_protocol::exam::witness`] of the round before, or nothing: where more than half of the
+        /// attesting stake gives the same, whoever gives another has not attended the round, and the loss that it
+        /// states is kept.
         #[pallet::call_index(4)]
         #[pallet::weight((
             T::WeightInfo::attest(verdicts.count()).saturating_add(Pallet::<T>::coming()),
