@@ -1,7 +1,7 @@
 //! Whole networks: honest ones in fine weather and in storms, and that the same seed is the same run.
 
 use cairn_primitives::{
-    AuditRules, Combination, ModelRoot, Phases, Round, Uid, Verdicts, Witness, CRN,
+    AuditRules, Combination, Judgement, ModelRoot, Phases, Round, Uid, Witness, CRN,
 };
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
@@ -338,10 +338,10 @@ struct Planted {
 impl Behaviour for Planted {
     fn attests(
         &mut self,
-        (verdicts, root): (Verdicts, ModelRoot),
+        (verdicts, root): (Judgement, ModelRoot),
         round: Round,
         _: Option<&View>,
-    ) -> (Verdicts, ModelRoot) {
+    ) -> (Judgement, ModelRoot) {
         match self.lies && round >= 2 {
             true => (
                 verdicts,
@@ -456,7 +456,7 @@ fn the_checkers_are_told_of_all_that_happens() {
     assert_eq!([times("Sealed"), times("Joined")], [committed, 5]);
     assert_eq!(times("Vouches"), attested);
     let opened = sum(|round| round.part.revealed.len() * round.part.attested.len());
-    assert_eq!(times("FoundGood"), opened);
+    assert_eq!(times("Opened"), opened);
     // A commitment and its key, an attestation and what opens it; scores and audits come to that.
     assert!(times("Sent") > 2 * committed + 2 * attested);
     let (begun, over) = (times("Begun"), times("Over"));

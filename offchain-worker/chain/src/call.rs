@@ -269,13 +269,14 @@ impl Call {
             .with(hash)
     }
 
-    /// Says which root the parameters have that the round began with, which contributions are good, and what shows that
-    /// the round before was measured, as it was committed to. Signed by the validator's hotkey; free once a round.
+    /// Says which root the parameters have that the round began with, which contributions are good and which broken,
+    /// and what shows that the round before was measured, as it was committed to. Signed by the validator's hotkey;
+    /// free once a round.
     pub fn attest(
         netuid: Netuid,
         round: Round,
         model_root: ModelRoot,
-        verdicts: &Verdicts,
+        verdicts: &Judgement,
         witness: Witness,
         salt: &Salt,
     ) -> Call {

@@ -31,6 +31,29 @@ pub enum Refusal {
     Verdict(#[from] verdict::Refusal),
 }
 
+impl Refusal {
+    /// Whether the file is *broken*: whoever opens the bytes that the commitment names, with the revealed key, refuses
+    /// them for this. So nothing else may decide it than the file, its commitment and the run's configuration
+    /// ([`verdict::Refusal::is_broken`]).
+    pub fn is_broken(&self) -> bool {
+        match self {
+            Refusal::Decode(error) => match error {
+                DecodeError::HeaderTruncated { .. }
+                | DecodeError::Magic { .. }
+                | DecodeError::MeanLoss
+                | DecodeError::Engine
+                | DecodeError::Empty
+                | DecodeError::ForeignLayout { .. }
+                | DecodeError::Tensor { .. }
+                | DecodeError::TrailingBytes => true,
+                // Another release may read it; and a layout that cannot be is the reader's own.
+                DecodeError::Version { .. } | DecodeError::Layout(_) => false,
+            },
+            Refusal::Verdict(refusal) => refusal.is_broken(),
+        }
+    }
+}
+
 /// What the contributions to a run have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {

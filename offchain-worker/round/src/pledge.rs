@@ -9,7 +9,7 @@
 //! it is opened nobody else knows the salt, which makes it this validator's own part of a round's randomness.
 
 use cairn_primitives::{
-    attestation_hash, Hotkey, ModelRoot, Netuid, Round, Secret, Verdicts, Witness, H256,
+    attestation_hash, Hotkey, Judgement, ModelRoot, Netuid, Round, Secret, Verdicts, Witness, H256,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct Pledge {
     pub root: ModelRoot,
     /// The contributions that were found good.
     pub verdicts: Verdicts,
+    /// Those that were found broken.
+    #[serde(default)]
+    pub broken: Verdicts,
     /// What shows that the round before was measured; nothing if it was not.
     pub witness: Witness,
     /// The salt.
@@ -39,7 +42,7 @@ impl Pledge {
         (netuid, hotkey): (Netuid, Hotkey),
         round: Round,
         root: ModelRoot,
-        verdicts: Verdicts,
+        verdicts: Judgement,
         witness: Witness,
         salt: Secret,
     ) -> Pledge {
@@ -48,9 +51,18 @@ impl Pledge {
             round,
             root,
             hash: attestation_hash(at, root, &verdicts, witness, salt.expose()),
-            verdicts,
+            verdicts: verdicts.good,
+            broken: verdicts.broken,
             witness,
             salt,
+        }
+    }
+
+    /// What it says of the round's contributions.
+    pub fn judgement(&self) -> Judgement {
+        Judgement {
+            good: self.verdicts.clone(),
+            broken: self.broken.clone(),
         }
     }
 

@@ -4,9 +4,12 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Membership, Slashing, Stakes},
-    BlockNumber, ModelRoot, Netuid, Round, Uid, Verdicts,
+    Balance, BlockNumber, ModelRoot, Netuid, Round, Uid, Verdicts,
 };
-use cairn_protocol::lineage::{penalties, percent_of};
+use cairn_protocol::{
+    limits::LOST_ROOT_PERCENT,
+    lineage::{penalties, percent_of},
+};
 use frame_support::{defensive, ensure, weights::Weight};
 
 use crate::{
@@ -14,8 +17,14 @@ use crate::{
     Rounds, Run, Runs, Settlements, Snapshot, Statement, Tallies, Turnouts, Validator, WeightInfo,
 };
 
-/// A validator that did not leave, and the root that it attested.
-type Said<AccountId> = (Validator<AccountId>, Option<ModelRoot>);
+/// A validator that did not leave, and what it attested.
+pub(crate) struct Said<AccountId> {
+    pub(crate) validator: Validator<AccountId>,
+    /// The root.
+    pub(crate) root: Option<ModelRoot>,
+    /// The maker of what it called good and was found broken.
+    pub(crate) unseen: Option<Uid>,
+}
 
 impl<T: Config> Pallet<T> {
     /// Whether `who` is a member that is not expected: its uid, and what is to be kept of it.
@@ -58,7 +67,8 @@ impl<T: Config> Pallet<T> {
             .saturating_add(snapshot.validators.len());
         let said = Self::note_attendance(netuid, round, run, expected, ancestor, snapshot);
         let slashed = match ancestor.final_root() {
-            Some(decided) => Self::slash_lost_roots(netuid, round, decided, &said),
+            Some(decided) => Self::slash_lost_roots(netuid, round, decided, &said)
+                .saturating_add(Self::slash_unseen(netuid, round, decided, &said)),
             None => 0,
         };
         T::WeightInfo::attend(u32::try_from(members).unwrap_or(u32::MAX))
@@ -75,7 +85,8 @@ impl<T: Config> Pallet<T> {
         ancestor: &Ancestor,
         snapshot: Snapshot<T::AccountId>,
     ) -> Vec<Said<T::AccountId>> {
-        let departed = Tallies::<T>::get(netuid, round).departed;
+        let tally = Tallies::<T>::get(netuid, round);
+        let (departed, broken) = (&tally.departed, tally.found_broken());
         let included = Self::included_in(netuid, round);
         let turnout = Turnouts::<T>::get(netuid);
         let known = AbsencesOf::<T>::get(netuid);
@@ -115,14 +126,17 @@ impl<T: Config> Pallet<T> {
                 continue;
             }
             let statement = Attestations::<T>::get((netuid, round, uid));
-            let root = statement
-                .as_ref()
-                .and_then(Statement::attestation)
-                .map(|attestation| attestation.model_root);
+            let attestation = statement.as_ref().and_then(Statement::attestation);
+            let root = attestation.map(|attestation| attestation.model_root);
+            let unseen = attestation.and_then(|attestation| attestation.called_unseen(&broken));
             let after = before(uid).after(root.is_some());
             let after = after.waited(turnout.held_up(uid), root.is_some());
             note(uid, after.leak(decided, led, run.undecided, root));
-            said.push((validator, root));
+            said.push(Said {
+                validator,
+                root,
+                unseen,
+            });
         }
         AbsencesOf::<T>::insert(netuid, absences);
         said
@@ -148,27 +162,54 @@ impl<T: Config> Pallet<T> {
         decided: ModelRoot,
         said: &[Said<T::AccountId>],
     ) -> u32 {
-        let attested = said.iter().filter_map(|(validator, root)| {
-            let root = (*root)?;
+        let attested = said.iter().filter_map(|one| {
+            let (validator, root) = (&one.validator, one.root?);
             Some(((validator, root), root, validator.all_stake()))
         });
         let attested: Vec<_> = attested.collect();
         let mut slashed = 0u32;
         for ((validator, model_root), percent) in penalties(decided, &attested) {
-            let hotkey = &validator.hotkey;
-            let behind =
-                T::Stakes::stake(netuid, hotkey).saturating_add(T::Stakes::bond(netuid, hotkey));
-            let amount = percent_of(behind, percent);
-            let taken = T::Slashing::slash(netuid, hotkey, amount, None);
             Self::deposit_event(Event::RootLost {
                 netuid,
                 round,
                 uid: validator.uid,
                 model_root,
-                slashed: taken,
+                slashed: Self::take(netuid, &validator.hotkey, percent),
             });
             slashed = slashed.saturating_add(1);
         }
         slashed
+    }
+
+    /// Slashes those who attested the final root and called good what was found broken, as if their root had lost, and
+    /// says how many. Whose root lost has been slashed for this round.
+    fn slash_unseen(
+        netuid: Netuid,
+        round: Round,
+        decided: ModelRoot,
+        said: &[Said<T::AccountId>],
+    ) -> u32 {
+        let mut slashed = 0u32;
+        for one in said.iter().filter(|one| one.root == Some(decided)) {
+            let Some(maker) = one.unseen else {
+                continue;
+            };
+            Self::deposit_event(Event::CalledUnseen {
+                netuid,
+                round,
+                uid: one.validator.uid,
+                maker,
+                slashed: Self::take(netuid, &one.validator.hotkey, LOST_ROOT_PERCENT),
+            });
+            slashed = slashed.saturating_add(1);
+        }
+        slashed
+    }
+
+    /// Takes so many percent of what stands behind a hotkey, and says how much that was, in pebble.
+    fn take(netuid: Netuid, hotkey: &T::AccountId, percent: u8) -> Balance {
+        let behind =
+            T::Stakes::stake(netuid, hotkey).saturating_add(T::Stakes::bond(netuid, hotkey));
+        T::Slashing::slash(netuid, hotkey, percent_of(behind, percent), None)
     }
 }

@@ -112,6 +112,7 @@ impl<T> From<attestation::Refusal> for Error<T> {
             attestation::Refusal::AlreadyAttested => Error::AlreadyAttested,
             attestation::Refusal::ZeroHash => Error::ZeroHash,
             attestation::Refusal::ZeroRoot => Error::ZeroModelRoot,
+            attestation::Refusal::Torn => Error::GoodAndBroken,
             attestation::Refusal::WrongHash => Error::NotAsCommitted,
         }
     }

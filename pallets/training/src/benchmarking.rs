@@ -17,8 +17,8 @@ use cairn_primitives::{
     key_hash,
     traits::{Membership, OnMember},
     AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, Hotkey,
-    InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phases,
-    Round, RunConfig, Salt, SealedRoot, Standing, Text, Uid, Verdicts, Witness, H256, MAX_MEMBERS,
+    InitialParameters, InnerOptimizer, Judgement, ModelRoot, ModelShape, Nano, Netuid, OuterStep,
+    Phases, Round, RunConfig, Salt, SealedRoot, Standing, Text, Uid, Witness, H256, MAX_MEMBERS,
     MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
@@ -30,10 +30,10 @@ use frame_support::{
 use frame_system::RawOrigin;
 
 use crate::{
-    Absence, Absences, AbsencesOf, Ancestor, Assignments, Attendances, Attended, Attestation,
-    Attestations, Call, Clearing, Config, Configs, Contribution, Contributions, Included, Lineage,
-    NextDue, Pallet, Record, Records, Rounds, Runs, Settlement, Settlements, Snapshot, Statement,
-    Tallies, Tally, Validator,
+    attendance::Said, Absence, Absences, AbsencesOf, Ancestor, Assignments, Attendances, Attended,
+    Attestation, Attestations, Call, Clearing, Config, Configs, Contribution, Contributions,
+    Included, Lineage, NextDue, Pallet, Record, Records, Rounds, Runs, Settlement, Settlements,
+    Snapshot, Statement, Tallies, Tally, Validator,
 };
 
 /// Sets up the pallets that this one asks.
@@ -207,7 +207,7 @@ impl<T: Config> Begun<T> {
         let uids: Vec<Uid> = tally.support.keys().copied().collect();
         let said = Attestation {
             model_root: ModelRoot(ROOT),
-            verdicts: Verdicts::from_uids(uids),
+            verdicts: Judgement::new(uids, []),
             witness: SHOWN,
             salt: SALT,
         };
@@ -392,7 +392,8 @@ mod benchmarks {
         Ok(())
     }
 
-    /// `v`: the contributions that the verdicts call good.
+    /// `v`: the contributions of which the verdicts say something, of every second one that it is broken: room is made
+    /// for those in the tally.
     #[benchmark]
     fn attest(v: Linear<0, { MOST_MINERS }>) -> Result<(), BenchmarkError> {
         let begun = Begun::<T>::full()?;
@@ -400,10 +401,13 @@ mod benchmarks {
         begun.contributed(MOST_MINERS)?;
         let validator = begun.last_validator()?;
         to_block::<T>(begun.start + PHASES.train + PHASES.reveal + PHASES.attest.div_ceil(2));
-        let good = begun.snapshot.miners.iter().take(v as usize);
+        let judged = begun.snapshot.miners.iter().take(v as usize);
+        let judged = judged.map(|(uid, _)| *uid);
+        let (good, broken): (Vec<Uid>, Vec<Uid>) =
+            judged.partition(|uid| uid.get().is_multiple_of(2));
         let said = Attestation {
             model_root: ModelRoot(ROOT),
-            verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
+            verdicts: Judgement::new(good, broken),
             witness: SHOWN,
             salt: SALT,
         };
@@ -559,16 +563,21 @@ mod benchmarks {
         Ok(())
     }
 
-    /// `v`: the validators that attested another root than the final one.
+    /// `v`: the validators that attested another root than the final one. Who called good what it had not opened costs
+    /// no more.
     #[benchmark]
     fn slash_lost_roots(v: Linear<1, { MAX_VALIDATORS - 1 }>) -> Result<(), BenchmarkError> {
         let begun = Begun::<T>::full()?;
         let netuid = begun.netuid;
         let root = |at: u32| ModelRoot(if at < v { H256([9; 32]) } else { ROOT });
         let validators = begun.snapshot.validators.iter().cloned();
-        let said: Vec<(Validator<T::AccountId>, Option<ModelRoot>)> = (0..)
+        let said: Vec<Said<T::AccountId>> = (0..)
             .zip(validators)
-            .map(|(at, validator)| (validator, Some(root(at))))
+            .map(|(at, validator)| Said {
+                validator,
+                root: Some(root(at)),
+                unseen: None,
+            })
             .collect();
         let slashed;
         #[block]

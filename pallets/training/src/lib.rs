@@ -12,7 +12,7 @@
 //! | train | miners | [`commit`](Pallet::commit): the hash of a sealed file, and of the key that opens it |
 //! | reveal | miners | [`reveal`](Pallet::reveal): the key |
 //! | attest, first half | validators | [`commit_attestation`](Pallet::commit_attestation): the hash of what they will attest |
-//! | attest, second half | validators | [`attest`](Pallet::attest): which files they found good, and the root of the parameters they hold |
+//! | attest, second half | validators | [`attest`](Pallet::attest): which files they found good and which broken, and the root of the parameters they hold |
 //! | block S + length | the hook | settles: which files make the next parameters, and what each counts |
 //!
 //! **Who takes part** is noted at block S and stays ([`Snapshot`]): the validators, which are the
@@ -37,8 +37,9 @@
 //! after a null round are those before it. With a root goes the loss of its parameters, if more than half of the stake
 //! that attested the next round states the same.
 //!
-//! Whoever attested another root than the final one is slashed at the settlement, without a judge. From the third
-//! round in a row on that has no final root, what counts of the stake of those who hold the run up halves with each
+//! Whoever attested another root than the final one is slashed at the settlement, without a judge; and so is whoever
+//! called good what at least two thirds of the attesting stake found broken. From the third round in a row on that has
+//! no final root, what counts of the stake of those who hold the run up halves with each
 //! ([`cairn_protocol::attendance`]).
 //!
 //! **Settlement.** Included are the revealed contributions that started from the final root and that at
@@ -127,8 +128,8 @@ pub mod pallet {
     use alloc::vec::Vec;
     use cairn_primitives::{
         traits::{Audits, Incentives, Membership, Slashing, Stakes},
-        Balance, BlockNumber, Commitment, ContributionKey, Netuid, Round, RunConfig,
-        RunConfigError, Salt, Uid, Verdicts, Witness, H256,
+        Balance, BlockNumber, Commitment, ContributionKey, Judgement, Netuid, Round, RunConfig,
+        RunConfigError, Salt, Uid, Witness, H256,
     };
     use frame_support::{
         pallet_prelude::*,
@@ -154,7 +155,7 @@ pub mod pallet {
         type Membership: Membership<Self::AccountId>;
         /// Who stands behind whom.
         type Stakes: Stakes<Self::AccountId>;
-        /// Takes from whoever attested a root that lost.
+        /// Takes from whoever attested a root that lost, or called good what it had not opened.
         type Slashing: Slashing<Self::AccountId>;
         /// What a member's work was worth: decides what its contribution counts, and who is included when there are
         /// too many.
@@ -388,6 +389,19 @@ pub mod pallet {
             /// What was taken from its bond and from the stake on it, in pebble.
             slashed: Balance,
         },
+        /// A validator had called good what was found broken: it had not opened it.
+        CalledUnseen {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The validator.
+            uid: Uid,
+            /// The maker of what it had called good; of several the lowest.
+            maker: Uid,
+            /// What was taken from its bond and from the stake on it, in pebble.
+            slashed: Balance,
+        },
         /// A member missed so many rounds in a row that it is not expected before it says that it is back.
         MemberAbsent {
             /// The subnet.
@@ -493,6 +507,8 @@ pub mod pallet {
         NotAsCommitted,
         /// The attested model root is zero, which no parameters have.
         ZeroModelRoot,
+        /// The attestation says of a contribution that it is good, and that it is broken.
+        GoodAndBroken,
         /// The run's name, its store or its checkpoint is not printable text: control characters, escape codes,
         /// invisible characters and changes of the direction of writing are refused.
         UnprintableText,
@@ -648,13 +664,16 @@ pub mod pallet {
             Self::note_key((netuid, round, uid), contribution)
         }
 
-        /// The origin, a validator of the current round, says which contributions it found good, and the root of the
-        /// parameters with which it began the round: what it committed to, and the salt that hid it. Once, in the
-        /// second half of the attest phase. Free of fees if it succeeds.
+        /// The origin, a validator of the current round, says which contributions it found good and which broken, and
+        /// the root of the parameters with which it began the round: what it committed to, and the salt that hid it.
+        /// Once, in the second half of the attest phase. Free of fees if it succeeds.
         ///
-        /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing. `witness`
-        /// is [`cairn_protocol::exam::witness`] of the round before, or nothing: where more than half of the attesting
-        /// stake gives the same, whoever gives another has not attended the round, and the loss that it states is kept.
+        /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing. Who
+        /// calls good what two thirds of the attesting stake say to be broken is slashed, and has not attended.
+        ///
+        /// `witness` is [`cairn_protocol::exam::witness`] of the round before, or nothing: where more than half of the
+        /// attesting stake gives the same, whoever gives another has not attended the round, and the loss that it
+        /// states is kept.
         #[pallet::call_index(4)]
         #[pallet::weight((
             T::WeightInfo::attest(verdicts.count()).saturating_add(Pallet::<T>::coming()),
@@ -665,7 +684,7 @@ pub mod pallet {
             netuid: &Netuid,
             round: &Round,
             model_root: &ModelRoot,
-            verdicts: &Verdicts,
+            verdicts: &Judgement,
             witness: &Witness,
             salt: &Salt,
         | -> bool {
@@ -684,7 +703,7 @@ pub mod pallet {
             netuid: Netuid,
             round: Round,
             model_root: ModelRoot,
-            verdicts: Verdicts,
+            verdicts: Judgement,
             witness: Witness,
             salt: Salt,
         ) -> DispatchResult {

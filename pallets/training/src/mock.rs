@@ -6,8 +6,8 @@ use cairn_primitives::{
     key_hash,
     traits::{Audits, Incentives, Membership, OnMember, Questions, Settled, Slashing, Stakes},
     Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hotkey, Hyperparameters,
-    InitialParameters, ModelRoot, Netuid, Role, Round, RunConfig, SealedRoot, Text, Uid, Verdicts,
-    Witness, H256,
+    InitialParameters, Judgement, ModelRoot, Netuid, Role, Round, RunConfig, SealedRoot, Text, Uid,
+    Verdicts, Witness, H256,
 };
 use cairn_protocol::phase::RoundStage;
 use frame_support::{
@@ -415,6 +415,12 @@ pub fn reveal(netuid: Netuid, round: Round, uid: Uid) -> DispatchResult {
 
 thread_local! {
     static WITNESSES: RefCell<BTreeMap<Uid, Witness>> = const { RefCell::new(BTreeMap::new()) };
+    static BROKEN: RefCell<BTreeMap<Uid, Vec<Uid>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// From now on this validator says that these are broken.
+pub fn calls_broken(uid: Uid, broken: &[Uid]) {
+    BROKEN.with_borrow_mut(|known| known.insert(uid, broken.to_vec()));
 }
 
 /// A witness of these gains, which states this loss in micro-nats per token.
@@ -431,9 +437,10 @@ pub fn witnesses(all: &[(Uid, Witness)]) {
 
 /// What a validator says that finds the contributions of `good` good.
 pub fn attestation(uid: Uid, good: &[Uid], root: ModelRoot) -> Attestation {
+    let broken = BROKEN.with_borrow(|all| all.get(&uid).cloned().unwrap_or_default());
     Attestation {
         model_root: root,
-        verdicts: Verdicts::from_uids(good.iter().copied()),
+        verdicts: Judgement::new(good.iter().copied(), broken),
         witness: WITNESSES.with_borrow(|all| all.get(&uid).copied().unwrap_or_default()),
         salt: [uid.get() as u8; 32],
     }
@@ -654,6 +661,7 @@ impl ExtBuilder {
         World::told();
         World::with_open_audits(0);
         World::with_proven(None);
+        BROKEN.with_borrow_mut(BTreeMap::clear);
         MaxTransitionsPerBlock::set(4);
         OneColdkey::set(false);
         let storage = frame_system::GenesisConfig::<Test>::default().build_storage();

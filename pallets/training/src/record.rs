@@ -20,7 +20,7 @@ struct Seat<AccountId> {
     hotkey: AccountId,
     /// What it attested counts, in pebble.
     stake: Balance,
-    /// Whether it attested the final root.
+    /// Whether it attested the final root, and opened what it called good.
     has_attested: bool,
     /// What it gave as a witness, if it attested.
     witness: Option<Witness>,
@@ -87,16 +87,18 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// The validators of a round that have not left, and whether they attested this root.
+    /// The validators of a round that have not left, and whether they attested this root and opened what they called
+    /// good, as far as that was found out.
     fn seats(netuid: Netuid, round: Round, root: ModelRoot) -> Vec<Seat<T::AccountId>> {
         let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
             return Vec::new();
         };
-        let departed = Tallies::<T>::get(netuid, round).departed;
+        let tally = Tallies::<T>::get(netuid, round);
+        let broken = tally.found_broken();
         let there = snapshot
             .validators
             .into_iter()
-            .filter(|one| !departed.contains(one.uid));
+            .filter(|one| !tally.departed.contains(one.uid));
         there
             .map(|validator| {
                 let statement = Attestations::<T>::get((netuid, round, validator.uid));
@@ -105,7 +107,9 @@ impl<T: Config> Pallet<T> {
                     uid: validator.uid,
                     hotkey: validator.hotkey,
                     stake: validator.stake,
-                    has_attested: attested.is_some_and(|one| one.model_root == root),
+                    has_attested: attested.is_some_and(|one| {
+                        one.model_root == root && one.called_unseen(&broken).is_none()
+                    }),
                     witness: attested.map(|one| one.witness),
                 }
             })

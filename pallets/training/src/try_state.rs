@@ -333,6 +333,11 @@ impl<T: Config> Pallet<T> {
         };
         let included: Vec<Uid> = settlement.included.iter().map(|one| one.uid).collect();
         ensure!(included.is_sorted(), "the included are not in order");
+        let broken = tally.found_broken();
+        ensure!(
+            !included.iter().any(|uid| broken.contains(*uid)),
+            "included though it was found broken"
+        );
         for Included {
             uid,
             hotkey,

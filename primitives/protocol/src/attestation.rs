@@ -1,16 +1,20 @@
 //! When a validator may attest, and what its attestation adds.
 //!
-//! An attestation says which contributions a validator found good, which root the parameters have that it began the
-//! round with, and what shows that it measured the round before ([`crate::exam::witness`]). It is committed to before
-//! anybody can see another's, so that it cannot be copied. It counts the stake that the validator had at the round's
-//! first block. Whoever leaves in the middle of a round takes its contribution or its attestation back out of the
-//! tally.
+//! An attestation says which contributions a validator found good and which broken, which root the parameters have
+//! that it began the round with, and what shows that it measured the round before ([`crate::exam::witness`]). It is
+//! committed to before anybody can see another's, so that it cannot be copied. It counts the stake that the validator
+//! had at the round's first block. Whoever leaves in the middle of a round takes its contribution or its attestation
+//! back out of the tally.
+//!
+//! Broken is what is not owed, whoever looks ([`crate::verdict::Refusal::is_broken`]): a root names the bytes, so
+//! whoever has opened them says the same. What two thirds of the attesting stake say to be broken *was found broken*,
+//! and who called that good has not opened it.
 
 use alloc::collections::BTreeMap;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
 use cairn_primitives::{
-    attestation_hash, AuditRules, Balance, Hotkey, ModelRoot, Netuid, Round, Salt, Uid, Verdicts,
-    Witness, H256, MAX_MEMBERS, MAX_VALIDATORS,
+    attestation_hash, AuditRules, Balance, Hotkey, Judgement, ModelRoot, Netuid, Round, Salt, Uid,
+    Verdicts, Witness, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -27,6 +31,8 @@ pub struct Tally {
     pub attesting_stake: Balance,
     /// For each revealed contribution the stake of those whose verdict on it was good.
     pub support: BoundedBTreeMap<Uid, Balance, ConstU32<MAX_MEMBERS>>,
+    /// For each revealed contribution that somebody said to be broken the stake of those who did.
+    pub broken: BoundedBTreeMap<Uid, Balance, ConstU32<MAX_MEMBERS>>,
     /// For each model root that somebody attested the stake behind it.
     pub roots: BoundedBTreeMap<ModelRoot, Balance, ConstU32<MAX_VALIDATORS>>,
     /// Members of the snapshot that left the subnet since, or that could not mine any more when the round began, for
@@ -39,8 +45,8 @@ pub struct Tally {
 pub struct Attestation {
     /// The root of the parameters with which the round began.
     pub model_root: ModelRoot,
-    /// The contributions that it found good.
-    pub verdicts: Verdicts,
+    /// The contributions that it found good, and those that it found broken.
+    pub verdicts: Judgement,
     /// What shows that it measured the round before; nothing if it did not, or if nobody is asked.
     pub witness: Witness,
     /// What kept its commitment from being guessed.
@@ -57,6 +63,12 @@ impl Attestation {
             self.witness,
             &self.salt,
         )
+    }
+
+    /// The first contribution that it called good of those that were found `broken`: whoever opens one does not.
+    pub fn called_unseen(&self, broken: &Verdicts) -> Option<Uid> {
+        let mut good = self.verdicts.good.uids();
+        good.find(|uid| broken.contains(*uid))
     }
 }
 
@@ -98,6 +110,8 @@ pub enum Refusal {
     ZeroHash,
     /// The attested root is zero, which no parameters have.
     ZeroRoot,
+    /// It says of a contribution that it is good and broken.
+    Torn,
     /// It is not what the validator committed to.
     WrongHash,
 }
@@ -144,6 +158,7 @@ pub fn check(
         (Attesting::Open, None) => Err(Refusal::NotCommitted),
         (Attesting::Open, Some(Statement::Attested(_))) => Err(Refusal::AlreadyAttested),
         _ if attestation.model_root.is_zero() => Err(Refusal::ZeroRoot),
+        _ if attestation.verdicts.is_torn() => Err(Refusal::Torn),
         (Attesting::Open, Some(Statement::Committed(hash))) => {
             let is_it = attestation.hash(at) == *hash;
             is_it.then_some(()).ok_or(Refusal::WrongHash)
@@ -209,9 +224,17 @@ impl Tally {
             .map_err(|_| Unbalanced)?;
         let attesting = self.attesting_stake.checked_add(stake);
         self.attesting_stake = attesting.ok_or(Unbalanced)?;
-        for uid in attestation.verdicts.uids() {
+        for uid in attestation.verdicts.good.uids() {
             if let Some(support) = self.support.get_mut(&uid) {
                 *support = support.checked_add(stake).ok_or(Unbalanced)?;
+            }
+        }
+        for uid in attestation.verdicts.broken.uids() {
+            if self.support.contains_key(&uid) {
+                let against = self.broken.get(&uid).copied().unwrap_or(0);
+                let against = against.checked_add(stake).ok_or(Unbalanced)?;
+                let noted = self.broken.try_insert(uid, against);
+                noted.map_err(|_| Unbalanced)?;
             }
         }
         Ok(())
@@ -234,12 +257,27 @@ impl Tally {
         }
         let attesting = self.attesting_stake.checked_sub(stake);
         self.attesting_stake = attesting.ok_or(Unbalanced)?;
-        for uid in attestation.verdicts.uids() {
+        for uid in attestation.verdicts.good.uids() {
             if let Some(support) = self.support.get_mut(&uid) {
                 *support = support.checked_sub(stake).ok_or(Unbalanced)?;
             }
         }
+        for uid in attestation.verdicts.broken.uids() {
+            if let Some(against) = self.broken.get_mut(&uid) {
+                *against = against.checked_sub(stake).ok_or(Unbalanced)?;
+                if *against == 0 {
+                    self.broken.remove(&uid);
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// What was found broken: at least two thirds of the attesting stake say so.
+    pub fn found_broken(&self) -> Verdicts {
+        let broken = self.broken.iter();
+        let broken = broken.filter(|(_, against)| self.is_two_thirds(**against));
+        Verdicts::from_uids(broken.map(|(uid, _)| *uid))
     }
 
     /// A validator of the snapshot leaves with its stake and with what it attested, if it has.
@@ -260,6 +298,7 @@ impl Tally {
     /// A miner of the snapshot leaves with its contribution, if it has revealed one.
     pub fn miner_leaves(&mut self, uid: Uid) {
         self.support.remove(&uid);
+        self.broken.remove(&uid);
         self.note_departure(uid);
     }
 
@@ -292,9 +331,13 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn attestation(number: u8, good: &[Uid]) -> Attestation {
+        judged(number, good, &[])
+    }
+
+    fn judged(number: u8, good: &[Uid], broken: &[Uid]) -> Attestation {
         Attestation {
             model_root: root(number),
-            verdicts: Verdicts::from_uids(good.iter().copied()),
+            verdicts: Judgement::new(good.iter().copied(), broken.iter().copied()),
             witness: witness(number, 0),
             salt: [number; 32],
         }
@@ -351,6 +394,48 @@ pub(crate) mod tests {
         };
         let of_zero = check(Attesting::Open, Some(&committed(&zero)), AT, &zero);
         assert_eq!(of_zero, Err(Refusal::ZeroRoot));
+        let torn = judged(1, &[1, 2].map(Uid), &[2, 3].map(Uid));
+        let of_torn = check(Attesting::Open, Some(&committed(&torn)), AT, &torn);
+        assert_eq!(of_torn, Err(Refusal::Torn));
+        let apart = judged(1, &[1, 2].map(Uid), &[Uid(3)]);
+        let of_apart = check(Attesting::Open, Some(&committed(&apart)), AT, &apart);
+        assert_eq!(of_apart, Ok(()));
+    }
+
+    #[test]
+    fn what_two_thirds_say_to_be_broken_was_found_broken() {
+        let all = [1, 2, 3].map(Uid);
+        let mut tally = tally(&[100, 100, 100], &all);
+        tally.add(&attestation(1, &all), 100).expect("it fits");
+        assert_eq!(tally.found_broken(), Verdicts::default(), "nobody says so");
+        let both = judged(1, &[Uid(3)], &[1, 2].map(Uid));
+        tally.add(&both, 100).expect("it fits");
+        assert_eq!(tally.found_broken(), Verdicts::default(), "half says so");
+        let one = judged(1, &[2, 3].map(Uid), &[Uid(1)]);
+        tally.add(&one, 99).expect("it fits");
+        assert_eq!(tally.found_broken(), Verdicts::default(), "a pebble less");
+        tally.take_back(&one, 99).expect("it was added");
+        tally.add(&one, 100).expect("it fits");
+        let found = tally.found_broken();
+        assert_eq!(found, Verdicts::from_uids([Uid(1)]));
+        assert_eq!(attestation(1, &all).called_unseen(&found), Some(Uid(1)));
+        assert_eq!(both.called_unseen(&found), None);
+        assert_eq!(one.called_unseen(&found), None);
+        tally.miner_leaves(Uid(1));
+        assert_eq!(tally.found_broken(), Verdicts::default(), "it left");
+    }
+
+    #[test]
+    fn of_what_nobody_says_to_be_broken_nobody_called_anything_unseen() {
+        let mut tally = tally(&[100, 100, 100], &[Uid(1)]);
+        tally.add(&attestation(1, &[Uid(1)]), 100).expect("it fits");
+        for _ in 0..2 {
+            tally.add(&attestation(1, &[]), 100).expect("it fits");
+        }
+        assert!(tally.broken.is_empty());
+        assert_eq!(tally.found_broken(), Verdicts::default());
+        let said = attestation(1, &[Uid(1)]);
+        assert_eq!(said.called_unseen(&tally.found_broken()), None);
     }
 
     #[test]
@@ -393,6 +478,11 @@ pub(crate) mod tests {
             .add(&attestation(1, &[Uid(1), Uid(2), Uid(7)]), 5)
             .expect("it fits");
         assert_eq!(before, known);
+        known.add(&attestation(1, &[]), 5).expect("it fits");
+        before
+            .add(&judged(1, &[], &[Uid(2), Uid(7)]), 5)
+            .expect("it fits");
+        assert_eq!(before, known);
     }
 
     #[test]
@@ -406,9 +496,12 @@ pub(crate) mod tests {
     }
 
     fn any_attestation() -> impl Strategy<Value = (Attestation, Balance)> {
-        let verdicts = prop::collection::vec((0u16..8).prop_map(Uid), 0..8);
-        (1u8..4, verdicts, 1u64..1_000)
-            .prop_map(|(root, good, stake)| (attestation(root, &good), stake))
+        let uids = || prop::collection::vec((0u16..8).prop_map(Uid), 0..8);
+        (1u8..4, uids(), uids(), 1u64..1_000).prop_map(|(root, good, broken, stake)| {
+            let apart = broken.into_iter().filter(|uid| !good.contains(uid));
+            let apart: Vec<Uid> = apart.collect();
+            (judged(root, &good, &apart), stake)
+        })
     }
 
     proptest! {
@@ -458,6 +551,9 @@ pub(crate) mod tests {
             prop_assert_eq!(&tally, &of(&shuffled));
             prop_assert_eq!(tally.attesting_stake, tally.roots.values().sum::<u64>());
             prop_assert!(tally.support.values().all(|support| *support <= tally.attesting_stake));
+            prop_assert!(tally.broken.values().all(|against| *against <= tally.attesting_stake));
+            let found = tally.found_broken();
+            prop_assert!(found.uids().all(|uid| !tally.is_two_thirds(tally.support[&uid])));
         }
 
         #[test]
@@ -472,6 +568,7 @@ pub(crate) mod tests {
             prop_assert_eq!(tally.validator_leaves(Uid(200), stake, said), Ok(()));
             prop_assert_eq!((tally.total_stake, tally.attesting_stake), (other, 0));
             prop_assert!(tally.departed.contains(Uid(200)) && tally.roots.is_empty());
+            prop_assert!(tally.broken.is_empty());
         }
     }
 }

@@ -4,6 +4,8 @@
 //! the format of `docs/contribution-format.md`, and names in its header the very subnet, round, hotkey, parent root
 //! and layout that it is for. It is not so small that it could only hold others down, and its maker goes on from
 //! where it said that it ended. Root, key and format are compared where the file is read; this is the rest.
+//!
+//! What is refused is not always *broken*. Broken is a claim about bytes that a root names, and the same for everybody.
 
 use alloc::collections::BTreeMap;
 use core::fmt;
@@ -242,6 +244,24 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
+impl Refusal {
+    /// Whether whoever opens the file refuses it for this: it follows from the file, its commitment and the run's
+    /// configuration alone.
+    ///
+    /// What else a refusal follows from may differ: the root of the own parameters, rounds that one has seen or not, a
+    /// bond of which not all nodes tell.
+    pub fn is_broken(self) -> bool {
+        match self {
+            Refusal::Length { .. } | Refusal::InnerSteps { .. } | Refusal::Engine => true,
+            Refusal::Other(field) => match field {
+                Field::Netuid | Field::Round | Field::Hotkey | Field::Layout => true,
+                Field::ParentRoot | Field::CommittedParentRoot => false,
+            },
+            Refusal::CardBond { .. } | Refusal::Small | Refusal::Carried => false,
+        }
+    }
+}
+
 /// Whether the sealed file has the bytes that were committed to; told before it is opened.
 ///
 /// # Errors
@@ -460,6 +480,26 @@ mod tests {
         }
         assert_eq!(by(1, 0), [Ok(()), no, no]);
         assert_eq!(by(1, 1), [Ok(()), Ok(()), no]);
+    }
+
+    #[test]
+    fn broken_is_what_is_so_for_all() {
+        let (found, committed) = (1, 2);
+        assert!(Refusal::Length { found, committed }.is_broken());
+        let (found, most) = (31, 30);
+        assert!(Refusal::InnerSteps { found, most }.is_broken());
+        assert!(Refusal::Engine.is_broken());
+        let of = |field| Refusal::Other(field).is_broken();
+        assert!(of(Field::Netuid));
+        assert!(of(Field::Round));
+        assert!(of(Field::Hotkey));
+        assert!(of(Field::Layout));
+        assert!(!of(Field::ParentRoot), "the own root may be the wrong one");
+        assert!(!of(Field::CommittedParentRoot));
+        let (found, least) = (29, 30);
+        assert!(!Refusal::CardBond { found, least }.is_broken());
+        assert!(!Refusal::Small.is_broken());
+        assert!(!Refusal::Carried.is_broken());
     }
 
     #[test]

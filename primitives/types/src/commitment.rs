@@ -6,8 +6,8 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blake2_256, EpochIndex, Finding, Hotkey, ModelRoot, Netuid, Round, SealedRoot, Served, Uid,
-    Verdicts, Witness, H256,
+    blake2_256, EpochIndex, Finding, Hotkey, Judgement, ModelRoot, Netuid, Round, SealedRoot,
+    Served, Uid, Witness, H256,
 };
 
 /// The secret that opens a sealed contribution: ChaCha20's key and nonce are derived from it.
@@ -69,7 +69,7 @@ pub fn scores_hash(
 pub fn attestation_hash(
     (netuid, round, hotkey): (Netuid, Round, &Hotkey),
     model_root: ModelRoot,
-    verdicts: &Verdicts,
+    verdicts: &Judgement,
     witness: Witness,
     salt: &Salt,
 ) -> H256 {
@@ -186,7 +186,7 @@ mod tests {
     fn an_attestation_is_bound_to_all_that_it_says_and_to_subnet_round_hotkey_and_salt() {
         let (root, good, salt) = (
             ModelRoot::from([4; 32]),
-            Verdicts::from_uids([1, 9].map(Uid)),
+            Judgement::new([1, 9].map(Uid), [Uid(3)]),
             [5; 32],
         );
         let witness = |gains, loss| Witness {
@@ -197,13 +197,17 @@ mod tests {
         let at = (Netuid(1), 2, &hotkey);
         let of = attestation_hash(at, root, &good, shown, &salt);
         let says = |at| attestation_hash(at, root, &good, shown, &salt);
-        let fewer = Verdicts::from_uids([1].map(Uid));
+        let fewer = Judgement::new([Uid(1)], [Uid(3)]);
+        let silent = Judgement::new([1, 9].map(Uid), []);
+        let turned = Judgement::new([Uid(3)], [1, 9].map(Uid));
         let others = [
             says((Netuid(2), 2, &hotkey)),
             says((Netuid(1), 3, &hotkey)),
             says((Netuid(1), 2, &Hotkey(H256([4; 32])))),
             attestation_hash(at, ModelRoot::from([5; 32]), &good, shown, &salt),
             attestation_hash(at, root, &fewer, shown, &salt),
+            attestation_hash(at, root, &silent, shown, &salt),
+            attestation_hash(at, root, &turned, shown, &salt),
             attestation_hash(at, root, &good, witness(7, 7), &salt),
             attestation_hash(at, root, &good, witness(6, 8), &salt),
             attestation_hash(at, root, &good, shown, &[6; 32]),
@@ -215,6 +219,7 @@ mod tests {
             &[3; 32],
             &[4; 32],
             &[8, 2, 2],
+            &[4, 8],
             &[6; 32],
             &[7, 0, 0, 0],
             &[5; 32],

@@ -57,7 +57,7 @@ pub use run::{
 };
 pub use secret::Secret;
 pub use text::{check_printable, Text, TextFault};
-pub use verdicts::Verdicts;
+pub use verdicts::{Judgement, Verdicts};
 pub use witness::{nats, MicroNats, Witness};
 
 /// A round's number within its run, from 0.

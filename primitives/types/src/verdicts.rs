@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Uid;
 
-/// A set of uids as a bit map: bit `uid % 8` of byte `uid / 8`. A set bit says that the contribution was
-/// fetched, matches its root, opens, decodes and started from the right parameters.
+/// A set of uids as a bit map: bit `uid % 8` of byte `uid / 8`.
 #[derive(
     Clone,
     Debug,
@@ -63,6 +62,52 @@ impl Verdicts {
     }
 }
 
+/// What a validator says of a round's contributions: of each that it is good, that it is broken, or nothing.
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+pub struct Judgement {
+    /// Those that were fetched, match their roots, open, decode and are what their makers owe.
+    pub good: Verdicts,
+    /// Those that were fetched, match their roots, and opened are not what their makers owe, whoever looks.
+    pub broken: Verdicts,
+}
+
+impl Judgement {
+    /// That these are good and those are broken.
+    pub fn new(
+        good: impl IntoIterator<Item = Uid>,
+        broken: impl IntoIterator<Item = Uid>,
+    ) -> Judgement {
+        Judgement {
+            good: Verdicts::from_uids(good),
+            broken: Verdicts::from_uids(broken),
+        }
+    }
+
+    /// Whether it says of some contribution that it is both.
+    pub fn is_torn(&self) -> bool {
+        let mut both = self.good.0.iter().zip(self.broken.0.iter());
+        both.any(|(good, broken)| good & broken != 0)
+    }
+
+    /// Of how many contributions it says something; one that is both counts twice.
+    pub fn count(&self) -> u32 {
+        self.good.count().saturating_add(self.broken.count())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +119,19 @@ mod tests {
         let set = Verdicts::from_uids(uids);
         assert_eq!(set.uids().collect::<Vec<_>>(), uids);
         assert_eq!(set.count(), 5);
+    }
+
+    #[test]
+    fn nothing_is_good_and_broken_at_once() {
+        let of = |good: &[u16], broken: &[u16]| {
+            let uids = |all: &[u16]| all.iter().copied().map(Uid).collect::<Vec<_>>();
+            Judgement::new(uids(good), uids(broken))
+        };
+        assert!(!of(&[0, 9, 200], &[1, 8, 201]).is_torn());
+        assert!(!of(&[0, 9], &[]).is_torn() && !of(&[], &[255]).is_torn());
+        assert!(of(&[0, 9], &[9, 200]).is_torn());
+        assert!(of(&[255], &[3, 255]).is_torn());
+        assert_eq!(of(&[0, 9, 200], &[1, 8]).count(), 5);
     }
 
     #[test]

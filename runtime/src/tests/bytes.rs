@@ -1,8 +1,8 @@
 //! What members' duties take of the chain, in bytes: `docs/operators.md` says it, and here it is measured.
 
 use cairn_primitives::{
-    Commitment, Finding, ModelRoot, Netuid, SealedRoot, Served, Text, Uid, Verdicts, Witness, H256,
-    MAX_ENDPOINTS, MAX_MEMBERS,
+    Commitment, Finding, Judgement, ModelRoot, Netuid, SealedRoot, Served, Text, Uid, Witness,
+    H256, MAX_ENDPOINTS, MAX_MEMBERS,
 };
 use codec::Encode;
 
@@ -63,7 +63,11 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
                 netuid,
                 round,
                 model_root: ModelRoot(hash),
-                verdicts: Verdicts::from_uids((0..MAX_MEMBERS as u16).map(Uid)),
+                // As many bytes as any two sets take that have none in common.
+                verdicts: Judgement::new(
+                    (0..MAX_MEMBERS as u16 - 1).map(Uid),
+                    [Uid(MAX_MEMBERS as u16 - 1)],
+                ),
                 witness: Witness::default(),
                 salt,
             }),

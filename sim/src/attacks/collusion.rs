@@ -1,8 +1,8 @@
 //! Members and stake together: validators that call only their own miners' files good, score only these, whatever they
 //! send, and in audits pass their work and fail everybody else's.
 
-use cairn_primitives::{api::MemberInfo, Finding, Hotkey, ModelRoot, Round, Uid, Verdicts};
-use cairn_round::{audit::Audit, View};
+use cairn_primitives::{api::MemberInfo, Finding, Hotkey, Judgement, ModelRoot, Round, Uid};
+use cairn_round::{audit::Audit, Seen, View};
 use cairn_runtime::AccountId;
 
 use super::{Attack, Scene};
@@ -117,7 +117,7 @@ impl Behaviour for Noise {
 /// Scores its own miners only.
 struct Partner {
     friends: Vec<Hotkey>,
-    /// Whether it calls others' files bad, too, and fails their work.
+    /// Whether it calls others' files broken, too, and fails their work.
     is_against_others: bool,
 }
 
@@ -130,16 +130,19 @@ impl Partner {
 impl Behaviour for Partner {
     fn attests(
         &mut self,
-        (verdicts, root): (Verdicts, ModelRoot),
+        (verdicts, root): (Judgement, ModelRoot),
         _: Round,
         view: Option<&View>,
-    ) -> (Verdicts, ModelRoot) {
+    ) -> (Judgement, ModelRoot) {
         if !self.is_against_others {
             return (verdicts, root);
         }
         let seen = view.into_iter().flat_map(|view| &view.contributions);
-        let good = seen.filter(|seen| seen.key.is_some() && self.is_friend(seen.hotkey));
-        (Verdicts::from_uids(good.map(|seen| seen.uid)), root)
+        let revealed = seen.filter(|seen| seen.key.is_some());
+        let (good, others): (Vec<&Seen>, Vec<&Seen>) =
+            revealed.partition(|seen| self.is_friend(seen.hotkey));
+        let uids = |all: Vec<&Seen>| all.into_iter().map(|seen| seen.uid).collect::<Vec<_>>();
+        (Judgement::new(uids(good), uids(others)), root)
     }
 
     fn finds(&mut self, audit: &Audit, found: Option<Finding>) -> Option<Finding> {

@@ -1,6 +1,6 @@
 //! A validator that fetches nothing and computes nothing: it repeats what others attest and what the last epoch paid.
 
-use cairn_primitives::{api::Duty, attestation_hash, Round, Uid, Verdicts, Witness};
+use cairn_primitives::{api::Duty, attestation_hash, Judgement, Round, Uid, Witness};
 use cairn_protocol::phase::Attesting;
 use cairn_runtime::Runtime;
 
@@ -70,7 +70,7 @@ impl Behaviour for Echo {
                 .support
                 .iter()
                 .filter(|(_, support)| **support >= stake);
-            let verdicts = Verdicts::from_uids(good.map(|(uid, _)| *uid));
+            let verdicts = Judgement::new(good.map(|(uid, _)| *uid), []);
             let hotkey = turn.hotkey.clone();
             let at = (netuid, round, &hotkey.id());
             let hash = attestation_hash(at, model_root, &verdicts, Witness::default(), &[0; 32]);

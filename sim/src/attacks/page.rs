@@ -346,10 +346,12 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   is one round late, which is what it has more of loss. The upper of the two would let half of the seats send a thousand
   times as much.
 - `unseen-good`: who calls files good at once and opens them afterwards saves no work. It needs those files to take the
-  outer step, and for the hash of gains without which it has no dividends, so that its share is that of its work; what
-  it gains is time. Nothing punishes it ([decision 048](decisions/048-what-audits-made-unnecessary.md)). Were it two
-  thirds of the stake that do so, a broken file would be included, and nobody could take the outer step, they included.
-  A slash for a good verdict on what two thirds found broken would be the first thing to try.
+  outer step, and for the hash of gains without which it has no dividends; what it gains is time. Who calls good what
+  two thirds of the attesting stake find broken loses a hundredth of its stake and the round
+  ([decision 067](decisions/067-who-calls-broken-files-good.md)). The numbers above were played before that was so.
+  Without a broken file nobody finds out, and anybody may plant one. Were it more than a third of the stake, nothing
+  would be found broken; were it two thirds, a broken file would be included, and nobody could take the outer step, they
+  included.
 - `wrong-root-34`: the others have 66 % of the stake, and a root needs two thirds. So rounds 0 and 1 have no final
   root and are null, with each of the seeds 7, 8 and 9. Then what counts of the stake that was alone with another root
   is halved ([protocol.md](protocol.md#attendance-who-is-expected)), and round 2 includes all four. So training begins

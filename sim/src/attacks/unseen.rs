@@ -1,7 +1,7 @@
 //! Validators that leave a part of their work undone: one calls files good before it has opened them, one sends no
 //! scores.
 
-use cairn_primitives::{api::MemberInfo, ModelRoot, Round, Uid, Verdicts};
+use cairn_primitives::{api::MemberInfo, Judgement, ModelRoot, Round, Uid};
 use cairn_round::View;
 use cairn_runtime::AccountId;
 
@@ -50,7 +50,7 @@ fn unseen_good(scene: &Scene) -> Vec<Recruit> {
 /// Calls good what it has not seen.
 #[derive(Default)]
 struct Unseen {
-    said: Option<(Round, Verdicts)>,
+    said: Option<(Round, Judgement)>,
     /// Files that it called good, and that it would have found not to be.
     broken: usize,
 }
@@ -58,20 +58,21 @@ struct Unseen {
 impl Behaviour for Unseen {
     fn attests(
         &mut self,
-        (found, root): (Verdicts, ModelRoot),
+        (found, root): (Judgement, ModelRoot),
         round: Round,
         view: Option<&View>,
-    ) -> (Verdicts, ModelRoot) {
+    ) -> (Judgement, ModelRoot) {
         let known = self.said.as_ref().filter(|(of, _)| *of == round);
-        if let Some((_, good)) = known {
-            return (good.clone(), root);
+        if let Some((_, said)) = known {
+            return (said.clone(), root);
         }
         let seen = view.into_iter().flat_map(|view| &view.contributions);
         let revealed = seen.filter(|seen| seen.key.is_some());
-        let good = Verdicts::from_uids(revealed.map(|seen| seen.uid));
-        self.broken += good.uids().filter(|uid| !found.contains(*uid)).count();
-        self.said = Some((round, good.clone()));
-        (good, root)
+        let said = Judgement::new(revealed.map(|seen| seen.uid), []);
+        let good = said.good.uids();
+        self.broken += good.filter(|uid| !found.good.contains(*uid)).count();
+        self.said = Some((round, said.clone()));
+        (said, root)
     }
 
     fn tells(&self) -> Option<String> {
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_called_good_unseen_is_a_broken_file_that_no_round_includes() {
+    fn who_calls_good_unseen_a_broken_file_that_no_round_includes_is_slashed() {
         let result = run("unseen-good");
         let attackers = result.members.iter().filter(|one| one.attack.is_some());
         let told = attackers.clone().find_map(|one| one.told.clone());
@@ -124,6 +125,17 @@ mod tests {
             .rounds
             .iter()
             .all(|round| !round.included.contains(&uid)));
+        // A slash takes a hundredth of a validator's stake; what registering costs is far less.
+        for one in result.members.iter().filter(|one| one.role == "validator") {
+            let is_slashed = one.lost > one.staked / 200;
+            assert_eq!(
+                is_slashed,
+                one.attack.is_some(),
+                "{}: {}",
+                one.name,
+                one.lost
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Validators that attest another root.
 
-use cairn_primitives::{blake2_256, ModelRoot, Round, Verdicts};
+use cairn_primitives::{blake2_256, Judgement, ModelRoot, Round};
 use cairn_round::View;
 
 use super::{Attack, Scene};
@@ -53,10 +53,10 @@ struct WrongRoot;
 impl Behaviour for WrongRoot {
     fn attests(
         &mut self,
-        (verdicts, root): (Verdicts, ModelRoot),
+        (verdicts, root): (Judgement, ModelRoot),
         _: Round,
         _: Option<&View>,
-    ) -> (Verdicts, ModelRoot) {
+    ) -> (Judgement, ModelRoot) {
         (verdicts, ModelRoot(blake2_256(root.bytes())))
     }
 }

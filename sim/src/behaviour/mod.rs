@@ -6,7 +6,7 @@ pub mod honest;
 use std::rc::Rc;
 
 use cairn_primitives::{
-    api::MemberInfo, Balance, Finding, ModelRoot, Netuid, Round, Uid, Verdicts, Witness,
+    api::MemberInfo, Balance, Finding, Judgement, ModelRoot, Netuid, Round, Uid, Witness,
 };
 use cairn_round::{audit::Audit, machine::Transaction, plan::Plan, View};
 use cairn_runtime::{AccountId, RuntimeCall, UncheckedExtrinsic};
@@ -131,10 +131,10 @@ pub trait Behaviour {
     /// each time.
     fn attests(
         &mut self,
-        honest: (Verdicts, ModelRoot),
+        honest: (Judgement, ModelRoot),
         round: Round,
         view: Option<&View>,
-    ) -> (Verdicts, ModelRoot) {
+    ) -> (Judgement, ModelRoot) {
         let _ = (round, view);
         honest
     }

@@ -33,7 +33,7 @@ pub fn call_of(netuid: Netuid, transaction: Transaction) -> RuntimeCall {
             netuid,
             round: pledge.round,
             model_root: pledge.root,
-            verdicts: pledge.verdicts,
+            verdicts: pledge.judgement(),
             witness: pledge.witness,
             salt: *pledge.salt.expose(),
         }

@@ -87,7 +87,7 @@ impl Checker for AtMostOnce {
 mod tests {
     use super::*;
     use crate::checkers::sight::Sight;
-    use cairn_primitives::{Commitment, Hotkey, ModelRoot, Netuid, Secret, Verdicts, Witness};
+    use cairn_primitives::{Commitment, Hotkey, Judgement, ModelRoot, Netuid, Secret, Witness};
     use cairn_round::{pledge::Pledge, Held};
 
     fn commit(round: Round, content: u8) -> Transaction {
@@ -119,7 +119,7 @@ mod tests {
         assert!(sent(&mut once, commit(2, 2)));
         assert!(!sent(&mut once, commit(1, 2)));
         let pledge = |root: u8| {
-            let (verdicts, salt) = (Verdicts::default(), Secret::new([7; 32]));
+            let (verdicts, salt) = (Judgement::default(), Secret::new([7; 32]));
             let voter = (Netuid(1), Hotkey::default());
             Pledge::new(
                 voter,

@@ -16,7 +16,7 @@ pub mod verdicts;
 use cairn_primitives::{BlockNumber, Hotkey, MicroNats, Round, SealedRoot, Uid, Witness};
 use cairn_round::{
     machine::{Kind, Reason, Transaction},
-    validator::Measurement,
+    validator::{Measurement, Opened},
     Held, Settlement,
 };
 
@@ -115,8 +115,8 @@ pub enum Happening<'a> {
         /// The sealed root of what the round included of it.
         included: Option<SealedRoot>,
     },
-    /// An honest validator opened a contribution and found it good.
-    FoundGood {
+    /// An honest validator opened a contribution, if it was still there.
+    Opened {
         /// Who.
         who: Who,
         /// The round.
@@ -125,6 +125,8 @@ pub enum Happening<'a> {
         uid: Uid,
         /// Its sealed root.
         root: SealedRoot,
+        /// What it was found to be.
+        found: Opened,
     },
     /// An honest validator is about to put on its disk what it will attest.
     Vouches {

@@ -107,7 +107,7 @@ impl Checker for Secrets {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        Commitment, Finding, Hotkey, ModelRoot, Netuid, SealedRoot, Served, Uid, Verdicts, Witness,
+        Commitment, Finding, Hotkey, Judgement, ModelRoot, Netuid, SealedRoot, Served, Uid, Witness,
     };
     use cairn_round::{
         audit::Verdict,
@@ -149,7 +149,7 @@ mod tests {
             voter,
             3,
             root,
-            Verdicts::default(),
+            Judgement::default(),
             Witness::default(),
             salt,
         )

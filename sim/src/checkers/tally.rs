@@ -28,7 +28,7 @@ kinds!(
     Over,
     Sent,
     Applies,
-    FoundGood,
+    Opened,
     Vouches,
     Measures,
     Measured,

@@ -1,21 +1,26 @@
-//! An honest validator vouches for what it has opened and found good while its process lives, in the round of the
-//! parameters that it holds, and measures what it has attested in.
+//! An honest validator vouches for what it has opened and found good while its process lives, and calls broken what it
+//! has opened and found so, in the round of the parameters that it holds, and measures what it has attested in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cairn_primitives::{Round, SealedRoot, Uid, Verdicts as Uids, Witness};
+use cairn_primitives::{Judgement, Round, SealedRoot, Uid, Witness};
 use cairn_round::{
-    validator::{Found, Measurement},
+    validator::{Found, Measurement, Opened},
     Held,
 };
 
 use super::{sight::Sight, Checker, Happening, Who};
 
+/// A contribution that a validator opened.
+type File = (Who, Round, Uid, SealedRoot);
+
 /// What each validator's process knows.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     /// What it opened and found good.
-    good: BTreeSet<(Who, Round, Uid, SealedRoot)>,
+    good: BTreeSet<File>,
+    /// What it opened and found broken.
+    broken: BTreeSet<File>,
     /// The rounds for which it found out what to attest.
     attested: BTreeSet<(Who, Round)>,
     /// The last round that it measured whole, and what shows it.
@@ -27,8 +32,8 @@ pub struct Verdicts {
 pub struct Vow<'a> {
     /// The round, and the root with which it began.
     pub held: Held,
-    /// What it found good.
-    pub good: &'a Uids,
+    /// What it found good, and what broken.
+    pub said: &'a Judgement,
     /// What shows that the round before was measured.
     pub witness: Witness,
     /// What it has seen of the chain.
@@ -44,9 +49,9 @@ impl Verdicts {
         is_bound: bool,
     ) -> Option<&'static str> {
         let (seen, round) = (vow.seen, vow.held.round);
-        let found = |uid: Uid| {
-            let root = seen.revealed.get(&uid)?;
-            self.good.get(&(who, round, uid, *root))
+        let has = |all: &BTreeSet<File>, uid: Uid| {
+            let root = seen.revealed.get(&uid);
+            root.is_some_and(|root| all.contains(&(who, round, uid, *root)))
         };
         let before = self.witnesses.get(&who);
         let before = before.filter(|(measured, _)| measured.checked_add(1) == Some(round));
@@ -54,8 +59,10 @@ impl Verdicts {
             Some("of which it does not hold the parameters")
         } else if is_bound || seen.promised.is_some() || seen.has_attested {
             Some("in which it is bound already")
-        } else if vow.good.uids().any(|uid| found(uid).is_none()) {
+        } else if vow.said.good.uids().any(|uid| !has(&self.good, uid)) {
             Some("and vouches for what it has not opened")
+        } else if vow.said.broken.uids().any(|uid| !has(&self.broken, uid)) {
+            Some("and calls broken what it has not found so")
         } else if vow.witness != Witness::default()
             && before.map(|(_, it)| *it) != Some(vow.witness)
         {
@@ -90,13 +97,19 @@ impl Checker for Verdicts {
 
     fn see(&mut self, happening: &Happening) -> Result<(), String> {
         match happening {
-            Happening::FoundGood {
+            Happening::Opened {
                 who,
                 round,
                 uid,
                 root,
+                found,
             } => {
-                self.good.insert((*who, *round, *uid, *root));
+                let one = (*who, *round, *uid, *root);
+                match found {
+                    Opened::Good => self.good.insert(one),
+                    Opened::Broken => self.broken.insert(one),
+                    Opened::Bad => false,
+                };
             }
             Happening::Vouches {
                 who,
@@ -129,6 +142,7 @@ impl Checker for Verdicts {
             }
             Happening::Crashed { who } => {
                 self.good.retain(|(other, ..)| other != who);
+                self.broken.retain(|(other, ..)| other != who);
                 self.attested.retain(|(other, _)| other != who);
                 self.witnesses.remove(who);
             }
@@ -165,14 +179,20 @@ mod tests {
 
     /// A checker that saw the validator open a contribution to round 3.
     fn checker() -> Verdicts {
+        opened(Opened::Good)
+    }
+
+    /// The same, with what that was found to be.
+    fn opened(found: Opened) -> Verdicts {
         let mut checker = Verdicts::default();
-        let good = Happening::FoundGood {
+        let opened = Happening::Opened {
             who: 0,
             round: 3,
             uid: MINER,
             root: root(),
+            found,
         };
-        assert!(checker.see(&good).is_ok());
+        assert!(checker.see(&opened).is_ok());
         checker
     }
 
@@ -187,10 +207,10 @@ mod tests {
         own: Option<Held>,
         is_bound: bool,
     ) -> bool {
-        let good = Uids::from_uids([MINER]);
+        let said = Judgement::new([MINER], []);
         let vow = Vow {
             held: held(3),
-            good: &good,
+            said: &said,
             witness,
             seen,
         };
@@ -201,6 +221,31 @@ mod tests {
             is_bound,
         };
         checker.see(&happening).is_ok()
+    }
+
+    #[test]
+    fn who_calls_broken_what_it_has_not_found_so_is_found() {
+        let seen = revealed(3, root());
+        let calls_broken = |mut checker: Verdicts| {
+            let vow = Vow {
+                held: held(3),
+                said: &Judgement::new([], [MINER]),
+                witness: Witness::default(),
+                seen: &seen,
+            };
+            let happening = Happening::Vouches {
+                who: 0,
+                vow,
+                held: Some(held(3)),
+                is_bound: false,
+            };
+            checker.see(&happening).is_ok()
+        };
+        assert!(calls_broken(opened(Opened::Broken)));
+        for found in [Opened::Good, Opened::Bad] {
+            assert!(!calls_broken(opened(found)), "{found:?}");
+        }
+        assert!(!calls_broken(Verdicts::default()));
     }
 
     fn revealed(round: Round, root: SealedRoot) -> Sight {

@@ -127,7 +127,8 @@ impl World {
         let sealed = self.store.get(claim.commitment.sealed_root.0, now)?;
         let opened = self
             .workshop
-            .open(self.netuid.get(), &claim, Before::default(), &sealed)?;
+            .open(self.netuid.get(), &claim, Before::default(), &sealed)
+            .ok()?;
         let served = audit.served?;
         let blob = self.store.get(served.root, now);
         let is_it = |blob: &[u8]| H256(*blake3::hash(blob).as_bytes()) == served.root;

@@ -18,8 +18,8 @@ use std::{
 };
 
 use cairn_primitives::{
-    Balance, BlockNumber, Commitment, ModelRoot, Round, SealedRoot, Served, Uid, Verdicts, Witness,
-    H256,
+    Balance, BlockNumber, Commitment, Judgement, ModelRoot, Round, SealedRoot, Served, Uid,
+    Witness, H256,
 };
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
@@ -91,7 +91,7 @@ pub enum Job {
     /// A file is opened.
     Open(Box<Claim>),
     /// What is to be attested is written to disk.
-    Pledge(Round, ModelRoot, Box<Verdicts>, Witness),
+    Pledge(Round, ModelRoot, Box<Judgement>, Witness),
     /// Losses are computed.
     Measure,
     /// Evidence becomes scores.

@@ -70,9 +70,10 @@ impl World {
                 key: seen.key?,
                 parent_root: overlap::base(held.root, settlement.base),
             };
-            let opened =
-                self.workshop
-                    .open(self.netuid.get(), &claim, Before::default(), &sealed)?;
+            let opened = self
+                .workshop
+                .open(self.netuid.get(), &claim, Before::default(), &sealed)
+                .ok()?;
             brought.push(opened.brought(*standing));
             found.push((seen.uid, root, opened));
         }

@@ -21,7 +21,7 @@ impl World {
         let behaviour = &mut self.members[who].behaviour;
         let transaction = match transaction {
             Transaction::Attest(pledge) => {
-                let (honest, round) = ((pledge.verdicts, pledge.root), pledge.round);
+                let (honest, round) = ((pledge.judgement(), pledge.root), pledge.round);
                 let (verdicts, root) = behaviour.attests(honest, round, view.as_deref());
                 let (witness, salt) = (pledge.witness, pledge.salt);
                 Transaction::Attest(Pledge::new(voter, round, root, verdicts, witness, salt))

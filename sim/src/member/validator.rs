@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
-    Commitment, Hotkey, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Verdicts, Witness, H256,
+    Commitment, Hotkey, Judgement, ModelRoot, Round, SealedRoot, Secret, Served, Uid, Witness, H256,
 };
 use cairn_protocol::{
     exam::{is_beside, witness},
@@ -16,7 +16,7 @@ use cairn_round::{
     measure::{File, Measuring, On},
     pledge::{self, Pledge},
     scoring::{alike, forget_old, proven, repeats, Evidence, EvidenceFile},
-    validator::{Claim, Done, Found, Measurement, Task, Weighed},
+    validator::{self, Claim, Done, Found, Measurement, Task, Weighed},
     Event, Held,
 };
 
@@ -159,32 +159,36 @@ impl World {
             norm: process.norm,
             last: process.ends.last(&claim.hotkey),
         };
-        let opened =
-            file.and_then(|file| self.workshop.open(self.netuid.get(), claim, before, &file));
-        let is_good = opened.is_some();
-        if let Some(opened) = opened {
-            self.members[who].process.good.insert(name.1, opened);
-            let (round, (uid, root)) = (claim.round, name);
-            if self.members[who].is_honest() {
-                let happening = Happening::FoundGood {
-                    who,
-                    round,
-                    uid,
-                    root,
-                };
-                self.see(&happening);
-            }
+        let opened = file.map(|file| self.workshop.open(self.netuid.get(), claim, before, &file));
+        let found = match &opened {
+            Some(Ok(_)) => validator::Opened::Good,
+            Some(Err(is_broken)) if *is_broken => validator::Opened::Broken,
+            Some(Err(_)) | None => validator::Opened::Bad,
+        };
+        let (round, (uid, root)) = (claim.round, name);
+        if let Some(Ok(opened)) = opened {
+            self.members[who].process.good.insert(root, opened);
+        }
+        if self.members[who].is_honest() {
+            let happening = Happening::Opened {
+                who,
+                round,
+                uid,
+                root,
+                found,
+            };
+            self.see(&happening);
         }
         let done = Done::Opened {
-            round: claim.round,
+            round,
             id: name,
-            is_good,
+            found,
         };
         self.done_validating(who, done);
     }
 
     /// A validator is about to bind itself to what it attests.
-    fn vouch(&mut self, who: Who, held: Held, good: &Verdicts, witness: Witness) {
+    fn vouch(&mut self, who: Who, held: Held, said: &Judgement, witness: Witness) {
         let member = &self.members[who];
         if !member.is_honest() {
             return;
@@ -195,7 +199,7 @@ impl World {
         let on_disk = content.held();
         let vow = Vow {
             held,
-            good,
+            said,
             witness,
             seen: &seen,
         };
@@ -212,7 +216,7 @@ impl World {
         &mut self,
         who: Who,
         (round, root): (Round, ModelRoot),
-        verdicts: Verdicts,
+        verdicts: Judgement,
         witness: Witness,
     ) {
         let head = self.members[who].head.0;

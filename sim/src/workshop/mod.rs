@@ -130,7 +130,7 @@ pub struct Workshop {
     initial: Rc<Theta>,
     applied: BTreeMap<Round, Option<Settled>>,
     measured: BTreeMap<Asked, Vec<f32>>,
-    opened: BTreeMap<Sealed, Option<Rc<Opened>>>,
+    opened: BTreeMap<Sealed, Result<Rc<Opened>, bool>>,
 }
 
 impl Workshop {
@@ -196,13 +196,16 @@ impl Workshop {
 
     /// Opens a sealed file whose root was compared, and checks that it is what the miner owes, by what is known of the
     /// rounds before.
+    ///
+    /// # Errors
+    /// If it is not: whether it is broken, whoever looks.
     pub fn open(
         &mut self,
         netuid: u16,
         claim: &Claim,
         before: Before,
         sealed: &[u8],
-    ) -> Option<Rc<Opened>> {
+    ) -> Result<Rc<Opened>, bool> {
         let norm = before.norm.map(f64::to_bits);
         let against = (norm, before.last);
         let name = (
@@ -219,7 +222,13 @@ impl Workshop {
         opened
     }
 
-    fn check(&self, netuid: u16, claim: &Claim, before: Before, sealed: &[u8]) -> Option<Opened> {
+    fn check(
+        &self,
+        netuid: u16,
+        claim: &Claim,
+        before: Before,
+        sealed: &[u8],
+    ) -> Result<Opened, bool> {
         let terms = checked::Terms {
             netuid: Netuid(netuid),
             config: &self.run,
@@ -233,11 +242,12 @@ impl Workshop {
             parent_root: claim.parent_root,
             before,
         };
-        let good = checked::check(&terms, &claim, sealed).ok()?;
-        let contribution = good.decode(&self.layout, &self.run).ok()?;
-        Some(Opened {
+        let good = checked::check(&terms, &claim, sealed);
+        let good = good.map_err(|refusal| refusal.is_broken())?;
+        let contribution = good.decode(&self.layout, &self.run);
+        Ok(Opened {
             checked: Arc::new(good),
-            contribution,
+            contribution: contribution.map_err(|_| false)?,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cairn_chain::{AccountId, Block, Call, ChainError, Client, Patience, Settings};
-use cairn_primitives::{ModelRoot, Netuid, Verdicts, Witness};
+use cairn_primitives::{Judgement, ModelRoot, Netuid, Witness};
 use futures::StreamExt;
 use tokio::time::timeout;
 
@@ -423,7 +423,7 @@ async fn a_call_that_the_runtime_does_not_have_is_not_sent() {
                 Netuid(1),
                 2,
                 ModelRoot::zero(),
-                &Verdicts::default(),
+                &Judgement::default(),
                 Witness::default(),
                 &[0; 32],
             ),

@@ -2,7 +2,7 @@
 
 use cairn_gradient::{
     checked::{check, counted, outer_step, outer_step_alone, Claim, Refusal, Terms},
-    compress, seal, sealed_root, Header, Work,
+    compress, seal, sealed_root, DecodeError, Header, LayoutError, TensorFault, Work,
 };
 use cairn_primitives::{
     key_hash, AuditRules, Carried, Combination, Commitment, CompressionSchedule, DataSet, Hotkey,
@@ -271,6 +271,55 @@ fn what_is_flipped_or_opened_with_another_key_is_refused() {
     let mut case = Case::new(|_| {});
     case.sealed[0] ^= 1;
     assert!(matches!(case.refusal(), Refusal::Decode(_)));
+}
+
+#[test]
+fn broken_is_what_whoever_opens_the_file_refuses() {
+    let is_broken = |error: DecodeError| Refusal::from(error).is_broken();
+    assert!(is_broken(DecodeError::HeaderTruncated { length: 3 }));
+    assert!(is_broken(DecodeError::Magic { found: [0; 4] }));
+    assert!(is_broken(DecodeError::MeanLoss));
+    assert!(is_broken(DecodeError::Engine));
+    assert!(is_broken(DecodeError::Empty));
+    assert!(is_broken(DecodeError::ForeignLayout {
+        found: H256::zero(),
+        expected: PARENT,
+    }));
+    assert!(is_broken(DecodeError::Tensor {
+        tensor: "embedding".into(),
+        fault: TensorFault::Missing,
+    }));
+    assert!(is_broken(DecodeError::TrailingBytes));
+    assert!(
+        !is_broken(DecodeError::Version { found: 99 }),
+        "a newer release may read it"
+    );
+    let own = LayoutError::TensorTooLarge {
+        tensor: "embedding".into(),
+    };
+    assert!(!is_broken(DecodeError::Layout(own)), "it is not the file's");
+    assert!(Refusal::from(verdict::Refusal::Engine).is_broken());
+    assert!(!Refusal::from(verdict::Refusal::Small).is_broken());
+}
+
+#[test]
+fn what_others_may_see_otherwise_is_not_broken() {
+    let mut case = Case::new(|header| header.work.before.steps = 5);
+    case.claim.before.last = Last::Nothing;
+    assert!(!case.refusal().is_broken(), "who has not seen all rounds");
+    let mut case = Case::new(|_| {});
+    case.claim.before.norm = Some(f64::MAX);
+    assert!(!case.refusal().is_broken(), "who did not take that step");
+    let mut case = Case::new(|_| {});
+    case.claim.parent_root = ModelRoot::zero();
+    assert!(!case.refusal().is_broken(), "who holds other parameters");
+    let mut case = Case::new(|_| {});
+    case.claim.key = [9; 32];
+    assert!(case.refusal().is_broken());
+    let mut case = Case::new(|header| header.inner_steps += 1);
+    assert!(case.refusal().is_broken());
+    case.sealed.push(0);
+    assert!(case.refusal().is_broken());
 }
 
 #[test]

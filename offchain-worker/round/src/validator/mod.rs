@@ -9,7 +9,8 @@ mod task;
 use std::collections::BTreeMap;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, Verdicts, Witness,
+    BlockNumber, Commitment, ContributionKey, Hotkey, Judgement, ModelRoot, Round, SealedRoot,
+    Text, Uid, Witness,
 };
 
 use cairn_protocol::{limits::MOST_TRUST, overlap, phase::Attesting, value};
@@ -23,7 +24,7 @@ use crate::{
     Attester, Seen, Settlement, View,
 };
 
-pub use task::{Check, Claim, Done, Found, Id, Measurement, Subject, Task, Weighed};
+pub use task::{Check, Claim, Done, Found, Id, Measurement, Opened, Subject, Task, Weighed};
 
 /// How often a validator whose run was replaced looks, and tries to write what it brought, before it ends without.
 const REPLACED_LOOKS: u8 = 4;
@@ -36,7 +37,18 @@ const MOST_WRITTEN: usize = 2;
 struct Known {
     hotkey: Hotkey,
     commitment: Commitment,
+    /// The key with which it was to be opened.
+    key: Option<ContributionKey>,
     check: Check,
+}
+
+impl Known {
+    /// Whether what was found of it is of what the chain has now: a re-organisation may have put the same file beside
+    /// another length or key.
+    fn is_of(&self, seen: &Seen) -> bool {
+        let now = (seen.hotkey, &seen.commitment, seen.key);
+        (self.hotkey, &self.commitment, self.key) == now
+    }
 }
 
 /// Where a validator stands. Only what is held, the pledges and the hidden_rows are on disk; the chain knows the rest.
@@ -208,9 +220,8 @@ impl Validator {
                     self.course.look_again();
                 }
             }
-            Done::Opened { round, id, is_good } => {
-                let found = if is_good { Check::Good } else { Check::Bad };
-                self.checked(round, id, Check::Opening, found);
+            Done::Opened { round, id, found } => {
+                self.checked(round, id, Check::Opening, found.into());
                 self.course.look_again();
             }
             Done::Pledged(pledge) => {
@@ -359,6 +370,7 @@ impl Validator {
             let known = self.known.entry(id).or_insert_with(|| Known {
                 hotkey: seen.hotkey,
                 commitment: seen.commitment.clone(),
+                key: None,
                 check: Check::Missing,
             });
             let task = match (known.check, seen.key) {
@@ -373,6 +385,7 @@ impl Validator {
                 }
                 (Check::Fetched, Some(key)) => {
                     known.check = Check::Opening;
+                    known.key = Some(key);
                     Task::Open(Claim {
                         round: held.round,
                         uid: seen.uid,
@@ -431,7 +444,8 @@ impl Validator {
         }
         let check = |seen: &Seen| self.check_of((seen.uid, seen.commitment.sealed_root));
         let revealed = || view.contributions.iter().filter(|seen| seen.key.is_some());
-        let is_known = |seen: &Seen| matches!(check(seen), Some(Check::Good | Check::Bad));
+        let is_known =
+            |seen: &Seen| matches!(check(seen), Some(Check::Good | Check::Broken | Check::Bad));
         // The round waits for those for whom it waits, and they for what they measure.
         let is_measuring = self.measurable.is_some() || matches!(self.course.work(), Work::Own(_));
         let holds_back = is_measuring && view.is_awaited(self.hotkey);
@@ -439,17 +453,30 @@ impl Validator {
         if !is_done && now < view.round.timetable().attest_deadline() {
             return None;
         }
-        let good = revealed().filter(|seen| {
-            check(seen) == Some(Check::Good) && !self.was_fruitless(held.round, seen.hotkey)
-        });
+        let (mut good, mut broken) = (Vec::new(), Vec::new());
+        for seen in revealed().filter(|seen| self.was_checked(seen)) {
+            match check(seen) {
+                Some(Check::Good) if !self.was_fruitless(held.round, seen.hotkey) => {
+                    good.push(seen.uid);
+                }
+                Some(Check::Broken) => broken.push(seen.uid),
+                _ => {}
+            }
+        }
         let before = |(round, _): &(Round, Witness)| round.checked_add(1) == Some(held.round);
         let witness = self.witness.filter(before).map(|(_, witness)| witness);
         Some(Action::Do(Task::Pledge {
             round: held.round,
             root: held.root,
-            verdicts: Verdicts::from_uids(good.map(|seen| seen.uid)),
+            verdicts: Judgement::new(good, broken),
             witness: witness.unwrap_or_default(),
         }))
+    }
+
+    /// Whether this very commitment and key are what was checked.
+    fn was_checked(&self, seen: &Seen) -> bool {
+        let known = self.known.get(&(seen.uid, seen.commitment.sealed_root));
+        known.is_some_and(|known| known.is_of(seen))
     }
 
     /// These makers' contributions to a round helped too little. Whoever sat it out is still known for the one before.

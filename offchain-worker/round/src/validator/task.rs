@@ -1,7 +1,8 @@
 //! What a validator's machine gives to be done, and how that ends.
 
 use cairn_primitives::{
-    Commitment, ContributionKey, Hotkey, ModelRoot, Round, SealedRoot, Uid, Verdicts, Witness, H256,
+    Commitment, ContributionKey, Hotkey, Judgement, ModelRoot, Round, SealedRoot, Uid, Witness,
+    H256,
 };
 
 use crate::{
@@ -25,8 +26,31 @@ pub enum Check {
     Opening,
     /// It can be vouched for.
     Good,
-    /// It cannot.
+    /// It is not what its maker owes, whoever looks.
+    Broken,
+    /// It cannot be vouched for, which may look otherwise to others.
     Bad,
+}
+
+/// What a file was found to be that was to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// What its maker owes: it can be vouched for.
+    Good,
+    /// Not that, whoever looks.
+    Broken,
+    /// Not that as far as this validator knows; or it was not there any more.
+    Bad,
+}
+
+impl From<Opened> for Check {
+    fn from(found: Opened) -> Check {
+        match found {
+            Opened::Good => Check::Good,
+            Opened::Broken => Check::Broken,
+            Opened::Bad => Check::Bad,
+        }
+    }
 }
 
 /// A contribution's name: a uid may, after a re-organisation, have committed to something else.
@@ -118,8 +142,8 @@ pub enum Task {
         round: Round,
         /// The root of the parameters that it begins with.
         root: ModelRoot,
-        /// What was found good.
-        verdicts: Verdicts,
+        /// What was found good, and what broken.
+        verdicts: Judgement,
         /// What shows that the round before was measured; nothing if it was not.
         witness: Witness,
     },
@@ -153,14 +177,14 @@ pub enum Done {
         /// Whether it is here.
         is_here: bool,
     },
-    /// A file was opened and is good, or is not.
+    /// A file was opened, or could not be.
     Opened {
         /// The round.
         round: Round,
         /// Which.
         id: Id,
-        /// Whether it can be vouched for.
-        is_good: bool,
+        /// What it is.
+        found: Opened,
     },
     /// What is to be attested is on disk.
     Pledged(Pledge),

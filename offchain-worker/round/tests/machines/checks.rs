@@ -1,9 +1,9 @@
 //! The validator's machine, scene by scene: files are fetched, opened, and vouched for.
 
-use cairn_primitives::{BlockNumber, Commitment, ModelRoot, Round, Uid, Verdicts, Witness, H256};
+use cairn_primitives::{BlockNumber, Commitment, Judgement, ModelRoot, Round, Uid, Witness, H256};
 use cairn_round::{
     machine::{Kind, Lack, Transaction},
-    validator::{Check, Claim, Done, Id, Task, Validator},
+    validator::{Check, Claim, Done, Id, Opened, Task, Validator},
     Action, Attester, Event, Held, Seen, View,
 };
 
@@ -41,7 +41,8 @@ pub fn fetched(round: Round, id: Id, is_here: bool) -> Event<Done> {
 }
 
 pub fn opened(round: Round, id: Id, is_good: bool) -> Event<Done> {
-    Event::Done(Done::Opened { round, id, is_good })
+    let found = if is_good { Opened::Good } else { Opened::Bad };
+    Event::Done(Done::Opened { round, id, found })
 }
 
 pub fn id(uid: Uid, content: u64) -> Id {
@@ -49,10 +50,14 @@ pub fn id(uid: Uid, content: u64) -> Id {
 }
 
 pub fn pledging(held: Held, good: &[Uid]) -> Action<Task> {
+    judging(held, good, &[])
+}
+
+fn judging(held: Held, good: &[Uid], broken: &[Uid]) -> Action<Task> {
     Action::Do(Task::Pledge {
         round: held.round,
         root: held.root,
-        verdicts: Verdicts::from_uids(good.iter().copied()),
+        verdicts: Judgement::new(good.iter().copied(), broken.iter().copied()),
         witness: Witness::default(),
     })
 }
@@ -99,13 +104,18 @@ pub fn sent(kind: Kind, block: Option<BlockNumber>) -> Event<Done> {
 
 /// It has this, which is revealed, checked with this result.
 pub fn check(validator: &mut Driven<Validator>, view: &View, seen: &Seen, is_good: bool) {
-    let round = view.round.round;
     let id = (seen.uid, seen.commitment.sealed_root);
+    open(validator, view, id);
+    validator.tell(opened(view.round.round, id, is_good), 107);
+}
+
+/// It begins to open this.
+fn open(validator: &mut Driven<Validator>, view: &View, id: Id) {
+    let round = view.round.round;
     validator.look(view.clone(), 107);
     validator.tell(fetched(round, id, true), 107);
     validator.look(view.clone(), 107);
     assert_eq!(validator.machine.check_of(id), Some(Check::Opening));
-    validator.tell(opened(round, id, is_good), 107);
 }
 
 #[test]
@@ -181,6 +191,48 @@ fn bad_and_unrevealed_contributions_are_not_vouched_for() {
     check(&mut validator, &view, &all[1], true);
     assert_eq!(validator.machine.check_of(id(Uid(1), 5)), Some(Check::Bad));
     assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[Uid(2)])]);
+}
+
+#[test]
+fn broken_is_said_of_what_was_opened_and_is_so_for_all() {
+    let mut validator = validator(0);
+    let all = [1, 2, 3, 4].map(|uid| seen(Uid(uid), u64::from(uid) + 4, uid < 4));
+    let view = with(&all, view(0, 100));
+    for (seen, found) in all.iter().zip([Opened::Good, Opened::Broken, Opened::Bad]) {
+        let (round, id) = (0, (seen.uid, seen.commitment.sealed_root));
+        open(&mut validator, &view, id);
+        validator.tell(Event::Done(Done::Opened { round, id, found }), 107);
+    }
+    let (held, good, broken) = (held_at(0), [Uid(1)], [Uid(2)]);
+    let expected = [judging(held, &good, &broken)];
+    assert_eq!(validator.look(view, 109), expected);
+}
+
+/// Neither good nor broken: it was opened as another length, or with another key, would have it.
+#[test]
+fn what_was_checked_beside_another_commitment_is_not_judged() {
+    for found in [Opened::Good, Opened::Broken] {
+        for is_same in [true, false] {
+            let mut validator = validator(0);
+            let first = seen(Uid(1), 5, true);
+            let view_0 = with(std::slice::from_ref(&first), view(0, 100));
+            let (round, id) = (0, id(Uid(1), 5));
+            open(&mut validator, &view_0, id);
+            validator.tell(Event::Done(Done::Opened { round, id, found }), 107);
+            let mut now = first;
+            if !is_same {
+                now.commitment.length += 1;
+            }
+            let judged = [Uid(1)];
+            let (good, broken): (&[Uid], &[Uid]) = match (is_same, found) {
+                (true, Opened::Good) => (&judged, &[]),
+                (true, _) => (&[], &judged),
+                (false, _) => (&[], &[]),
+            };
+            let expected = [judging(held_at(0), good, broken)];
+            assert_eq!(validator.look(with(&[now], view(0, 100)), 109), expected);
+        }
+    }
 }
 
 #[test]

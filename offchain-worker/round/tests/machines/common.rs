@@ -5,8 +5,8 @@
 use std::fmt::Debug;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, Hotkey, ModelRoot, Netuid, Phases, Round, SealedRoot, Secret,
-    Standing, Uid, Verdicts, Witness, H256,
+    BlockNumber, Commitment, Hotkey, Judgement, ModelRoot, Netuid, Phases, Round, SealedRoot,
+    Secret, Standing, Uid, Witness, H256,
 };
 use cairn_protocol::phase::Timetable;
 use cairn_round::{
@@ -230,7 +230,7 @@ fn alike(seen: Seen) -> Included {
 /// What the validator under test keeps on disk before it commits to these verdicts in the round held.
 pub fn pledge(held: Held, good: &[Uid]) -> Pledge {
     let voter = (Netuid(7), hotkey(VALIDATOR));
-    let verdicts = Verdicts::from_uids(good.iter().copied());
+    let verdicts = Judgement::new(good.iter().copied(), []);
     let salt = Secret::new(bytes(900 + u64::from(held.round)).0);
     Pledge::new(
         voter,

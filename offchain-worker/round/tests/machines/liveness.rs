@@ -200,12 +200,12 @@ fn a_validator_looks_when_its_own_work_ended_well() {
         validator::Done::Opened {
             round,
             id,
-            is_good: true,
+            found: validator::Opened::Good,
         },
         validator::Done::Opened {
             round,
             id,
-            is_good: false,
+            found: validator::Opened::Broken,
         },
         validator::Done::Pledged(pledge(held_at(3), &[])),
         validator::Done::Measured(2, None, Vec::new()),

@@ -178,7 +178,7 @@ fn called_good(trust: u16, fruitless_in: Round) -> Verdicts {
     let [Action::Do(Task::Pledge { verdicts, .. })] = pledges.as_slice() else {
         panic!("it pledges: {pledges:?}");
     };
-    verdicts.clone()
+    verdicts.good.clone()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{Hotkey, ModelRoot, Netuid, Secret, Served, Verdicts, Witness, H256};
+use cairn_primitives::{Hotkey, Judgement, ModelRoot, Netuid, Secret, Served, Witness, H256};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::Transaction,
@@ -122,7 +122,7 @@ fn the_salt_of_a_pledge_is_not_shown() {
         voter,
         3,
         held.root,
-        Verdicts::default(),
+        Judgement::default(),
         Witness::default(),
         salt,
     );

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    BlockNumber, ModelRoot, Netuid, Round, RunConfig, SealedRoot, Secret, Served, Uid, Verdicts,
+    BlockNumber, Judgement, ModelRoot, Netuid, Round, RunConfig, SealedRoot, Secret, Served, Uid,
     Witness, H256,
 };
 use cairn_protocol::checkpoint;
@@ -11,7 +11,7 @@ use cairn_round::{
     hidden_row::{self, Committed, HiddenRow, Scoring},
     machine::{Kind, Transaction},
     pledge::{self, Pledge},
-    validator::{Done, Found, Id, Measurement, Task, Validator, Weighed},
+    validator::{Done, Found, Id, Measurement, Opened, Task, Validator, Weighed},
     Action, Event, Held, View,
 };
 use proptest::prelude::*;
@@ -58,6 +58,8 @@ struct Run {
     now: BlockNumber,
     /// What this process opened and found good, by round.
     good: BTreeSet<(Round, Id)>,
+    /// What it opened and found broken.
+    broken: BTreeSet<(Round, Id)>,
     /// The rounds for which this process found out what to attest.
     attested: BTreeSet<Round>,
     /// What any process committed to, by round.
@@ -75,9 +77,13 @@ fn witness_of(round: Round) -> Witness {
     }
 }
 
-/// Every second content is bad.
-fn is_good(root: SealedRoot) -> bool {
-    root.0.to_low_u64_be().is_multiple_of(2)
+/// Every second content is good, and of the others every second one broken.
+fn found(root: SealedRoot) -> Opened {
+    match root.0.to_low_u64_be() % 4 {
+        0 | 2 => Opened::Good,
+        1 => Opened::Broken,
+        _ => Opened::Bad,
+    }
 }
 
 impl Run {
@@ -93,6 +99,7 @@ impl Run {
             seen: None,
             now: 0,
             good: BTreeSet::new(),
+            broken: BTreeSet::new(),
             attested: BTreeSet::new(),
             promised: BTreeMap::new(),
             numbers: 0,
@@ -107,6 +114,7 @@ impl Run {
         self.jobs.clear();
         self.sending.clear();
         self.good.clear();
+        self.broken.clear();
         self.attested.clear();
         self.seen = None;
         self.validator = Driven::new(machine(self.held, &self.pledges, &self.rows));
@@ -202,13 +210,12 @@ impl Run {
         let Some(event) = self.write(job, well) else {
             return;
         };
-        if let Event::Done(Done::Opened {
-            round,
-            id,
-            is_good: true,
-        }) = &event
-        {
-            self.good.insert((*round, *id));
+        if let Event::Done(Done::Opened { round, id, found }) = &event {
+            match found {
+                Opened::Good => self.good.insert((*round, *id)),
+                Opened::Broken => self.broken.insert((*round, *id)),
+                Opened::Bad => false,
+            };
         }
         self.tell(event);
     }
@@ -253,7 +260,7 @@ impl Run {
             Task::Open(claim) => Done::Opened {
                 round: claim.round,
                 id: (claim.uid, claim.commitment.sealed_root),
-                is_good: is_good(claim.commitment.sealed_root),
+                found: found(claim.commitment.sealed_root),
             },
             Task::Pledge {
                 round,
@@ -388,8 +395,8 @@ impl Run {
     }
 
     /// It holds the round's parameters, is not bound yet as far as it can know, and has found good, when it was opened,
-    /// whatever it vouches for and is on chain.
-    fn check_pledge(&self, round: Round, verdicts: &Verdicts, root: ModelRoot) {
+    /// whatever it vouches for, and broken whatever it calls so, and is on chain.
+    fn check_pledge(&self, round: Round, verdicts: &Judgement, root: ModelRoot) {
         let view = self.view();
         assert_eq!(Held { round, root }, self.held);
         assert_eq!(view.round.round, round);
@@ -401,8 +408,11 @@ impl Run {
         let revealed: BTreeMap<Uid, Id> = revealed
             .map(|seen| (seen.uid, (seen.uid, seen.commitment.sealed_root)))
             .collect();
-        for uid in verdicts.uids() {
+        for uid in verdicts.good.uids() {
             assert!(self.good.contains(&(round, revealed[&uid])));
+        }
+        for uid in verdicts.broken.uids() {
+            assert!(self.broken.contains(&(round, revealed[&uid])));
         }
     }
 

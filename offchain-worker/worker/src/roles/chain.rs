@@ -27,7 +27,14 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
         Transaction::Attest(pledge) => {
             let salt = pledge.salt.expose();
             let (round, root) = (pledge.round, pledge.root);
-            Call::attest(netuid, round, root, &pledge.verdicts, pledge.witness, salt)
+            Call::attest(
+                netuid,
+                round,
+                root,
+                &pledge.judgement(),
+                pledge.witness,
+                salt,
+            )
         }
         Transaction::Here(_) => Call::here(netuid),
         Transaction::SetEndpoints(endpoints) => Call::set_endpoints(netuid, endpoints),

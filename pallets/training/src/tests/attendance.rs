@@ -270,3 +270,115 @@ fn who_leaves_is_neither_missed_nor_slashed() {
         assert_eq!(missed, [Uid(10), Uid(11)]);
     });
 }
+
+/// What a validator says of a contribution.
+#[derive(Clone, Copy)]
+enum Says {
+    Good,
+    Broken,
+    Nothing,
+}
+
+/// A round, up to its end, to which miner 10 contributes: these validators, the first with the lowest uid, say this of
+/// that and attest these roots.
+fn judge(said: &[(Says, ModelRoot)]) {
+    let (round, start) = (current(), start());
+    assert_ok!(commit(NET, round, Uid(10), ROOT));
+    run_to(start + 4);
+    assert_ok!(reveal(NET, round, Uid(10)));
+    run_to(start + 8);
+    for (uid, (says, root)) in (0..).map(Uid).zip(said) {
+        let (good, broken): (&[Uid], &[Uid]) = match says {
+            Says::Good => (&[Uid(10)], &[]),
+            Says::Broken => (&[], &[Uid(10)]),
+            Says::Nothing => (&[], &[]),
+        };
+        calls_broken(uid, broken);
+        assert_ok!(attest(NET, round, uid, good, *root));
+    }
+}
+
+/// What is left of the stake of four validators after a round in which they said this.
+fn stakes_after(said: [(Says, ModelRoot); 4], before_the_end: impl FnOnce()) -> [Balance; 4] {
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[1_000; 4]);
+    let mut left = [0; 4];
+    built.miners(NET, 1).run(NET, config()).execute(|| {
+        let end = start() + ROUND;
+        judge(&said);
+        before_the_end();
+        run_to(end);
+        left = [0, 1, 2, 3].map(|uid| behind(Uid(uid)).0);
+    });
+    left
+}
+
+#[test]
+fn who_calls_good_what_was_found_broken_is_slashed_and_has_not_attended() {
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[1_000; 4]);
+    built.miners(NET, 1).run(NET, config()).execute(|| {
+        let (end, broken) = (start() + ROUND, (Says::Broken, ROOT));
+        judge(&[broken, broken, broken, (Says::Good, ROOT)]);
+        run_to(end);
+        assert!(Training::lineage(NET, 0)[0].is_final);
+        assert!(Training::settled(NET, 0).unwrap().included.is_empty());
+        let unseen = Event::CalledUnseen {
+            netuid: NET,
+            round: 0,
+            uid: Uid(3),
+            maker: Uid(10),
+            slashed: 10,
+        };
+        let told: Vec<_> = events();
+        let of_that = |event: &&Event<Test>| matches!(event, Event::CalledUnseen { .. });
+        let of_that: Vec<_> = told.iter().filter(of_that).collect();
+        assert_eq!(of_that, [&unseen]);
+        let left = [0, 1, 2, 3].map(|uid| behind(Uid(uid)).0);
+        assert_eq!(left, [1_000, 1_000, 1_000, 990]);
+        let attended: Vec<_> = Training::attended(NET).into_iter().collect();
+        let [both, none] = [(1, 1), (0, 1)];
+        let expected = [both, both, both, none];
+        assert_eq!(attended, (0..).map(Uid).zip(expected).collect::<Vec<_>>());
+    });
+}
+
+/// A miner serves its file to one validator alone: the others say nothing of it.
+#[test]
+fn who_alone_was_served_a_file_is_not_punished_for_calling_it_good() {
+    let (good, nothing) = ((Says::Good, ROOT), (Says::Nothing, ROOT));
+    let left = stakes_after([nothing, nothing, nothing, good], || ());
+    assert_eq!(left, [1_000; 4]);
+}
+
+#[test]
+fn less_than_two_thirds_do_not_find_anything_broken() {
+    let [good, broken, nothing] =
+        [Says::Good, Says::Broken, Says::Nothing].map(|says| (says, ROOT));
+    let left = stakes_after([broken, broken, nothing, good], || ());
+    assert_eq!(left, [1_000; 4]);
+}
+
+#[test]
+fn whose_root_lost_is_slashed_once() {
+    let broken = (Says::Broken, ROOT);
+    let left = stakes_after([broken, broken, broken, (Says::Good, OTHER)], || ());
+    assert_eq!(left, [1_000, 1_000, 1_000, 990]);
+}
+
+#[test]
+fn without_a_final_root_nobody_has_called_anything_unseen() {
+    let broken = (Says::Broken, OTHER);
+    let left = stakes_after([broken, broken, broken, (Says::Good, OTHER)], || ());
+    assert_eq!(left, [1_000; 4]);
+}
+
+#[test]
+fn what_a_miner_took_with_it_was_not_found_broken() {
+    let broken = (Says::Broken, ROOT);
+    let said = [broken, broken, broken, (Says::Good, ROOT)];
+    let left = stakes_after(said, || World::leave(NET, Uid(10)));
+    assert_eq!(left, [1_000; 4]);
+}

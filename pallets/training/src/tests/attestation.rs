@@ -1,6 +1,6 @@
 //! Validators attest.
 
-use cairn_primitives::{ModelRoot, Netuid, Role, Uid, Verdicts, Witness, H256};
+use cairn_primitives::{Judgement, ModelRoot, Netuid, Role, Uid, Witness, H256};
 use cairn_protocol::phase::RoundStage;
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -98,7 +98,7 @@ fn a_validator_commits_before_it_attests() {
             NET,
             0,
             ROOT,
-            Verdicts::default(),
+            Judgement::default(),
             Witness::default(),
             [0; 32],
         );
@@ -191,7 +191,7 @@ fn nobody_but_a_validator_of_the_round_attests() {
                 NET,
                 0,
                 ROOT,
-                Verdicts::default(),
+                Judgement::default(),
                 Witness::default(),
                 Default::default(),
             )
@@ -226,6 +226,39 @@ fn verdicts_on_what_was_not_revealed_count_for_nothing() {
         let support: Vec<_> = support.into_iter().collect();
         assert_eq!(support, [(Uid(10), 100), (Uid(11), 0)]);
         assert_eq!(Attestations::<Test>::iter().count(), 1);
+    });
+}
+
+#[test]
+fn what_validators_say_to_be_broken_is_counted() {
+    to_attest(|| {
+        calls_broken(Uid(0), &[10, 12].map(Uid));
+        assert_ok!(attest(NET, 0, Uid(0), &[Uid(11)], ROOT));
+        calls_broken(Uid(2), &[10, 11].map(Uid));
+        assert_ok!(attest(NET, 0, Uid(2), &[], ROOT));
+        let tally = Tallies::<Test>::get(NET, 0);
+        let broken: Vec<_> = tally.broken.clone().into_iter().collect();
+        assert_eq!(broken, [(Uid(10), 500), (Uid(11), 400)]);
+        assert_eq!(
+            tally.found_broken().uids().collect::<Vec<_>>(),
+            [10, 11].map(Uid)
+        );
+        World::leave(NET, Uid(2));
+        let tally = Tallies::<Test>::get(NET, 0);
+        let broken: Vec<_> = tally.broken.into_iter().collect();
+        assert_eq!(broken, [(Uid(10), 100)]);
+    });
+}
+
+#[test]
+fn nothing_is_called_good_and_broken_at_once() {
+    to_attest(|| {
+        calls_broken(Uid(0), &[Uid(10)]);
+        assert_noop!(
+            attest(NET, 0, Uid(0), &[10, 11].map(Uid), ROOT),
+            Error::<Test>::GoodAndBroken
+        );
+        assert_ok!(attest(NET, 0, Uid(0), &[Uid(11)], ROOT));
     });
 }
 

@@ -32,6 +32,10 @@ enum Step {
         good: Vec<Uid>,
         root: bool,
     },
+    CallBroken {
+        uid: Uid,
+        broken: Vec<Uid>,
+    },
     Here {
         net: u16,
         uid: Uid,
@@ -72,6 +76,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(net, uid, right)| Step::Reveal { net, uid, right }),
         2 => attest.clone().prop_map(|(net, uid, good, root)| Step::CommitAttestation { net: net.get(), uid, good, root }),
         8 => attest.prop_map(|(net, uid, good, root)| Step::Attest { net, uid, good, root }),
+        2 => (uid.clone(), prop::collection::vec((0u16..8).prop_map(Uid), 0..4))
+            .prop_map(|(uid, broken)| Step::CallBroken { uid, broken }),
         1 => (net.clone(), uid.clone()).prop_map(|(net, uid)| Step::Here { net: net.get(), uid }),
         1 => (net.clone(), uid.clone()).prop_map(|(net, uid)| Step::Leave { net, uid }),
         2 => join.prop_map(|(net, uid, stake, bond)| Step::Join { net, uid, stake, bond }),
@@ -132,6 +138,7 @@ fn take(step: Step) {
         } => {
             let _ = attest(net, round(net), uid, &good, model_root(root));
         }
+        Step::CallBroken { uid, broken } => calls_broken(uid, &broken),
         Step::Here { net, uid } => {
             let _ = Training::here(by(hotkey(Netuid(net), uid)), Netuid(net));
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use cairn_primitives::{
-    AuditRules, Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts,
-    Witness, H256,
+    AuditRules, Combination, Commitment, Hotkey, Judgement, ModelRoot, Netuid, Standing, Uid,
+    Verdicts, Witness, H256,
 };
 use cairn_protocol::{
     attestation::{self, Attestation, Statement, Tally},
@@ -25,9 +25,13 @@ fn witness(gains: u8, loss: u32) -> Witness {
 }
 
 fn attested(good: &[Uid]) -> Attestation {
+    judged(good, &[])
+}
+
+fn judged(good: &[Uid], broken: &[Uid]) -> Attestation {
     Attestation {
         model_root: model(1),
-        verdicts: Verdicts::from_uids(good.iter().copied()),
+        verdicts: Judgement::new(good.iter().copied(), broken.iter().copied()),
         witness: witness(2, 5),
         salt: [9; 32],
     }
@@ -136,6 +140,7 @@ pub fn attestation(page: &Section) {
     assert_ne!(shows(piece - 1), shows(piece));
     assert_eq!(shows(piece), shows(2 * piece - 1));
     loss(page);
+    broken(page);
     for other in [
         (Netuid(8), 4, &HOTKEY),
         (Netuid(7), 5, &HOTKEY),
@@ -158,6 +163,37 @@ pub fn attestation(page: &Section) {
     assert_eq!(left, Ok(()));
     assert_eq!((tally.attesting_stake, tally.support[&Uid(1)]), (0, 0));
     assert_eq!(tally.total_stake, 60);
+}
+
+/// What was found broken, and who called that good.
+fn broken(page: &Section) {
+    page.says("to what it found good and what it found [broken]");
+    page.says("Nothing may be both");
+    let at = (Netuid(7), 4, &HOTKEY);
+    for (said, may) in [
+        (judged(&[Uid(1)], &[Uid(2)]), true),
+        (judged(&[Uid(1)], &[Uid(1)]), false),
+    ] {
+        let known = Statement::Committed(said.hash(at));
+        let found = attestation::check(Attesting::Open, Some(&known), at, &said);
+        assert_eq!(found.is_ok(), may);
+    }
+    let (above, below) = page.fraction("What at least ", " of the attesting stake called broken");
+    let found = |against: u64| {
+        let mut tally = tally(&[below * 100], &[Uid(1)]);
+        let added = tally.add(&judged(&[], &[Uid(1)]), against);
+        assert_eq!(added, Ok(()));
+        let added = tally.add(&attested(&[Uid(1)]), below * 100 - against);
+        assert_eq!(added, Ok(()));
+        tally.found_broken()
+    };
+    let broken = found(above * 100);
+    assert!(broken.contains(Uid(1)) && !found(above * 100 - 1).contains(Uid(1)));
+    page.says("a validator that called that good has not opened it");
+    assert_eq!(attested(&[Uid(1)]).called_unseen(&broken), Some(Uid(1)));
+    assert_eq!(attested(&[Uid(2)]).called_unseen(&broken), None);
+    // What it loses, and that it has not attended, the training pallet's tests hold.
+    page.says("It has not attended the round, and loses as much as for a [root that lost]");
 }
 
 /// What validators say of the loss, and what the chain keeps of it.

@@ -11,7 +11,8 @@ use cairn_protocol::{
     trace,
     value::{fruitless, Evidence, Outcome},
     verdict::{
-        check_card_bond, check_carried, check_header, check_length, check_norm, Engines, Last, Owed,
+        check_card_bond, check_carried, check_header, check_length, check_norm, Engines, Field,
+        Last, Owed, Refusal,
     },
 };
 
@@ -108,6 +109,22 @@ pub fn verdict(page: &Section) {
         let refusal = check_header(&owed(model(1)), &other).expect_err(field);
         assert!(refusal.to_string().contains(field), "{refusal}");
     }
+    page.says("It is not broken for another parent root");
+    assert!(!Refusal::Other(Field::ParentRoot).is_broken());
+    assert!(!Refusal::Other(Field::CommittedParentRoot).is_broken());
+    page.says("nor for a bond, for its norm, for what it begins from");
+    let (found, least) = (1, 2);
+    assert!(!Refusal::CardBond { found, least }.is_broken());
+    assert!(!Refusal::Small.is_broken() && !Refusal::Carried.is_broken());
+    page.says("not in the format or has another length, and a header with another subnet, round, hotkey or layout");
+    let (found, committed) = (1, 2);
+    assert!(Refusal::Length { found, committed }.is_broken());
+    for field in [Field::Netuid, Field::Round, Field::Hotkey, Field::Layout] {
+        assert!(Refusal::Other(field).is_broken(), "{field}");
+    }
+    page.says("with too many inner steps, or with an engine that the run does not take");
+    let (found, most) = (2, 1);
+    assert!(Refusal::InnerSteps { found, most }.is_broken() && Refusal::Engine.is_broken());
     page.says("The commitment must name the same parent root");
     assert!(check_header(&owed(model(9)), &header).is_err());
     page.says("at most the inner steps that a round has");

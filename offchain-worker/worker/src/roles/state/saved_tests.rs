@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use super::*;
 use crate::roles::state::files::MANIFEST;
 use cairn_primitives::{
-    Commitment, Finding, Hotkey, Netuid, SealedRoot, Secret, Served, Uid, Verdicts, Witness,
+    Commitment, Finding, Hotkey, Judgement, Netuid, SealedRoot, Secret, Served, Uid, Witness,
 };
 
 fn identity() -> Identity {
@@ -198,7 +198,7 @@ fn pledges_stay_until_there_are_others() {
             voter,
             round,
             ModelRoot(H256([8; 32])),
-            Verdicts::from_uids([1].map(Uid)),
+            Judgement::new([Uid(1)], [Uid(9)]),
             Witness {
                 gains: H256([7; 32]),
                 loss: 3,

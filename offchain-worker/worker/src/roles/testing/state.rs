@@ -103,7 +103,7 @@ impl State {
                     let witnesses = self.witnesses.entry(round).or_default();
                     witnesses.insert(uid, said.witness);
                     let attested = self.attested.entry(round).or_default();
-                    attested.insert(uid, (said.verdicts, said.model_root));
+                    attested.insert(uid, (said.verdicts.good, said.model_root));
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cairn_primitives::{
-    ModelRoot, Phase, Role, Round, RunConfig, Secret, Uid, Verdicts, Witness, H256,
+    Judgement, ModelRoot, Phase, Role, Round, RunConfig, Secret, Uid, Witness, H256,
 };
 use cairn_round::{machine::Transaction, pledge::Pledge};
 use cairn_store::{paths, Store};
@@ -309,7 +309,7 @@ async fn a_round_that_nobody_attested_leaves_the_parameters_as_they_are() {
 pub(super) fn attest_for_victor(chain: &SimChain, round: Round, root: ModelRoot) {
     let victor = Network::key("Victor");
     let voter = (NETUID, Network::account("Victor").hotkey());
-    let (verdicts, salt) = (Verdicts::from_uids([ALICE]), Secret::new([7; 32]));
+    let (verdicts, salt) = (Judgement::new([ALICE], []), Secret::new([7; 32]));
     let pledge = Pledge::new(voter, round, root, verdicts, Witness::default(), salt);
     chain.go_to(Phase::Attest);
     let promise = Transaction::CommitAttestation(pledge.clone());

@@ -83,15 +83,12 @@ impl ValidatorRole {
                 }
                 refused => refused,
             };
-            let good = match opened {
-                Ok(contribution) => Some(Arc::new(contribution)),
-                Err(refusal) => {
-                    let reason = refusal.to_string();
-                    reporter.say(&Progress::Refused { round, uid, reason });
-                    None
-                }
-            };
-            Ok(Ended::Own(Outcome::Opened(round, id, good)))
+            if let Err(refusal) = &opened {
+                let reason = refusal.to_string();
+                reporter.say(&Progress::Refused { round, uid, reason });
+            }
+            let opened = opened.map(Arc::new);
+            Ok(Ended::Own(Outcome::Opened(round, id, Some(opened))))
         });
     }
 

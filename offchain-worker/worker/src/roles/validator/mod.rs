@@ -20,13 +20,13 @@ use std::{
 use bytes::Bytes;
 use cairn_chain::MemberInfo;
 use cairn_data::UnseenText;
-use cairn_gradient::Checked;
+use cairn_gradient::{checked::Refusal, Checked};
 use cairn_primitives::{BlockNumber, Round, Uid};
 use cairn_round::{
     audit::Verdict,
     pledge::Pledge,
     scoring::{forget_old, Evidence},
-    validator::{Done, Id, Task, Validator, Weighed},
+    validator::{Done, Id, Opened, Task, Validator, Weighed},
     Held,
 };
 
@@ -112,7 +112,8 @@ struct ValidatorRole {
 /// What own work brought.
 enum Outcome {
     Fetched(Round, Id, Option<Bytes>),
-    Opened(Round, Id, Option<Arc<Checked>>),
+    /// A good contribution, or why it is not; nothing if it was not here any more.
+    Opened(Round, Id, Option<Result<Arc<Checked>, Refusal>>),
     Pledged(Pledge),
     Measured(Round, measure::Measured),
     Audited((Round, Uid), Option<Verdict>),
@@ -191,10 +192,14 @@ impl Role for ValidatorRole {
                 self.fetched(round, id, file);
                 Done::Fetched { round, id, is_here }
             }
-            Outcome::Opened(round, id, contribution) => {
-                let is_good = contribution.is_some();
-                self.opened(round, id, contribution);
-                Done::Opened { round, id, is_good }
+            Outcome::Opened(round, id, opened) => {
+                let found = match &opened {
+                    Some(Ok(_)) => Opened::Good,
+                    Some(Err(refusal)) if refusal.is_broken() => Opened::Broken,
+                    Some(Err(_)) | None => Opened::Bad,
+                };
+                self.opened(round, id, opened.and_then(Result::ok));
+                Done::Opened { round, id, found }
             }
             Outcome::Pledged(pledge) => Done::Pledged(pledge),
             Outcome::Measured(round, found) => {

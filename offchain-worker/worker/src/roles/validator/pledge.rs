@@ -1,6 +1,6 @@
 //! From verdicts to a pledge on disk.
 
-use cairn_primitives::{ModelRoot, Round, Secret, Verdicts, Witness};
+use cairn_primitives::{Judgement, ModelRoot, Round, Secret, Witness};
 use cairn_round::pledge::{self, Pledge};
 
 use super::{Outcome, ValidatorRole};
@@ -17,7 +17,7 @@ impl ValidatorRole {
         &mut self,
         desk: &Desk<C>,
         jobs: &mut Jobs<Outcome>,
-        (round, root, verdicts, witness): (Round, ModelRoot, Verdicts, Witness),
+        (round, root, verdicts, witness): (Round, ModelRoot, Judgement, Witness),
     ) {
         let desk = desk.clone();
         let kept = self.machine.pledges().to_vec();

@@ -2,8 +2,8 @@
 
 use cairn_primitives::{
     blake2_256, key_hash, AuditRules, Commitment, CompressionSchedule, DataSet, Hotkey,
-    InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phase,
-    Phases, Round, RunConfig, SealedRoot, Text, Uid, Verdicts, Witness, H256,
+    InitialParameters, InnerOptimizer, Judgement, ModelRoot, ModelShape, Nano, Netuid, OuterStep,
+    Phase, Phases, Round, RunConfig, SealedRoot, Text, Uid, Witness, H256,
 };
 use pallet_training::Attestation;
 
@@ -165,7 +165,7 @@ fn attestation(netuid: Netuid, round: Round, by: Actor, wrong_root: bool) -> Att
             true => ModelRoot(H256([9; 32])),
             false => ModelRoot(root(netuid, round)),
         },
-        verdicts: Verdicts::from_uids(good.map(|made| made.uid)),
+        verdicts: judgement(good.map(|made| made.uid), by),
         // Some are of one mind, others are not.
         witness: Witness {
             gains: H256([by.0 % 3; 32]),
@@ -173,6 +173,13 @@ fn attestation(netuid: Netuid, round: Round, by: Actor, wrong_root: bool) -> Att
         },
         salt: [by.0; 32],
     }
+}
+
+/// Most call all good, and some every third one broken.
+fn judgement(revealed: impl Iterator<Item = Uid>, by: Actor) -> Judgement {
+    let is_good = |uid: &Uid| by.0 % 5 > 0 || uid.get() % 3 > 0;
+    let (good, broken): (Vec<Uid>, Vec<Uid>) = revealed.partition(is_good);
+    Judgement::new(good, broken)
 }
 
 fn attest(netuid: Netuid, round: Round, said: Attestation) -> pallet_training::Call<Runtime> {
