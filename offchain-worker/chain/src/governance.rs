@@ -342,6 +342,11 @@ impl Call {
         Call::new("Governance", "cancel").with(index)
     }
 
+    /// Says that a new runtime, by its hash, should not wait. Enacted by two thirds of the council.
+    pub fn endorse_upgrade(code_hash: H256) -> Call {
+        Call::new("Governance", "endorse_upgrade").with(code_hash)
+    }
+
     /// Submits a referendum that would make a call. Signed by anybody.
     pub fn propose(track: Track, call: Call) -> Call {
         // As soon as its delay is over: `DispatchTime::After(0)`.
@@ -503,6 +508,8 @@ mod tests {
             set_rule { rule: () },
             #[codec(index = 1)]
             authorize_upgrade { code_hash: () },
+            #[codec(index = 2)]
+            endorse_upgrade { code_hash: () },
             #[codec(index = 3)]
             cancel { index: u32 },
             #[codec(index = 4)]
@@ -597,6 +604,7 @@ mod tests {
             ("emits", Call::set_emitting(Netuid(7), true)),
             ("upgrade", Call::authorize_upgrade(hash)),
             ("restart-finality", Call::restart_finality(10, 9, 2)),
+            ("endorse", Call::endorse_upgrade(hash)),
             ("cancel", Call::cancel_referendum(3)),
             ("seats", Call::set_council(&[account], 3)),
             ("add-authority", Call::add_authority(&account)),

@@ -95,6 +95,10 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
                 set: 2,
             }),
         ),
+        (
+            "endorse",
+            arguments(governance::Call::endorse_upgrade { code_hash: hash }),
+        ),
         ("cancel", arguments(cancel())),
         (
             "seats",
@@ -173,10 +177,17 @@ fn a_motion_fits_into_what_the_client_says_of_it() {
     use frame_support::dispatch::GetDispatchInfo;
     let mut chain = Chain::new(&super::people());
     chain.ask(|| {
-        let cancel = RuntimeCall::from(governance::Call::cancel { index: 3 });
-        let weight = cancel.get_dispatch_info().call_weight;
+        let code_hash = H256([9; 32]);
         let said = frame_support::weights::Weight::from_parts(10_000_000_000, 1 << 20);
-        assert!(weight.all_lte(said), "{weight}");
-        assert!(cancel.dispatch(crate::RuntimeOrigin::none()).is_err());
+        for call in [
+            RuntimeCall::from(governance::Call::cancel { index: 3 }),
+            RuntimeCall::from(governance::Call::endorse_upgrade { code_hash }),
+        ] {
+            let weight = call.get_dispatch_info().call_weight;
+            assert!(weight.all_lte(said), "{weight}");
+            // What is said of a motion's length.
+            assert!(call.encoded_size() <= 128);
+            assert!(call.dispatch(crate::RuntimeOrigin::none()).is_err());
+        }
     });
 }
