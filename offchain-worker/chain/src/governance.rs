@@ -347,13 +347,22 @@ impl Call {
         Call::new("Governance", "endorse_upgrade").with(code_hash)
     }
 
-    /// Submits a referendum that would make a call. Signed by anybody.
+    /// Submits a referendum that would make a call. Signed by anybody. A call that is too long for the referendum itself
+    /// is noted with it, for a deposit.
     pub fn propose(track: Track, call: Call) -> Call {
+        let submit = Call::new("Referenda", "submit").with_origin("Governance", track);
         // As soon as its delay is over: `DispatchTime::After(0)`.
-        Call::new("Referenda", "submit")
-            .with_origin("Governance", track)
-            .with_proposal(call)
-            .with((1u8, 0u32))
+        let soon = (1u8, 0u32);
+        if !call.is_long() {
+            return submit.with_proposal(call).with(soon);
+        }
+        let note = Call::new("Preimage", "note_preimage").with_bytes(call.clone());
+        let nothing = Call::new("System", "remark").with(Vec::<u8>::new());
+        // It may have been noted with a referendum before.
+        let note = Call::new("Utility", "if_else")
+            .with_call(note)
+            .with_call(nothing);
+        Call::batch_all(vec![note, submit.with_noted(call).with(soon)])
     }
 
     /// Reserves what the decision of a referendum takes. Signed by anybody.
@@ -458,6 +467,23 @@ mod tests {
         use scale_info::{meta_type, TypeInfo};
         use subxt::ext::frame_metadata::{v14, RuntimeMetadataPrefixed};
 
+        #[derive(TypeInfo)]
+        enum System {
+            #[codec(index = 0)]
+            remark { remark: () },
+        }
+        #[derive(TypeInfo)]
+        enum Utility {
+            #[codec(index = 2)]
+            batch_all { calls: () },
+            #[codec(index = 6)]
+            if_else { main: (), fallback: () },
+        }
+        #[derive(TypeInfo)]
+        enum Preimage {
+            #[codec(index = 0)]
+            note_preimage { bytes: () },
+        }
         #[derive(TypeInfo)]
         enum Referenda {
             #[codec(index = 0)]
@@ -570,6 +596,9 @@ mod tests {
         /// The metadata of such a runtime.
         pub fn metadata() -> subxt::metadata::Metadata {
             let pallets = vec![
+                pallet::<System>("System", 0),
+                pallet::<Utility>("Utility", 17),
+                pallet::<Preimage>("Preimage", 20),
                 pallet::<Referenda>("Referenda", 22),
                 pallet::<ConvictionVoting>("ConvictionVoting", 23),
                 pallet::<Council>("Council", 24),
@@ -595,8 +624,10 @@ mod tests {
         let (account, hash) = (AccountId([7; 32]), H256([9; 32]));
         let crn = 1_000_000_000;
         let rule = Rule::CreationPriceFloor(50 * crn);
+        let seats = Call::set_council(&[account; 12], 3);
         let calls = [
             ("propose", Call::propose(Track::Rules, Call::set_rule(rule))),
+            ("propose-seats", Call::propose(Track::Council, seats)),
             ("deposit", Call::place_decision_deposit(3)),
             ("vote", Call::vote(3, true, 1, 9 * crn)),
             ("remove-vote", Call::remove_vote(Track::Rules, 3)),
@@ -621,8 +652,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_for_a_referendum_is_not_sent() {
-        let many = vec![AccountId([7; 32]); 12];
-        let call = Call::propose(Track::Council, Call::set_council(&many, 3));
+        let seats = Call::set_council(&[AccountId([7; 32]); 12], 3);
+        let call = Call::propose(Track::Council, Call::batch_all(vec![seats]));
         let error = call.arguments(&runtime::metadata()).unwrap_err();
         assert!(error.to_string().contains("too long"), "{error}");
     }

@@ -6,7 +6,7 @@ use frame_support::traits::schedule::DispatchTime;
 use pallet_referenda::{Deposit, ReferendumInfo, ReferendumStatus};
 use sp_runtime::{traits::Dispatchable as _, MultiAddress};
 
-use super::{bounded, cheaper, submit, vote};
+use super::{bounded, cheaper, submit, submit_noted, vote};
 use crate::{
     governance::{self, Origin},
     tests::chain::Chain,
@@ -53,10 +53,21 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
     let account = || AccountId::new([7; 32]);
     let hash = H256([9; 32]);
     let cancel = || RuntimeCall::from(governance::Call::cancel { index: 3 });
+    let seats = |number| {
+        RuntimeCall::Council(Council::set_members {
+            new_members: vec![account(); number],
+            prime: None,
+            old_count: 3,
+        })
+    };
     let length_bound = 128;
     vec![
         ("open", open().encode()),
         ("propose", arguments(submit(Origin::Rules, cheaper()))),
+        (
+            "propose-seats",
+            arguments(submit_noted(Origin::Council, seats(12))),
+        ),
         (
             "deposit",
             arguments(pallet_referenda::Call::place_decision_deposit { index: 3 }),
@@ -100,14 +111,7 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
             arguments(governance::Call::endorse_upgrade { code_hash: hash }),
         ),
         ("cancel", arguments(cancel())),
-        (
-            "seats",
-            arguments(RuntimeCall::Council(Council::set_members {
-                new_members: vec![account()],
-                prime: None,
-                old_count: 3,
-            })),
-        ),
+        ("seats", arguments(seats(1))),
         (
             "add-authority",
             arguments(crate::authorities::Call::add {
