@@ -105,7 +105,7 @@ pub struct Referendum {
     pub track: Option<Track>,
     /// The hash of what it would do, while it is open.
     pub proposal: Option<H256>,
-    /// The call itself, in SCALE, where the referendum holds it.
+    /// The call itself, in SCALE, where the chain has it.
     #[serde(skip)]
     pub call: Option<Vec<u8>>,
     /// Votes for it, by what they weigh; and against it.
@@ -135,7 +135,7 @@ struct Origin {
 enum Proposal {
     Legacy(H256),
     Inline(Vec<u8>),
-    Lookup { hash: H256, _length: u32 },
+    Lookup { hash: H256, length: u32 },
 }
 
 #[derive(Decode)]
@@ -223,6 +223,17 @@ impl Open {
 }
 
 impl Kept {
+    /// Hash and length of a call that the referendum does not hold itself.
+    fn noted(&self) -> Option<(H256, u32)> {
+        match self {
+            Kept::Open(Open {
+                proposal: Proposal::Lookup { hash, length },
+                ..
+            }) => Some((*hash, *length)),
+            _ => None,
+        }
+    }
+
     fn told(self, index: u32) -> Referendum {
         let ended = |stage, at| Referendum {
             index,
@@ -272,7 +283,17 @@ impl View {
     pub async fn referendum(&self, index: u32) -> Result<Option<Referendum>, ChainError> {
         let keys = [blake2_128_concat(index)];
         let kept: Option<Kept> = self.stored("Referenda", "ReferendumInfoFor", &keys).await?;
-        Ok(kept.map(|kept| kept.told(index)))
+        let Some(kept) = kept else {
+            return Ok(None);
+        };
+        let noted = kept.noted();
+        let mut told = kept.told(index);
+        if let Some((hash, length)) = noted {
+            let keys = [identity((hash, length))];
+            let call: Option<Vec<u8>> = self.stored("Preimage", "PreimageFor", &keys).await?;
+            told.call = call.filter(|call| cairn_primitives::blake2_256(call) == hash);
+        }
+        Ok(Some(told))
     }
 
     /// Who has seats in the council.
@@ -442,6 +463,13 @@ mod tests {
         assert_eq!(told.track, Some(Track::Rules));
         assert_eq!((told.ayes, told.nays, told.support), (1, 2, 3));
         assert!(told.call.is_some());
+        // The same where the proposal is a hash: it began at 5, with its variant and its length.
+        let (hash, length) = (H256([9; 32]), 392u32);
+        let noted = [&bytes[..5], &(2u8, hash, length).encode(), &bytes[18..]].concat();
+        let noted = Kept::decode_all(&mut &noted[..]).unwrap();
+        assert_eq!(noted.noted(), Some((hash, length)));
+        let told = noted.told(3);
+        assert_eq!((told.proposal, told.call), (Some(hash), None));
         let ended = (1u8, 9u32, None::<u8>, None::<u8>).encode();
         let told = Kept::decode_all(&mut &ended[..]).unwrap().told(3);
         assert_eq!((told.stage, told.at), (Stage::Approved, 9));
