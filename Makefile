@@ -70,9 +70,10 @@ advisories: setup ## the same, and known faults of dependencies, from GitHub
 cuda-tools: ## NVIDIA's run-time compiler, which the tests of the CUDA backend need; no card is needed (CARD=1: cuBLAS, too)
 	@scripts/cuda-tools.sh $(if $(CARD),--card)
 
-test: lint docs build cuda-tools ## everything that CI runs; make deny only where its tool is installed
+test: lint docs build cuda-tools ## everything that CI runs; make deny and promtool only where the tools are installed
 	@scripts/deny.sh --if-installed
 	@scripts/units.sh
+	@scripts/promtool.sh --if-installed
 	cargo test --locked --workspace
 	cargo test --locked -p cairn-p2p --features testing
 	node --test tests/clients/lib/judge.test.mjs

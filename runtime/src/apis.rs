@@ -334,6 +334,10 @@ impl_runtime_apis! {
             readers::hotkey(hotkey)
         }
 
+        fn hotkeys(coldkey: AccountId, after: Option<AccountId>) -> Vec<AccountId> {
+            readers::hotkeys(&coldkey, after.as_ref())
+        }
+
         fn limits() -> Limits {
             readers::limits()
         }

@@ -20,9 +20,6 @@ use crate::{
     AccountId, Audits, Emissions, Endpoints, Runtime, Stake, Subnets, Training,
 };
 
-/// The most hotkeys of one coldkey that an answer covers.
-const MAX_HOTKEYS: usize = 256;
-
 /// A page of a list that ascends by what `number` gives: from `from` on, and of 1 to `PER_PAGE`.
 fn page<T, N: PartialOrd>(
     all: impl IntoIterator<Item = T>,
@@ -198,6 +195,12 @@ pub fn hotkey(hotkey: AccountId) -> HotkeyInfo<AccountId> {
     }
 }
 
+/// The hotkeys that a coldkey owns: at most `PER_PAGE`, from the first or after this one.
+pub fn hotkeys(coldkey: &AccountId, after: Option<&AccountId>) -> Vec<AccountId> {
+    let limit = usize::try_from(PER_PAGE).unwrap_or(usize::MAX);
+    Subnets::hotkeys(coldkey, after, limit)
+}
+
 /// Limits that hold for everybody.
 pub fn limits() -> Limits {
     Limits {
@@ -364,7 +367,7 @@ pub fn scores(netuid: Netuid) -> Vec<ValidatorScores<AccountId>> {
 /// What an account has and earned in each subnet through each hotkey that it owns, stands behind, or is: at
 /// most `PER_PAGE` that it stands behind, and as many hotkeys that it owns.
 pub fn account(account: &AccountId) -> Vec<AccountEarning<AccountId>> {
-    let mut hotkeys = Subnets::hotkeys(account, MAX_HOTKEYS);
+    let mut hotkeys = hotkeys(account, None);
     if Subnets::coldkey(account).is_some() && !hotkeys.contains(account) {
         hotkeys.push(account.clone());
     }

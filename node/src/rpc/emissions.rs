@@ -43,7 +43,8 @@ const MEMBER: (&str, &str) = (
 const OF_ACCOUNT: (&str, &str) = (
     "emissions_account",
     "What an account has and earned in which subnet, through the hotkeys that it owns, stands behind, or is: at most \
-     256 of each. `subnets_positions` goes on where an account stands behind more.",
+     256 of each. `subnets_positions` goes on where an account stands behind more, and `subnets_hotkeys` where it owns \
+     more.",
 );
 const SCORES: (&str, &str) = (
     "emissions_scores",

@@ -69,6 +69,9 @@ pub const ACCOUNT: Declared = Declared::needed::<AccountId>("account");
 /// The position after which a page begins.
 pub const AFTER: Declared = Declared::may::<(Netuid, AccountId)>("after");
 
+/// The hotkey after which a page begins.
+pub const AFTER_HOTKEY: Declared = Declared::may::<AccountId>("after");
+
 /// The audit after which a page begins.
 pub const AFTER_AUDIT: Declared = Declared::may::<(Round, Uid)>("after");
 

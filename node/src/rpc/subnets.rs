@@ -6,7 +6,7 @@ use cairn_runtime_api::SubnetsApi;
 
 use super::{
     method::{method, Method},
-    parameters::{AFTER, AT, COLDKEY, FROM_NETUID, FROM_UID, HOTKEY, LIMIT, NETUID},
+    parameters::{AFTER, AFTER_HOTKEY, AT, COLDKEY, FROM_NETUID, FROM_UID, HOTKEY, LIMIT, NETUID},
     unavailable,
 };
 
@@ -36,6 +36,10 @@ const OF_HOTKEY: (&str, &str) = (
     "subnets_hotkey",
     "Whose a hotkey is, where it is a member, and what its owner takes.",
 );
+const HOTKEYS: (&str, &str) = (
+    "subnets_hotkeys",
+    "The hotkeys that a coldkey owns: at most 256, from the first, or after this one.",
+);
 const CREATION_PRICE: (&str, &str) = (
     "subnets_creationPrice",
     "What creating a subnet costs now, in pebble.",
@@ -56,6 +60,11 @@ pub fn methods(all: &mut Vec<Method>) {
         api.member(at, netuid, hotkey).map_err(unavailable)
     });
     positions(all);
+    method(all, HOTKEYS, &[COLDKEY, AFTER_HOTKEY, AT], |call| {
+        let (coldkey, after) = (call.required()?, call.optional()?);
+        let (api, at) = call.api()?;
+        api.hotkeys(at, coldkey, after).map_err(unavailable)
+    });
     method(all, OF_HOTKEY, &[HOTKEY, AT], |call| {
         let hotkey = call.required()?;
         let (api, at) = call.api()?;

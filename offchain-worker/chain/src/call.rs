@@ -1,8 +1,8 @@
 //! What can be asked of the chain, signed and paid for.
 
 use cairn_primitives::{
-    Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters, ModelRoot, Netuid,
-    Role, Round, RunConfig, Salt, Served, Text, Uid, Verdicts, Witness, H256,
+    blake2_256, Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
+    ModelRoot, Netuid, Role, Round, RunConfig, Salt, Served, Text, Uid, Verdicts, Witness, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
@@ -29,6 +29,10 @@ enum Argument {
     Calls(Vec<Call>),
     /// A call that a referendum would make, within it.
     Proposal(Box<Call>),
+    /// The same, by its hash.
+    Noted(Box<Call>),
+    /// SCALE of a call, as bytes.
+    Bytes(Box<Call>),
     /// As whom a pallet's referendum would make it: the origin of a track.
     Origin(&'static str, Track),
 }
@@ -59,6 +63,16 @@ impl Call {
 
     pub(crate) fn with_proposal(mut self, call: Call) -> Call {
         self.arguments.push(Argument::Proposal(Box::new(call)));
+        self
+    }
+
+    pub(crate) fn with_noted(mut self, call: Call) -> Call {
+        self.arguments.push(Argument::Noted(Box::new(call)));
+        self
+    }
+
+    pub(crate) fn with_bytes(mut self, call: Call) -> Call {
+        self.arguments.push(Argument::Bytes(Box::new(call)));
         self
     }
 
@@ -419,8 +433,22 @@ impl Call {
 
     /// SCALE of all of it.
     pub(crate) fn encoded(&self, metadata: &Metadata) -> Result<Vec<u8>, ChainError> {
+        self.bytes(metadata, MAX_DEPTH)
+    }
+
+    /// Whether it is too long for a referendum to hold it itself, as far as its arguments are SCALE already.
+    pub(crate) fn is_long(&self) -> bool {
+        let values = self.arguments.iter().map(|argument| match argument {
+            Argument::Value(bytes) => bytes.len(),
+            _ => 0,
+        });
+        // Before them are the numbers of pallet and call.
+        values.fold(2, usize::saturating_add) > MOST_INLINE
+    }
+
+    fn bytes(&self, metadata: &Metadata, depth: u8) -> Result<Vec<u8>, ChainError> {
         let mut out = Vec::new();
-        self.encode_to(metadata, MAX_DEPTH, &mut out)?;
+        self.encode_to(metadata, depth, &mut out)?;
         Ok(out)
     }
 
@@ -445,6 +473,17 @@ impl Call {
                 Argument::Value(bytes) => out.extend_from_slice(bytes),
                 Argument::Call(call) => call.encode_to(metadata, depth, &mut out)?,
                 Argument::Proposal(call) => call.encode_within(metadata, depth, &mut out)?,
+                Argument::Noted(call) => {
+                    let bytes = call.bytes(metadata, depth)?;
+                    let length = u32::try_from(bytes.len())
+                        .map_err(|_| self.unknown("it is too long to be noted"))?;
+                    // `Bounded::Lookup`.
+                    (2u8, blake2_256(&bytes), length).encode_to(&mut out);
+                }
+                Argument::Bytes(call) => {
+                    let bytes = call.bytes(metadata, depth)?;
+                    bytes.encode_to(&mut out);
+                }
                 Argument::Origin(pallet, track) => {
                     let found = metadata.pallet_by_name(pallet);
                     let found = found.ok_or_else(|| self.unknown("it has no such track"))?;
@@ -482,8 +521,7 @@ impl Call {
         depth: u8,
         out: &mut Vec<u8>,
     ) -> Result<(), ChainError> {
-        let mut call = Vec::new();
-        self.encode_to(metadata, depth, &mut call)?;
+        let call = self.bytes(metadata, depth)?;
         if call.len() > MOST_INLINE {
             return Err(self.unknown("it is too long for a referendum"));
         }

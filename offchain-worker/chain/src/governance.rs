@@ -105,7 +105,7 @@ pub struct Referendum {
     pub track: Option<Track>,
     /// The hash of what it would do, while it is open.
     pub proposal: Option<H256>,
-    /// The call itself, in SCALE, where the referendum holds it.
+    /// The call itself, in SCALE, where the chain has it.
     #[serde(skip)]
     pub call: Option<Vec<u8>>,
     /// Votes for it, by what they weigh; and against it.
@@ -135,7 +135,7 @@ struct Origin {
 enum Proposal {
     Legacy(H256),
     Inline(Vec<u8>),
-    Lookup { hash: H256, _length: u32 },
+    Lookup { hash: H256, length: u32 },
 }
 
 #[derive(Decode)]
@@ -223,6 +223,17 @@ impl Open {
 }
 
 impl Kept {
+    /// Hash and length of a call that the referendum does not hold itself.
+    fn noted(&self) -> Option<(H256, u32)> {
+        match self {
+            Kept::Open(Open {
+                proposal: Proposal::Lookup { hash, length },
+                ..
+            }) => Some((*hash, *length)),
+            _ => None,
+        }
+    }
+
     fn told(self, index: u32) -> Referendum {
         let ended = |stage, at| Referendum {
             index,
@@ -272,7 +283,17 @@ impl View {
     pub async fn referendum(&self, index: u32) -> Result<Option<Referendum>, ChainError> {
         let keys = [blake2_128_concat(index)];
         let kept: Option<Kept> = self.stored("Referenda", "ReferendumInfoFor", &keys).await?;
-        Ok(kept.map(|kept| kept.told(index)))
+        let Some(kept) = kept else {
+            return Ok(None);
+        };
+        let noted = kept.noted();
+        let mut told = kept.told(index);
+        if let Some((hash, length)) = noted {
+            let keys = [identity((hash, length))];
+            let call: Option<Vec<u8>> = self.stored("Preimage", "PreimageFor", &keys).await?;
+            told.call = call.filter(|call| cairn_primitives::blake2_256(call) == hash);
+        }
+        Ok(Some(told))
     }
 
     /// Who has seats in the council.
@@ -342,13 +363,27 @@ impl Call {
         Call::new("Governance", "cancel").with(index)
     }
 
-    /// Submits a referendum that would make a call. Signed by anybody.
+    /// Says that a new runtime, by its hash, should not wait. Enacted by two thirds of the council.
+    pub fn endorse_upgrade(code_hash: H256) -> Call {
+        Call::new("Governance", "endorse_upgrade").with(code_hash)
+    }
+
+    /// Submits a referendum that would make a call. Signed by anybody. A call that is too long for the referendum itself
+    /// is noted with it, for a deposit.
     pub fn propose(track: Track, call: Call) -> Call {
+        let submit = Call::new("Referenda", "submit").with_origin("Governance", track);
         // As soon as its delay is over: `DispatchTime::After(0)`.
-        Call::new("Referenda", "submit")
-            .with_origin("Governance", track)
-            .with_proposal(call)
-            .with((1u8, 0u32))
+        let soon = (1u8, 0u32);
+        if !call.is_long() {
+            return submit.with_proposal(call).with(soon);
+        }
+        let note = Call::new("Preimage", "note_preimage").with_bytes(call.clone());
+        let nothing = Call::new("System", "remark").with(Vec::<u8>::new());
+        // It may have been noted with a referendum before.
+        let note = Call::new("Utility", "if_else")
+            .with_call(note)
+            .with_call(nothing);
+        Call::batch_all(vec![note, submit.with_noted(call).with(soon)])
     }
 
     /// Reserves what the decision of a referendum takes. Signed by anybody.
@@ -428,6 +463,13 @@ mod tests {
         assert_eq!(told.track, Some(Track::Rules));
         assert_eq!((told.ayes, told.nays, told.support), (1, 2, 3));
         assert!(told.call.is_some());
+        // The same where the proposal is a hash: it began at 5, with its variant and its length.
+        let (hash, length) = (H256([9; 32]), 392u32);
+        let noted = [&bytes[..5], &(2u8, hash, length).encode(), &bytes[18..]].concat();
+        let noted = Kept::decode_all(&mut &noted[..]).unwrap();
+        assert_eq!(noted.noted(), Some((hash, length)));
+        let told = noted.told(3);
+        assert_eq!((told.proposal, told.call), (Some(hash), None));
         let ended = (1u8, 9u32, None::<u8>, None::<u8>).encode();
         let told = Kept::decode_all(&mut &ended[..]).unwrap().told(3);
         assert_eq!((told.stage, told.at), (Stage::Approved, 9));
@@ -453,6 +495,23 @@ mod tests {
         use scale_info::{meta_type, TypeInfo};
         use subxt::ext::frame_metadata::{v14, RuntimeMetadataPrefixed};
 
+        #[derive(TypeInfo)]
+        enum System {
+            #[codec(index = 0)]
+            remark { remark: () },
+        }
+        #[derive(TypeInfo)]
+        enum Utility {
+            #[codec(index = 2)]
+            batch_all { calls: () },
+            #[codec(index = 6)]
+            if_else { main: (), fallback: () },
+        }
+        #[derive(TypeInfo)]
+        enum Preimage {
+            #[codec(index = 0)]
+            note_preimage { bytes: () },
+        }
         #[derive(TypeInfo)]
         enum Referenda {
             #[codec(index = 0)]
@@ -503,6 +562,8 @@ mod tests {
             set_rule { rule: () },
             #[codec(index = 1)]
             authorize_upgrade { code_hash: () },
+            #[codec(index = 2)]
+            endorse_upgrade { code_hash: () },
             #[codec(index = 3)]
             cancel { index: u32 },
             #[codec(index = 4)]
@@ -563,6 +624,9 @@ mod tests {
         /// The metadata of such a runtime.
         pub fn metadata() -> subxt::metadata::Metadata {
             let pallets = vec![
+                pallet::<System>("System", 0),
+                pallet::<Utility>("Utility", 17),
+                pallet::<Preimage>("Preimage", 20),
                 pallet::<Referenda>("Referenda", 22),
                 pallet::<ConvictionVoting>("ConvictionVoting", 23),
                 pallet::<Council>("Council", 24),
@@ -588,8 +652,10 @@ mod tests {
         let (account, hash) = (AccountId([7; 32]), H256([9; 32]));
         let crn = 1_000_000_000;
         let rule = Rule::CreationPriceFloor(50 * crn);
+        let seats = Call::set_council(&[account; 12], 3);
         let calls = [
             ("propose", Call::propose(Track::Rules, Call::set_rule(rule))),
+            ("propose-seats", Call::propose(Track::Council, seats)),
             ("deposit", Call::place_decision_deposit(3)),
             ("vote", Call::vote(3, true, 1, 9 * crn)),
             ("remove-vote", Call::remove_vote(Track::Rules, 3)),
@@ -597,6 +663,7 @@ mod tests {
             ("emits", Call::set_emitting(Netuid(7), true)),
             ("upgrade", Call::authorize_upgrade(hash)),
             ("restart-finality", Call::restart_finality(10, 9, 2)),
+            ("endorse", Call::endorse_upgrade(hash)),
             ("cancel", Call::cancel_referendum(3)),
             ("seats", Call::set_council(&[account], 3)),
             ("add-authority", Call::add_authority(&account)),
@@ -613,8 +680,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_for_a_referendum_is_not_sent() {
-        let many = vec![AccountId([7; 32]); 12];
-        let call = Call::propose(Track::Council, Call::set_council(&many, 3));
+        let seats = Call::set_council(&[AccountId([7; 32]); 12], 3);
+        let call = Call::propose(Track::Council, Call::batch_all(vec![seats]));
         let error = call.arguments(&runtime::metadata()).unwrap_err();
         assert!(error.to_string().contains("too long"), "{error}");
     }

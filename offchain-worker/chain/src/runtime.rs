@@ -1,9 +1,13 @@
 //! The runtime of the node: what is needed to sign for it and to read its events.
 
-use std::sync::Arc;
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use cairn_keys::Keypair;
 use cairn_primitives::H256;
+use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
 use subxt::{
     client::OfflineClient,
     config::{
@@ -38,9 +42,29 @@ pub(crate) struct Runtime {
     offline: OfflineClient<SubstrateConfig>,
 }
 
-/// The version that was used last: chains are seldom upgraded.
+/// The version that was used last: chains are seldom upgraded. It is locked for no longer than it takes to read or write
+/// it. What is being asked for is held by nobody: whoever waits for it goes on with it.
 #[derive(Default)]
-pub(crate) struct Runtimes(tokio::sync::Mutex<Option<Arc<Runtime>>>);
+pub(crate) struct Runtimes(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    last: Option<Arc<Runtime>>,
+    /// What is being asked for, for as long as somebody waits for it.
+    asked: Option<(Which, WeakShared<Asking>)>,
+}
+
+/// Which runtime is being asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// The first one, whose version is being asked for as well.
+    First,
+    /// That of this version.
+    Version(u32),
+}
+
+type Learned = Result<Arc<Runtime>, ChainError>;
+type Asking = BoxFuture<'static, Learned>;
 
 /// Who signs, as subxt takes it.
 #[derive(Clone, Copy)]
@@ -99,36 +123,91 @@ impl Runtimes {
         connection: &Arc<Connection>,
     ) -> Result<Option<Arc<Runtime>>, ChainError> {
         let version = version(connection, rpc_params![]).await?;
-        let last = self.0.lock().await;
-        let last = last.as_ref().filter(|last| last.is(&version));
-        Ok(last.cloned())
+        Ok(self.last(&version))
     }
 
     /// The runtime after the block with this hash.
-    pub async fn at(
+    pub async fn at(&self, connection: &Arc<Connection>, hash: H256) -> Learned {
+        let version = version(connection, rpc_params![hash]);
+        let version = match self.first(connection, hash) {
+            None => version.await?,
+            Some((asked, true)) => return self.learned(asked).await,
+            // It is of another block, and may fail for a reason of its own.
+            Some((asked, false)) => tokio::join!(self.learned(asked), version).1?,
+        };
+        match self.last(&version) {
+            Some(runtime) => Ok(runtime),
+            None => self.learned(self.of(connection, hash, version)).await,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that was used last, if it is of this version.
+    fn last(&self, version: &RuntimeVersion) -> Option<Arc<Runtime>> {
+        let known = self.known();
+        known.last.clone().filter(|last| last.is(version))
+    }
+
+    /// While none is known: the first one, with its version, and whether it is asked for here and now, of this block.
+    fn first(&self, connection: &Arc<Connection>, hash: H256) -> Option<(Shared<Asking>, bool)> {
+        let mut known = self.known();
+        if known.last.is_some() {
+            return None;
+        }
+        let connection = connection.clone();
+        Some(known.ask(Which::First, async move {
+            let version = version(&connection, rpc_params![hash]);
+            let (version, metadata) = tokio::try_join!(version, metadata(&connection, hash))?;
+            let runtime = Runtime::new(metadata, &version, connection.genesis());
+            Ok(Arc::new(runtime))
+        }))
+    }
+
+    /// That of this version, which is in force after the block with this hash.
+    fn of(
         &self,
         connection: &Arc<Connection>,
         hash: H256,
-    ) -> Result<Arc<Runtime>, ChainError> {
-        let version = version(connection, rpc_params![hash]);
-        let mut last = self.0.lock().await;
-        if last.is_none() {
-            let metadata = metadata(connection, hash);
-            let (version, metadata) = tokio::try_join!(version, metadata)?;
+        version: RuntimeVersion,
+    ) -> Shared<Asking> {
+        let connection = connection.clone();
+        let which = Which::Version(version.spec_version);
+        let asked = self.known().ask(which, async move {
+            let metadata = metadata(&connection, hash).await?;
             let runtime = Runtime::new(metadata, &version, connection.genesis());
-            return Ok(last.insert(Arc::new(runtime)).clone());
+            Ok(Arc::new(runtime))
+        });
+        asked.0
+    }
+
+    /// Waits for what is asked for, and remembers it.
+    async fn learned(&self, asked: Shared<Asking>) -> Learned {
+        let runtime = asked.await?;
+        self.known().last = Some(runtime.clone());
+        Ok(runtime)
+    }
+}
+
+impl Known {
+    /// What somebody else asks for already, or else this; and whether it is this.
+    fn ask(
+        &mut self,
+        which: Which,
+        asking: impl Future<Output = Learned> + Send + 'static,
+    ) -> (Shared<Asking>, bool) {
+        let others = self.asked.as_ref().filter(|(asked, _)| *asked == which);
+        let others = others.and_then(|(_, asked)| asked.upgrade());
+        // What has failed says nothing of another try.
+        let others = others.filter(|others| !matches!(others.peek(), Some(Err(_))));
+        if let Some(others) = others {
+            return (others, false);
         }
-        drop(last);
-        let version = version.await?;
-        let mut last = self.0.lock().await;
-        match last.as_ref() {
-            Some(runtime) if runtime.is(&version) => Ok(runtime.clone()),
-            _ => {
-                let metadata = metadata(connection, hash).await?;
-                let runtime = Runtime::new(metadata, &version, connection.genesis());
-                Ok(last.insert(Arc::new(runtime)).clone())
-            }
-        }
+        let asking = asking.boxed().shared();
+        self.asked = asking.downgrade().map(|asked| (which, asked));
+        (asking, true)
     }
 }
 

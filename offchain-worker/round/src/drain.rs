@@ -2,10 +2,11 @@
 //! it made can be open.
 //!
 //! Audits are drawn in the block that settles a round. So a contribution keeps a miner until its round is settled in a
-//! final block, and its audit for as long as the chain has it open.
+//! final block, and its audit for as long as the chain has it open. What it has no intent of may be on chain all the
+//! same: it watches for that, and waits until all rounds before it began to drain are settled in a final block.
 
 use cairn_primitives::{AuditRules, BlockNumber, Hotkey, Phases, Round, RunConfig};
-use cairn_protocol::audit::{Stage, Times};
+use cairn_protocol::audit::{free_from, Stage, Times};
 
 use crate::View;
 
@@ -34,6 +35,10 @@ pub struct Owed {
 pub struct Draining {
     audits: AuditRules,
     phases: Phases,
+    /// The round in which it began.
+    since: Option<Round>,
+    /// The newest round of which the chain was seen to have a contribution of it; a fork may take that back, or not.
+    seen: Option<Round>,
     /// What was said of it last.
     said: Option<Owed>,
 }
@@ -44,8 +49,23 @@ impl Draining {
         Draining {
             audits: config.audits,
             phases: config.phases,
+            since: None,
+            seen: None,
             said: None,
         }
+    }
+
+    /// Takes note of what the chain has of the miner with this hotkey.
+    pub fn look(&mut self, view: &View, hotkey: Hotkey) {
+        self.since.get_or_insert(view.round.round);
+        let seen = view.contribution_of(hotkey).map(|_| view.round.round);
+        self.seen = self.seen.max(seen).filter(|seen| may_be_drawn(*seen, view));
+    }
+
+    /// Whether all that it may have contributed to before it began to drain is settled for good.
+    pub fn is_settled(&self, view: &View) -> bool {
+        let before = self.since.and_then(|since| since.checked_sub(1));
+        before.is_none_or(|before| !may_be_drawn(before, view))
     }
 
     /// What the miner with this hotkey owes, which makes a contribution to this round or made it.
@@ -57,7 +77,7 @@ impl Draining {
             why: Why::Audit,
             until: audit.reveals_until,
         });
-        let made = made.map(|round| Owed {
+        let made = made.max(self.seen).map(|round| Owed {
             round,
             why: Why::Contribution,
             until: self.over_at(round, view),
@@ -89,4 +109,9 @@ impl Draining {
             .end_of(Stage::Reveal),
         }
     }
+}
+
+/// Whether audits of a contribution to this round may still be drawn, or drawn otherwise.
+fn may_be_drawn(round: Round, view: &View) -> bool {
+    view.round.at_final <= Some(round) && view.round.round < free_from(round)
 }

@@ -191,6 +191,8 @@ pub struct RoundView {
     pub times: Timetable,
     /// The same as of the finalised block: at the longest, if the round had not begun by then.
     pub certain: Timetable,
+    /// The round that is the current one at the finalised block; `None` if the run was not there yet.
+    pub at_final: Option<Round>,
     /// The oldest round whose contributions the chain still has.
     pub oldest: Round,
 }

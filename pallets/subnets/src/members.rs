@@ -66,9 +66,21 @@ impl<T: Config> Pallet<T> {
         members
     }
 
-    /// The first `limit` hotkeys, in no particular order, that a coldkey has ever registered.
-    pub fn hotkeys(coldkey: &T::AccountId, limit: usize) -> Vec<T::AccountId> {
-        Hotkeys::<T>::iter_key_prefix(coldkey).take(limit).collect()
+    /// At most `limit` of the hotkeys that a coldkey has ever registered, in an order of their own: from the first, or
+    /// after this one.
+    pub fn hotkeys(
+        coldkey: &T::AccountId,
+        after: Option<&T::AccountId>,
+        limit: usize,
+    ) -> Vec<T::AccountId> {
+        let hotkeys = match after {
+            Some(after) => {
+                let from = Hotkeys::<T>::hashed_key_for(coldkey, after);
+                Hotkeys::<T>::iter_key_prefix_from(coldkey, from)
+            }
+            None => Hotkeys::<T>::iter_key_prefix(coldkey),
+        };
+        hotkeys.take(limit).collect()
     }
 
     /// The block from which on a member's role can be chosen again; `None` if it can be now.

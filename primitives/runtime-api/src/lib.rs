@@ -37,6 +37,8 @@ sp_api::decl_runtime_apis! {
         fn creation_price() -> Balance;
         /// Whose a hotkey is, where it is a member, and what its owner takes.
         fn hotkey(hotkey: AccountId) -> HotkeyInfo<AccountId>;
+        /// The hotkeys that a coldkey owns: at most 256, from the first or after this one, in an order of their own.
+        fn hotkeys(coldkey: AccountId, after: Option<AccountId>) -> Vec<AccountId>;
         /// Limits that hold for everybody.
         fn limits() -> Limits;
         /// What a coldkey stands behind: at most 256 positions, from the first or after the one on that subnet and
@@ -136,7 +138,7 @@ sp_api::decl_runtime_apis! {
         /// evidence of them.
         fn scores(netuid: Netuid) -> Vec<ValidatorScores<AccountId>>;
         /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is:
-        /// at most 256 that it stands behind (`positions` goes on from there), and as many that it owns.
+        /// at most 256 that it stands behind, and as many that it owns (`positions` and `hotkeys` go on from there).
         fn account(account: AccountId) -> Vec<AccountEarning<AccountId>>;
     }
 }

@@ -98,6 +98,7 @@ fn current(netuid: Netuid) -> Option<View> {
             round: round.round,
             times: Timetable(round.times),
             certain: Timetable::new(round.times.start, &config.phases),
+            at_final: None,
             oldest: oldest_round,
         },
         plan: plan(netuid, &config, (round.pass, round.cursor), &round.miners),
@@ -232,6 +233,7 @@ impl Chain {
         };
         let mut view = View::clone(&shared);
         let known = self.current(finalised, netuid)?.map(|known| known.round);
+        view.round.at_final = known.map(|known| known.round);
         // Before round 0 has begun a run has one of that number without times: of that nothing is known.
         let known = known.filter(|known| known.times.due() > known.times.start());
         if let Some(known) = known.filter(|known| known.round == view.round.round) {

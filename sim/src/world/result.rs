@@ -207,7 +207,7 @@ fn earned(hotkey: &AccountId) -> Balance {
 
 /// What the hotkeys of a coldkey were paid, and what its subnets paid their owner.
 fn earned_in_all(coldkey: &AccountId) -> Balance {
-    let hotkeys = Subnets::hotkeys(coldkey, 256);
+    let hotkeys = Subnets::hotkeys(coldkey, None, 256);
     let paid: Balance = hotkeys.iter().map(earned).sum();
     let owned = readers::subnets().into_iter();
     let owned = owned.filter(|subnet| subnet.owner == *coldkey);
@@ -283,7 +283,7 @@ impl World {
         let netuid = self.netuid;
         let of = |member: &Member| {
             let (hotkey, coldkey) = (member.hotkey.account(), member.coldkey.account());
-            let hotkeys = Subnets::hotkeys(coldkey, 256);
+            let hotkeys = Subnets::hotkeys(coldkey, None, 256);
             let together = earned_in_all(coldkey);
             let uid = Subnets::uid(netuid, hotkey);
             Standing {

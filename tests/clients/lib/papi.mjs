@@ -47,18 +47,24 @@ function submit(transaction, from) {
   });
 }
 
-/** Every method of our runtime APIs. A light client runs them itself, on proofs: each has to be provable. */
+/**
+ * Every method of our runtime APIs but that of development; a guard of cairn-house compares. A light client runs them
+ * itself, on proofs: each has to be provable.
+ */
 function everyCall() {
   const { netuid, owner, hotkey } = world;
   return {
     SubnetsApi: {
       subnets: [0, 256], subnet: [netuid], members: [netuid, 0, 256], member: [netuid, hotkey], creation_price: [],
-      positions: [owner, undefined], position: [owner, netuid, hotkey],
+      hotkey: [hotkey], hotkeys: [owner, undefined], limits: [], positions: [owner, undefined],
+      position: [owner, netuid, hotkey],
     },
     TrainingApi: {
       run: [netuid], round: [netuid, 0], contributions: [netuid, 0, 0, 256], settled: [netuid, 0],
-      lineage: [netuid, 0],
+      lineage: [netuid, 0], ended_run: [netuid],
     },
+    AuditsApi: { open: [netuid, undefined, 256], outcome: [netuid, 0, 0] },
+    EndpointsApi: { endpoints: [netuid, 0, 256], endpoints_of: [netuid, [hotkey]] },
     EmissionsApi: {
       schedule: [], issuance: [], emission: [netuid], member_emission: [netuid, 0], account: [owner],
       subnet_history: [netuid, 0, 64], member_history: [netuid, 0, 0, 64], voting: [netuid, hotkey],
@@ -101,7 +107,7 @@ export function papiSteps({ open, from, getExtrinsicDecoder }) {
           });
         }
       }
-      return 'every method of SubnetsApi, TrainingApi and EmissionsApi';
+      return 'every method of our runtime APIs';
     },
     stateCall: () => callState((method, input) => client._request('state_call', [method, input])),
     async transfer() {

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use cairn_house::{arrows, decisions, observed, page, purity, repository, strict, versions, words};
+use cairn_house::{
+    arrows, asked, decisions, observed, page, purity, repository, strict, versions, words,
+};
 
 const MAP: &str = "docs/architecture.md";
 const DECISIONS: &str = "docs/decisions";
@@ -117,6 +119,14 @@ fn decisions_are_complete() {
     });
     let pages: Vec<_> = pages.collect();
     assert_none(&decisions::faults(&pages, &read(index[0])));
+}
+
+#[test]
+fn stock_clients_try_every_method_of_our_runtime_apis() {
+    let declared = asked::declared(&read("primitives/runtime-api/src/lib.rs"));
+    assert!(declared.len() > 20, "only {declared:?} were found");
+    let tried = asked::tried(&read("tests/clients/lib/papi.mjs"), "everyCall");
+    assert_eq!(tried, declared);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Who asks for several things may look at some of them only later. That holds up nobody else, not even the same one.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use cairn_chain::{ChainError, Client, Patience, Settings};
 use futures::{stream::FuturesUnordered, FutureExt, StreamExt};
@@ -134,4 +134,52 @@ async fn heads_that_wait_for_a_connection_while_a_transaction_is_judged() {
     let included = timeout(HANGS, submitted).await;
     let included = included.expect("nobody is in the way").unwrap();
     assert_eq!(included.unwrap().block.number, 2);
+}
+
+/// Looks at what asks until this many requests for metadata have come in all.
+async fn until_metadata_is_asked<T: std::fmt::Debug>(
+    node: &FakeNode,
+    number: usize,
+    asking: &mut (impl Future<Output = T> + Unpin),
+) {
+    tokio::select! {
+        ended = asking => panic!("{ended:?}"),
+        () = node.until_asked("state_getMetadata", number) => {}
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_being_asked_for() {
+    let (node, client) = connected().await;
+    node.hold("state_getMetadata");
+    let mut left = client.prepare().boxed();
+    until_metadata_is_asked(&node, 1, &mut left).await;
+    node.let_go();
+    let learned = timeout(HANGS, client.prepare()).await;
+    learned.expect("nobody is in the way").unwrap();
+    left.await.unwrap();
+    assert_eq!(node.state().asked("state_getMetadata"), 1);
+}
+
+/// A transaction is in the first block of the next runtime, which the node is slow to tell: its events are of the one
+/// before.
+#[tokio::test]
+async fn a_runtime_that_somebody_else_needs() {
+    let (node, client) = connected().await;
+    node.produce();
+    client.prepare().await.unwrap();
+    let mut submitted = submit(&client, commit(7));
+    still(&mut submitted, node.offered(1)).await;
+    node.hold("chain_getBlock");
+    node.hold("state_getMetadata");
+    node.state().upgraded_at = Some(2);
+    node.produce();
+    let mut next = client.prepare().boxed();
+    until_metadata_is_asked(&node, 2, &mut next).await;
+    node.let_go_of("chain_getBlock");
+    let included = timeout(HANGS, submitted).await;
+    let included = included.expect("nobody is in the way").unwrap();
+    assert_eq!(included.unwrap().block.number, 2);
+    node.let_go();
+    next.await.unwrap();
 }

@@ -315,14 +315,16 @@ impl Miner {
             Work::Own(round) if !self.is_serving => Some(round),
             _ => None,
         };
-        // Another state directory may have had the intent of what is on chain.
-        let on_chain = view.contribution_of(self.hotkey).map(|_| view.round.round);
-        let made = made.chain(making).chain(on_chain);
+        let made = made.chain(making);
         // Whether or not its round could be applied here.
         let made = made.filter(|made| view.round.round < audit::free_from(*made));
         let is_busy = matches!(self.course.work(), Work::Own(_) | Work::Keeping(_));
+        if !is_behind {
+            // Another state directory may have had the intent of what is on chain.
+            draining.look(view, self.hotkey);
+        }
         match draining.owed(view, self.hotkey, made.max()) {
-            None if !is_behind && !is_busy => {
+            None if !is_behind && !is_busy && draining.is_settled(view) => {
                 self.course.act(Action::Stop(Reason::Drained));
             }
             Some(owed) if draining.is_news(owed) => self.course.act(Action::Tell(owed)),

@@ -182,6 +182,7 @@ pub fn view(round: Round, start: BlockNumber) -> View {
             round,
             times: Timetable::new(start, &PHASES),
             certain: Timetable::new(start, &PHASES),
+            at_final: Some(round),
             oldest: 0,
         },
         plan: plan(round),

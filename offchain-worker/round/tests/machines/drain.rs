@@ -6,7 +6,7 @@ use cairn_round::{
     drain::{Owed, Why},
     machine::{Gone, Lack, Reason, Transaction},
     miner::{Done, Intent, Miner, Task},
-    Action, Event, Next, View,
+    Action, Event, Next, RoundView, View,
 };
 
 use crate::{
@@ -60,6 +60,15 @@ fn with_audits(audits: &[Audit], view: View) -> View {
         audits: audits.to_vec(),
         ..view
     }
+}
+
+/// The same in the best block, while this round is the current one of the final block.
+fn final_in(round: Round, view: View) -> View {
+    let round = RoundView {
+        at_final: Some(round),
+        ..view.round
+    };
+    View { round, ..view }
 }
 
 fn miner(round: Round, made: Option<Intent>) -> Driven<Miner> {
@@ -190,6 +199,60 @@ fn what_is_on_chain_keeps_it_without_an_intent() {
     let committed = with(&[seen(MINER, 7, true)], view(0, 100));
     let actions = told(&mut miner, AuditRules::EACH, committed, 107);
     assert_eq!(actions, [owes(0, Why::Contribution, OVER)]);
+}
+
+/// The best block has settled it without an audit, which a fork may draw, and that fork has it not yet.
+#[test]
+fn what_was_on_chain_keeps_it_until_its_round_is_settled_in_a_final_block() {
+    let mut miner = miner(0, None);
+    let committed = with(&[seen(MINER, 7, true)], view(0, 100));
+    let actions = told(&mut miner, AuditRules::EACH, committed, 107);
+    assert_eq!(actions, [owes(0, Why::Contribution, OVER)]);
+    assert_eq!(miner.look(final_in(0, view(1, 113)), 114), []);
+    assert_eq!(miner.look(view(0, 100), 112), []);
+    let drawn = with_audits(&[audit(MINER, None)], view(1, 113));
+    let actions = miner.look(final_in(0, drawn.clone()), 115);
+    assert_eq!(actions, []);
+    assert_eq!(miner.look(drawn, 116), [owes(0, Why::Audit, OVER)]);
+    assert_eq!(miner.look(view(2, 126), OVER), [ends()]);
+}
+
+/// It cannot know what it contributed to a round that only the best block has settled.
+#[test]
+fn who_begins_to_drain_waits_until_the_rounds_before_are_settled_in_a_final_block() {
+    let mut waits = miner(0, None);
+    let unsettled = final_in(0, view(1, 113));
+    let actions = told(&mut waits, AuditRules::EACH, unsettled.clone(), 114);
+    assert_eq!(actions, []);
+    assert_eq!(waits.look(unsettled.clone(), 115), []);
+    let drawn = with_audits(&[audit(MINER, None)], view(1, 113));
+    assert_eq!(waits.look(drawn, 116), [owes(0, Why::Audit, OVER)]);
+
+    let mut owes_nothing = miner(0, None);
+    let actions = told(&mut owes_nothing, AuditRules::EACH, unsettled, 114);
+    assert_eq!(actions, []);
+    assert_eq!(owes_nothing.look(view(1, 113), 115), [ends()]);
+
+    // What began after it drains is none of its own.
+    let mut drains = miner(1, None);
+    let actions = told(
+        &mut drains,
+        AuditRules::EACH,
+        final_in(0, view(1, 113)),
+        114,
+    );
+    assert_eq!(actions, []);
+    assert_eq!(drains.look(final_in(1, view(2, 126)), 127), [ends()]);
+}
+
+/// Where nothing becomes final it waits for no longer than an audit of what the best block has can be open.
+#[test]
+fn without_finality_it_waits_for_as_long_as_an_audit_can_be_open() {
+    let mut miner = miner(0, None);
+    let unsettled = final_in(0, view(1, 113));
+    assert_eq!(told(&mut miner, AuditRules::EACH, unsettled, 114), []);
+    assert_eq!(miner.look(final_in(0, view(9, 217)), 218), []);
+    assert_eq!(miner.look(final_in(0, view(10, 230)), 231), [ends()]);
 }
 
 /// What it made is not settled here, or cannot be applied: no audit is open any longer all the same.

@@ -1,6 +1,6 @@
 //! `cairn governance`: what is voted on, and how.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cairn_chain::{AccountId, Call, Client, Event, Referendum, Rule, Stage, Track};
 use cairn_primitives::{blake2_256, Balance, BlockNumber, Netuid, H256};
@@ -55,6 +55,11 @@ pub enum Governance {
     /// As a member of the council: move to cancel a referendum
     #[command(after_help = "Examples:\n  cairn governance cancel --key seat 3")]
     Cancel(On),
+    /// As a member of the council: move that a new runtime should not wait for the usual delays
+    #[command(
+        after_help = "Examples:\n  cairn governance endorse --key seat runtime.wasm\n\nOnce the motion is carried out, and for 7 days: cairn governance propose --repair runtime.wasm"
+    )]
+    Endorse(Endorse),
     /// As a member of the council: be for a motion and, once enough are, carry it out
     #[command(
         after_help = "Examples:\n  cairn governance approve --key seat 0x2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a"
@@ -197,10 +202,20 @@ pub struct Unvote {
     signed: SignedArgs,
 }
 
+/// `cairn governance endorse`.
+#[derive(Args, Debug)]
+pub struct Endorse {
+    /// The runtime's file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    signed: SignedArgs,
+}
+
 /// `cairn governance approve`.
 #[derive(Args, Debug)]
 pub struct Approve {
-    /// The motion's hash, which `cancel` printed
+    /// The motion's hash, which `cancel` or `endorse` printed
     #[arg(value_name = "MOTION", value_parser = super::args::parse_hash)]
     motion: H256,
     #[command(flatten)]
@@ -255,6 +270,7 @@ impl Governance {
             Governance::Vote(vote) => vote.run().await,
             Governance::Unvote(unvote) => unvote.run().await,
             Governance::Cancel(on) => on.cancel().await,
+            Governance::Endorse(endorse) => endorse.run().await,
             Governance::Approve(approve) => approve.run().await,
         }
     }
@@ -403,10 +419,7 @@ impl Propose {
             (&self.repair, Track::Repair),
         ] {
             if let Some(file) = file {
-                let code = std::fs::read(file).map_err(|error| {
-                    Failure::during(format!("cannot read {}", file.display()), error)
-                })?;
-                let hash = blake2_256(&code);
+                let hash = hash_of(file)?;
                 let call = Call::authorize_upgrade(hash);
                 return Ok((track, call, format!("the runtime {hash:?}")));
             }
@@ -474,17 +487,31 @@ impl On {
     }
 
     async fn cancel(self) -> Result<(), Failure> {
-        let signer = self.signed.key.signer()?;
-        let client = self.signed.node.connect().await?;
+        let what = format!("to cancel referendum {}", self.index);
+        self.signed
+            .moves(Call::cancel_referendum(self.index), &what)
+            .await
+    }
+}
+
+impl Endorse {
+    async fn run(self) -> Result<(), Failure> {
+        let hash = hash_of(&self.file)?;
+        let what = format!("to endorse the runtime {hash:?}");
+        self.signed.moves(Call::endorse_upgrade(hash), &what).await
+    }
+}
+
+impl SignedArgs {
+    /// Moves the council to make a call: `what` it is, in words.
+    async fn moves(self, call: Call, what: &str) -> Result<(), Failure> {
+        let signer = self.key.signer()?;
+        let client = self.node.connect().await?;
         let seats = client.at_best().await?.council().await?.len();
         let seats = u32::try_from(seats).unwrap_or(u32::MAX);
-        let call = Call::move_council(two_thirds(seats), Call::cancel_referendum(self.index));
+        let call = Call::move_council(two_thirds(seats), call);
         let included = Asked::new(&client, &signer).submit(&call).await?;
-        let mut done = Sent::new(
-            format!("moved to cancel referendum {}", self.index),
-            None,
-            &included,
-        );
+        let mut done = Sent::new(format!("moved {what}"), None, &included);
         type Fields = ([u8; 32], u32, H256);
         let moved = included
             .event("Council", "Proposed")
@@ -495,8 +522,15 @@ impl On {
                 two_thirds(seats)
             ));
         }
-        sent(self.signed.json.json, done)
+        sent(self.json.json, done)
     }
+}
+
+/// The hash by which a runtime is named, of its file.
+fn hash_of(file: &Path) -> Result<H256, Failure> {
+    let code = std::fs::read(file)
+        .map_err(|error| Failure::during(format!("cannot read {}", file.display()), error))?;
+    Ok(blake2_256(&code))
 }
 
 /// How many of the council's seats are two thirds of them, and more than one: a motion of one is carried out at once.
@@ -549,7 +583,7 @@ impl Approve {
         let motion = motion.ok_or_else(|| {
             Failure::new(
                 format!("there is no motion {:?}", self.motion),
-                "it is over, or its hash is another: `cairn governance cancel` printed it",
+                "it is over, or its hash is another: `cancel` or `endorse` printed it",
             )
         })?;
         let for_it = u32::try_from(motion.ayes.len()).unwrap_or(u32::MAX);

@@ -109,12 +109,15 @@ pub(super) async fn look<C: Chain>(
         None => (None, None),
     };
     let member = member.filter(|_| settled.is_some());
+    let of_it = |known: &&RunInfo| known.started_at == info.started_at;
+    let at_final = known.as_ref().filter(of_it).map(|known| known.round.round);
     let certain = certain(chain, run, heads, (&info, known, &contributions[..])).await;
     let view = View {
         round: RoundView {
             round: round.round,
             times: Timetable(round.times),
             certain,
+            at_final,
             oldest: info.oldest_round,
         },
         plan: run.plan(round),

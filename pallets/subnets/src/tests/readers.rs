@@ -35,17 +35,27 @@ fn members_are_found_by_uid_and_by_hotkey() {
 }
 
 #[test]
-fn a_coldkeys_hotkeys_are_listed_up_to_a_limit() {
+fn a_coldkeys_hotkeys_are_listed_page_by_page() {
     let mut builder = ExtBuilder::default().subnet();
     for hotkey in 20..25 {
         builder = builder.member(Netuid(1), ALICE, hotkey);
     }
     builder.build_and_execute(|| {
-        let mut hotkeys = Subnets::hotkeys(&ALICE, 100);
+        let all = Subnets::hotkeys(&ALICE, None, 100);
+        let mut hotkeys = all.clone();
         hotkeys.sort_unstable();
         assert_eq!(hotkeys, [20, 21, 22, 23, 24]);
-        assert_eq!(Subnets::hotkeys(&ALICE, 2).len(), 2);
-        assert!(Subnets::hotkeys(&BOB, 2).is_empty());
+        for limit in 1..=5 {
+            let mut pages = Vec::new();
+            while pages.len() < all.len() {
+                let page = Subnets::hotkeys(&ALICE, pages.last(), limit);
+                assert_eq!(page.len(), limit.min(all.len() - pages.len()));
+                pages.extend(page);
+            }
+            assert_eq!(pages, all);
+        }
+        assert!(Subnets::hotkeys(&ALICE, all.last(), 2).is_empty());
+        assert!(Subnets::hotkeys(&BOB, None, 2).is_empty());
     });
 }
 

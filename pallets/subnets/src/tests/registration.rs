@@ -107,7 +107,7 @@ fn a_hotkey_sits_once_on_a_subnet_but_on_several_subnets() {
             (vec![(Uid(0), 20)], vec![(Uid(0), 20)])
         );
         assert_eq!(System::sufficients(&20), 2);
-        assert_eq!(Subnets::hotkeys(&ALICE, 10), [20]);
+        assert_eq!(Subnets::hotkeys(&ALICE, None, 10), [20]);
     });
 }
 

@@ -6,7 +6,7 @@ use frame_support::traits::schedule::DispatchTime;
 use pallet_referenda::{Deposit, ReferendumInfo, ReferendumStatus};
 use sp_runtime::{traits::Dispatchable as _, MultiAddress};
 
-use super::{bounded, cheaper, submit, vote};
+use super::{bounded, cheaper, submit, submit_noted, vote};
 use crate::{
     governance::{self, Origin},
     tests::chain::Chain,
@@ -53,10 +53,21 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
     let account = || AccountId::new([7; 32]);
     let hash = H256([9; 32]);
     let cancel = || RuntimeCall::from(governance::Call::cancel { index: 3 });
+    let seats = |number| {
+        RuntimeCall::Council(Council::set_members {
+            new_members: vec![account(); number],
+            prime: None,
+            old_count: 3,
+        })
+    };
     let length_bound = 128;
     vec![
         ("open", open().encode()),
         ("propose", arguments(submit(Origin::Rules, cheaper()))),
+        (
+            "propose-seats",
+            arguments(submit_noted(Origin::Council, seats(12))),
+        ),
         (
             "deposit",
             arguments(pallet_referenda::Call::place_decision_deposit { index: 3 }),
@@ -95,15 +106,12 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
                 set: 2,
             }),
         ),
-        ("cancel", arguments(cancel())),
         (
-            "seats",
-            arguments(RuntimeCall::Council(Council::set_members {
-                new_members: vec![account()],
-                prime: None,
-                old_count: 3,
-            })),
+            "endorse",
+            arguments(governance::Call::endorse_upgrade { code_hash: hash }),
         ),
+        ("cancel", arguments(cancel())),
+        ("seats", arguments(seats(1))),
         (
             "add-authority",
             arguments(crate::authorities::Call::add {
@@ -173,10 +181,17 @@ fn a_motion_fits_into_what_the_client_says_of_it() {
     use frame_support::dispatch::GetDispatchInfo;
     let mut chain = Chain::new(&super::people());
     chain.ask(|| {
-        let cancel = RuntimeCall::from(governance::Call::cancel { index: 3 });
-        let weight = cancel.get_dispatch_info().call_weight;
+        let code_hash = H256([9; 32]);
         let said = frame_support::weights::Weight::from_parts(10_000_000_000, 1 << 20);
-        assert!(weight.all_lte(said), "{weight}");
-        assert!(cancel.dispatch(crate::RuntimeOrigin::none()).is_err());
+        for call in [
+            RuntimeCall::from(governance::Call::cancel { index: 3 }),
+            RuntimeCall::from(governance::Call::endorse_upgrade { code_hash }),
+        ] {
+            let weight = call.get_dispatch_info().call_weight;
+            assert!(weight.all_lte(said), "{weight}");
+            // What is said of a motion's length.
+            assert!(call.encoded_size() <= 128);
+            assert!(call.dispatch(crate::RuntimeOrigin::none()).is_err());
+        }
     });
 }

@@ -95,6 +95,25 @@ fn submit(origin: Origin, call: impl Into<RuntimeCall>) -> RuntimeCall {
     .into()
 }
 
+/// The same by the hash of its call, which is noted with it unless it was before: as clients do with a long one.
+fn submit_noted(origin: Origin, call: impl Into<RuntimeCall>) -> RuntimeCall {
+    let bytes = call.into().encode();
+    let (hash, len) = (cairn_primitives::blake2_256(&bytes), bytes.len() as u32);
+    let note = pallet_preimage::Call::<Runtime>::note_preimage { bytes };
+    let nothing = frame_system::Call::<Runtime>::remark { remark: Vec::new() };
+    let note = pallet_utility::Call::<Runtime>::if_else {
+        main: Box::new(note.into()),
+        fallback: Box::new(nothing.into()),
+    };
+    let submit = pallet_referenda::Call::<Runtime>::submit {
+        proposal_origin: Box::new(OriginCaller::Governance(origin)),
+        proposal: Bounded::Lookup { hash, len },
+        enactment_moment: DispatchTime::After(0),
+    };
+    let calls = vec![note.into(), submit.into()];
+    pallet_utility::Call::<Runtime>::batch_all { calls }.into()
+}
+
 /// Submits a referendum and reserves what its decision takes.
 fn propose(chain: &mut Chain, origin: Origin, call: impl Into<RuntimeCall>) -> u32 {
     let index = chain.ask(pallet_referenda::ReferendumCount::<Runtime>::get);

@@ -6,13 +6,13 @@ use pallet_referenda::ReferendumInfo;
 
 use super::{
     all_are_for, blocks, cheaper, events, fails, floor, motion, outcome, people, propose, submit,
-    succeeds, vote, EACH, PROPOSER, VOTERS,
+    submit_noted, succeeds, vote, EACH, PROPOSER, VOTERS,
 };
 use crate::{
     governance::{self, Origin},
     readers,
     tests::chain::{send, Actor, Chain},
-    Balances, Runtime, RuntimeCall, RuntimeEvent,
+    AccountId, Balances, Runtime, RuntimeCall, RuntimeEvent,
 };
 
 /// Blocks from a referendum's beginning to its enactment, if all are for it, and some more.
@@ -266,4 +266,30 @@ fn nobody_proposes_to_act_as_root_or_as_another() {
             pallet_referenda::Error::<Runtime>::NoTrack,
         );
     }
+}
+
+/// Twelve accounts are longer than what a referendum holds itself.
+#[test]
+fn a_whole_council_is_proposed_by_the_hash_of_the_call() {
+    let mut chain = Chain::new(&people());
+    let members: Vec<AccountId> = (0..12).map(|seat| AccountId::new([seat; 32])).collect();
+    let seats = || {
+        RuntimeCall::Council(pallet_collective::Call::set_members {
+            new_members: members.clone(),
+            prime: None,
+            old_count: 3,
+        })
+    };
+    // The second time it is noted already.
+    for _ in 0..2 {
+        succeeds(&mut chain, PROPOSER, submit_noted(Origin::Council, seats()));
+    }
+    let place = pallet_referenda::Call::place_decision_deposit { index: 1 };
+    succeeds(&mut chain, PROPOSER, place);
+    all_are_for(&mut chain, 1);
+    until(&mut chain, 1, "approved");
+    // Seven days, here fourteen blocks, after its approval.
+    blocks(&mut chain, 17);
+    let council = chain.ask(pallet_collective::Members::<Runtime, _>::get);
+    assert_eq!(council, members);
 }

@@ -73,6 +73,8 @@ pub struct State {
     pub refusals: Vec<(i32, &'static str)>,
     /// Subscriptions that are refused before one is taken.
     pub deaf: usize,
+    /// Blocks from this one on have the next version of the runtime.
+    pub upgraded_at: Option<u64>,
 }
 
 pub struct FakeNode {
@@ -121,6 +123,7 @@ fn genesis(chain: u8) -> State {
         stuck: 0,
         refusals: Vec::new(),
         deaf: 0,
+        upgraded_at: None,
     }
 }
 
@@ -437,7 +440,7 @@ impl State {
             "chain_getHeader" => at(0).map_or(Value::Null, |block| json!(block.header)),
             "state_getMetadata" => hex(&runtime::metadata()),
             "state_getRuntimeVersion" => json!({
-                "specVersion": runtime::SPEC_VERSION,
+                "specVersion": self.spec_version(at(0).unwrap_or(last)),
                 "transactionVersion": runtime::TRANSACTION_VERSION,
             }),
             "state_getStorage" => {
@@ -461,6 +464,12 @@ impl State {
             },
             _ => return Err(error(-32601, "Method not found")),
         })
+    }
+
+    /// The version of the runtime after a block.
+    fn spec_version(&self, block: &BlockData) -> u32 {
+        let is_new = self.upgraded_at.is_some_and(|at| block.header.number >= at);
+        runtime::SPEC_VERSION + u32::from(is_new)
     }
 
     /// What the runtime's function answers, if it has it.
