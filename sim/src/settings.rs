@@ -44,6 +44,8 @@ pub struct Weather {
     pub unsynced: f64,
     /// That an honest member is cut off, per block.
     pub cut: f64,
+    /// That the node of an honest member falls behind, per block: it answers, of blocks that are no longer the newest.
+    pub behind: f64,
     /// That a member's look at the chain has no answer, per look.
     pub unanswered: f64,
     /// That the answer comes when the chain has gone on, per look.
@@ -63,13 +65,14 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// All of it, often; `times` as often as usual.
+    /// All of it but nodes that fall behind, often; `times` as often as usual.
     pub fn storm(times: f64) -> Weather {
         Weather {
             crash: 0.01 * times,
             between: 0.002 * times,
             unsynced: 0.5,
             cut: 0.005 * times,
+            behind: 0.0,
             unanswered: 0.02 * times,
             slow: 0.01 * times,
             reorganisation: 0.08 * times,
