@@ -65,14 +65,14 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// All of it but nodes that fall behind, often; `times` as often as usual.
+    /// All of it, often; `times` as often as usual.
     pub fn storm(times: f64) -> Weather {
         Weather {
             crash: 0.01 * times,
             between: 0.002 * times,
             unsynced: 0.5,
             cut: 0.005 * times,
-            behind: 0.0,
+            behind: 0.005 * times,
             unanswered: 0.02 * times,
             slow: 0.01 * times,
             reorganisation: 0.08 * times,
