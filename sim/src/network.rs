@@ -56,6 +56,8 @@ impl Default for Links {
 pub struct Network {
     links: Links,
     cut: BTreeSet<usize>,
+    /// By how much nodes that lie behind hear of blocks late.
+    behind: BTreeMap<usize, Millis>,
     /// Until when a member's line is taken, in each direction.
     taken: BTreeMap<(usize, Way), Millis>,
     rng: Rng,
@@ -67,6 +69,7 @@ impl Network {
         Network {
             links,
             cut: BTreeSet::new(),
+            behind: BTreeMap::new(),
             taken: BTreeMap::new(),
             rng,
         }
@@ -118,6 +121,20 @@ impl Network {
         } else {
             self.cut.remove(&member);
         }
+    }
+
+    /// From now on a member's node hears of blocks so much later; 0: as soon as others.
+    pub fn set_behind(&mut self, member: usize, by: Millis) {
+        if by > 0 {
+            self.behind.insert(member, by);
+        } else {
+            self.behind.remove(&member);
+        }
+    }
+
+    /// How much later than others a member's node hears of blocks.
+    pub fn behind(&self, member: usize) -> Millis {
+        self.behind.get(&member).copied().unwrap_or(0)
     }
 
     /// Whether a member is cut off from chain and store.
@@ -172,6 +189,15 @@ mod tests {
         network.hang_up(0);
         assert_eq!(network.file((0, Way::Up), 4_000, 0), 4_010);
         assert_eq!(network.file((1, Way::Down), 4_000, 600), 3_910);
+    }
+
+    #[test]
+    fn a_node_that_lies_behind_does_so_until_it_is_told_otherwise() {
+        let mut network = Network::new(Links::default(), Rng::new(1));
+        network.set_behind(3, 4_000);
+        assert_eq!((network.behind(3), network.behind(2)), (4_000, 0));
+        network.set_behind(3, 0);
+        assert_eq!(network.behind(3), 0);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Weather {
     pub unsynced: f64,
     /// That an honest member is cut off, per block.
     pub cut: f64,
+    /// That the node of an honest member falls behind, per block: it answers, of blocks that are no longer the newest.
+    pub behind: f64,
     /// That a member's look at the chain has no answer, per look.
     pub unanswered: f64,
     /// That the answer comes when the chain has gone on, per look.
@@ -70,6 +72,7 @@ impl Weather {
             between: 0.002 * times,
             unsynced: 0.5,
             cut: 0.005 * times,
+            behind: 0.005 * times,
             unanswered: 0.02 * times,
             slow: 0.01 * times,
             reorganisation: 0.08 * times,

@@ -299,6 +299,11 @@ fn each_kind_of_bad_weather_is_felt_and_passes() {
             but_for(|it| (it.between, it.unsynced) = (0.01, 1.0)),
         ),
         ("cuts", but_for(|it| it.cut = 0.05)),
+        ("nodes that lie behind", but_for(|it| it.behind = 0.05)),
+        (
+            "nodes that lie behind on blocks that are undone",
+            but_for(|it| (it.behind, it.reorganisation) = (0.05, 0.2)),
+        ),
         ("looks without an answer", but_for(|it| it.unanswered = 0.2)),
         ("late answers", but_for(|it| it.slow = 0.1)),
         ("undone blocks", but_for(|it| it.reorganisation = 0.2)),

@@ -90,6 +90,8 @@ pub(crate) enum Next {
     Restart(Who),
     /// A member is connected again.
     Connect(Who),
+    /// A member's node has caught up.
+    CaughtUp(Who),
     /// The parts of the network hear of each other again.
     Heal,
     /// A member is killed, and is away for so long.
@@ -251,6 +253,7 @@ impl World {
             }
             Next::Restart(who) => self.restart(who),
             Next::Connect(who) => self.connect(who),
+            Next::CaughtUp(who) => self.catch_up(who),
             Next::Heal => self.heal(),
             Next::Kill { who, away } => self.kill(who, away),
         }
@@ -317,7 +320,7 @@ impl World {
     /// A member's node will hear of these blocks.
     fn tell_news(&mut self, who: Who, head: (Id, Id)) {
         let news = self.news;
-        let delay = self.network.message();
+        let delay = self.network.message() + self.network.behind(who);
         self.clock.after(delay, Next::Heard { who, news, head });
     }
 

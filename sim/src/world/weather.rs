@@ -5,6 +5,7 @@ use crate::{
     chain::{Made, Part, MAIN},
     checkers::{Happening, Who},
     clock::Millis,
+    rng::Rng,
     settings::{Role, Weather},
 };
 
@@ -12,6 +13,10 @@ use crate::{
 const DEEPEST: u64 = 6;
 /// Slots in which no block becomes final at most.
 const LONGEST_STALL: u64 = 8;
+/// Blocks that a node lies behind, at least and at most: so few that the states of all of them are still kept.
+const BEHIND: [u64; 2] = [2, 4];
+/// Blocks for which it does, at most.
+const LONGEST_BEHIND: u64 = 20;
 /// What an author has heard of that hears badly.
 const HEARD: f64 = 0.2;
 /// Blocks that a process is away at most, usually and now and then.
@@ -79,6 +84,12 @@ impl World {
             if self.weather_rng.chance(weather.cut) && !self.network.is_cut(who) {
                 self.cut(who);
             }
+            // Of its own, so that nothing else in a run changes by it.
+            let lots = self.weather_rng.fork_at("behind", self.slot);
+            let mut lot = lots.fork_at("member", who as u64);
+            if lot.chance(weather.behind) && self.network.behind(who) == 0 {
+                self.fall_behind(who, &mut lot);
+            }
         }
     }
 
@@ -89,10 +100,13 @@ impl World {
         !is_spared && !member.is_stopped && member.is_up
     }
 
-    /// Whether everybody whom bad weather reaches runs and is connected.
+    /// Whether everybody whom bad weather reaches runs, is connected, and has a node that has all blocks.
     pub(super) fn are_all_here(&self) -> bool {
         let mut exposed = (0..self.members.len()).filter(|who| self.is_exposed(*who));
-        exposed.all(|who| self.members[who].machine.is_some() && !self.network.is_cut(who))
+        exposed.all(|who| {
+            let is_connected = !self.network.is_cut(who) && self.network.behind(who) == 0;
+            self.members[who].machine.is_some() && is_connected
+        })
     }
 
     /// Whether a member's process dies here: between two actions of its machine, or between its disk and its machine.
@@ -166,10 +180,35 @@ impl World {
         self.clock.after(away, Next::Connect(who));
     }
 
+    /// A member's node answers all the while, but first hears of no block, as one that stalls, and then of each one late,
+    /// as one that lies behind; also of those that were undone meanwhile. What it is sent goes on to the others.
+    fn fall_behind(&mut self, who: Who, lot: &mut Rng) {
+        let block = self.settings.block_time;
+        let [least, most] = BEHIND;
+        let by = lot.within(least, most) * block;
+        self.network.set_behind(who, by);
+        self.note(b"late", who, &[]);
+        self.see(&Happening::Disturbed {
+            who,
+            is_over: false,
+        });
+        let lasts = lot.within(block, LONGEST_BEHIND * block);
+        self.clock.after(by + lasts, Next::CaughtUp(who));
+    }
+
+    /// A member's node has all blocks again.
+    pub(super) fn catch_up(&mut self, who: Who) {
+        self.network.set_behind(who, 0);
+        if self.members[who].machine.is_some() && !self.network.is_cut(who) {
+            self.see(&Happening::Disturbed { who, is_over: true });
+        }
+        self.tell_news(who, self.chain.head(self.part_of(who)));
+    }
+
     /// A member is connected again.
     pub(super) fn connect(&mut self, who: Who) {
         self.network.set_cut(who, false);
-        if self.members[who].machine.is_some() {
+        if self.members[who].machine.is_some() && self.network.behind(who) == 0 {
             self.see(&Happening::Disturbed { who, is_over: true });
         }
         self.tell_news(who, self.chain.head(self.part_of(who)));

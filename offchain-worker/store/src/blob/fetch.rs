@@ -9,11 +9,11 @@ use std::{
         atomic::{AtomicU64, Ordering},
         Arc, Mutex, MutexGuard, PoisonError,
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
     fault::Fault,
@@ -54,9 +54,9 @@ impl Blob {
 /// How much a source may get wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For the answer to a request, and then for each group of 16 KiB.
+    /// For the answer to a request, and then for each 16 KiB, also of a blob that is checked as a whole.
     pub deadline: Duration,
-    /// Once a source brought nothing for so long, others that have nothing to do bring its next group too.
+    /// Once a source brought nothing whole for so long, others that have nothing to do bring its next group too.
     pub late: Duration,
     /// Faults in a row after which a source is passed over, if asking again could help at all.
     pub strikes: u32,
@@ -456,8 +456,7 @@ async fn bring_groups(work: &Arc<Work>, who: usize, groups: Range<u64>) -> Resul
     let mut most = 1;
     // It ends where another took the rest, or brought a group of it.
     while let Some(end) = work.end_from(who, next) {
-        let bytes = work.tree.bytes(next);
-        let first = work.in_time(pieces.next(bytes.end - bytes.start)).await?;
+        let first = work.group(who, &mut pieces, next, since).await?;
         let (batch, fault) = at_hand(&work.tree, &mut pieces, next..end, (first, most));
         let (at, count) = (work.clone(), batch.len() as u64);
         let good = off(move || at.partial.put_groups(next, &batch)).await?;
@@ -522,6 +521,27 @@ impl Work {
             });
         }
         Ok(Pieces::new(reply.bytes, begin))
+    }
+
+    /// The next group from a source, which it began to bring at this time. A small blob is one group of up to 256 KiB:
+    /// each 16 KiB of it has the deadline, so that a line is not too slow for a small blob and fast enough for a large
+    /// one.
+    async fn group(
+        &self,
+        who: usize,
+        pieces: &mut Pieces,
+        group: u64,
+        since: Instant,
+    ) -> Result<Bytes, Fault> {
+        let bytes = self.tree.bytes(group);
+        let length = bytes.end - bytes.start;
+        let mut there = GROUP;
+        while there < length {
+            self.in_time(pieces.reach(there)).await?;
+            self.roster().partly(who, there, since.elapsed());
+            there = there.saturating_add(GROUP);
+        }
+        self.in_time(pieces.next(length)).await
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {

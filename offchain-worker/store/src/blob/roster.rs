@@ -14,7 +14,7 @@ pub struct Report {
     pub source: String,
     /// Good bytes that it brought, outboard included.
     pub bytes: u64,
-    /// Bytes per second while it was asked; `None` if it brought nothing.
+    /// Bytes per second while it was asked, with what came of a group that is not checked yet; `None` if nothing came.
     pub speed: Option<f64>,
     /// Its last fault.
     pub fault: Option<Fault>,
@@ -84,6 +84,15 @@ impl Roster {
             member.recent += bytes as f64;
             member.report.bytes = member.report.bytes.saturating_add(bytes);
             member.report.speed = Some(member.recent / member.busy.as_secs_f64());
+        }
+    }
+
+    /// It brought so much, in so much time, of a group that is not whole yet: how fast it is, and nothing more.
+    pub fn partly(&mut self, who: usize, bytes: u64, took: Duration) {
+        if let Some(member) = self.members.get_mut(who) {
+            let busy = member.busy.saturating_add(took);
+            let seconds = busy.max(Duration::from_micros(1)).as_secs_f64();
+            member.report.speed = Some((member.recent + bytes as f64) / seconds);
         }
     }
 

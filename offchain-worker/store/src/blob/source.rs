@@ -120,10 +120,17 @@ impl Pieces {
 
     /// The next `length` bytes. Whoever stops waiting for them loses nothing, and asks for as many the next time.
     pub async fn next(&mut self, length: u64) -> Result<Bytes, Fault> {
+        // At once as long as it will be.
+        self.piece
+            .reserve((length as usize).saturating_sub(self.piece.len()));
+        self.reach(length).await?;
+        self.at = self.at.saturating_add(length as u64);
+        Ok(std::mem::take(&mut self.piece).freeze())
+    }
+
+    /// Waits until this many of the next bytes have come, for who wants no fewer with [`Pieces::next`].
+    pub async fn reach(&mut self, length: u64) -> Result<(), Fault> {
         let length = length as usize;
-        if self.piece.is_empty() {
-            self.piece = BytesMut::with_capacity(length);
-        }
         let mut empty = 0;
         while self.piece.len() < length {
             if self.rest.is_empty() {
@@ -141,8 +148,7 @@ impl Pieces {
             let part = self.rest.split_to(self.rest.len().min(missing));
             self.piece.extend_from_slice(&part);
         }
-        self.at = self.at.saturating_add(length as u64);
-        Ok(std::mem::take(&mut self.piece).freeze())
+        Ok(())
     }
 
     /// The same, if it can be had without waiting.

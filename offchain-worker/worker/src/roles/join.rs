@@ -514,6 +514,13 @@ async fn download(
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use cairn_store::Reply;
+    use futures::StreamExt;
+
     use super::*;
 
     /// Whether each window's end is passed, where so many bytes of a thousand come in each.
@@ -590,5 +597,56 @@ mod tests {
         let now = (200 << 20, seconds(30));
         assert!(!how_far(length, before, now).contains("second"));
         assert!(how_far(0, (0, seconds(0)), (0, seconds(1))).contains("100 %"));
+    }
+
+    /// A member that has a checkpoint, and sends 16 KiB of it in 4.9 s: each in time, and too few.
+    #[derive(Debug)]
+    struct Trickles(Arc<dyn Source>);
+
+    #[async_trait]
+    impl Source for Trickles {
+        fn name(&self) -> &str {
+            "a member"
+        }
+
+        async fn read(&self, path: &str, bytes: Range<u64>) -> Result<Reply, Fault> {
+            let reply = self.0.read(path, bytes).await?;
+            let slowly = |chunk: Result<Bytes, Fault>| async move {
+                let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u32);
+                tokio::time::sleep(Duration::from_micros(300) * length).await;
+                chunk
+            };
+            Ok(Reply {
+                length: reply.length,
+                bytes: reply.bytes.then(slowly).boxed(),
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkpoint_that_trickles_is_given_up_and_gone_on_with_from_another() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::create_in(&directory.path().join("store")).expect("room");
+        let length: u64 = 4 << 20;
+        let bytes = vec![7u8; length as usize];
+        let root = store.publish(paths::DATA, bytes).await.expect("room");
+        let blob = Blob::new(paths::DATA, root, length);
+        let into = directory.path().join("checkpoint");
+        let slow: Arc<dyn Source> = Arc::new(Trickles(store.source()));
+        let asked = [Asked::new("https://slow.example", slow.clone())];
+        let mut notes = Notes::new(&asked, 0);
+        let given_up = told(&blob, &[slow], &into, &mut notes).await;
+        let why = given_up.expect_err("it is too slow");
+        assert!(why.contains("what came stays"), "{why}");
+        drop(notes);
+        assert!(!asked[0].is_asked());
+        assert!(!into.exists());
+        let asked = [Asked::new("https://good.example", store.source())];
+        let mut notes = Notes::new(&asked, 0);
+        let whole = told(&blob, &[store.source()], &into, &mut notes).await;
+        let whole = whole.expect("it has all of it");
+        drop(notes);
+        assert!(whole.resumed > 0 && whole.resumed + whole.fetched == length);
+        assert!(asked[0].is_asked() && into.exists());
     }
 }

@@ -9,6 +9,7 @@ mod s3;
 mod server;
 mod several;
 mod shelf;
+mod slow;
 
 use bytes::Bytes;
 

@@ -1,6 +1,12 @@
 //! Buckets, against a server in this process that checks signatures.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc,
+    },
+};
 
 use bytes::Bytes;
 use hyper_util::{
@@ -11,7 +17,7 @@ use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use tempfile::TempDir;
 
 use super::{
-    super::{Blob, Content, Fault, SMALL},
+    super::{partial::outboard_of, Blob, Content, Fault, SMALL},
     content, groups,
     server::{Act, Asked, Server},
     several::get,
@@ -318,4 +324,40 @@ async fn a_file_that_is_not_there_is_not_published() {
     let file = std::path::Path::new("/nowhere/at/all");
     let error = bucket.store().publish(paths::DATA, file).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreadable { .. }), "{error:?}");
+}
+
+/// Members publish to buckets of their own, and whoever reads has no account there.
+#[tokio::test]
+async fn who_has_no_credentials_reads_what_anybody_may_and_signs_nothing() {
+    let content = content(groups(40));
+    let (tree, outboard) = outboard_of(&content);
+    let blob = Blob::new(paths::DATA, tree.root, tree.length);
+    let at = |path: &str| format!("/bucket/my/prefix/{path}");
+    let files = HashMap::from([
+        (at(&paths::outboard(&blob.path)), outboard.into()),
+        (at(&blob.path), content.clone()),
+    ]);
+    let signed = Arc::new(AtomicU64::new(0));
+    let counter = signed.clone();
+    let counts = move |asked: &Asked| {
+        counter.fetch_add(asked.is_signed.into(), Ordering::SeqCst);
+        Act::Serve
+    };
+    let server = Server::start(files, Arc::new(counts)).await;
+    let endpoint = server.url.trim_end_matches("/mirror").to_string();
+    let mut variables = HashMap::from([
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ALLOW_HTTP", "true".into()),
+    ]);
+    let fetched = async |variables: &HashMap<&'static str, String>| {
+        let source = open(variables).unwrap().source();
+        let directory = tempfile::tempdir().unwrap();
+        get(&blob, &[source], directory.path()).await.unwrap().1
+    };
+    assert_eq!(fetched(&variables).await, content);
+    assert_eq!(signed.load(Ordering::SeqCst), 0);
+    variables.insert("AWS_ACCESS_KEY_ID", KEY.into());
+    variables.insert("AWS_SECRET_ACCESS_KEY", SECRET.into());
+    assert_eq!(fetched(&variables).await, content);
+    assert!(signed.load(Ordering::SeqCst) > 0, "a signature is seen");
 }

@@ -47,6 +47,8 @@ pub(super) struct Asked {
     pub range: Option<Range<u64>>,
     /// The how many-th request it is.
     pub number: u64,
+    /// Whether it has credentials with it.
+    pub is_signed: bool,
 }
 
 pub(super) type Manner = Arc<dyn Fn(&Asked) -> Act + Send + Sync>;
@@ -118,6 +120,7 @@ async fn serve(
                 .find_map(|line| line.strip_prefix("range: bytes="))
                 .map(range),
             number: counter.fetch_add(1, Ordering::SeqCst),
+            is_signed: head.contains("\r\nauthorization:"),
         };
         let act = manner(&asked);
         let Some(file) = files.get(&asked.path) else {

@@ -1,6 +1,13 @@
 //! Several sources, of which some are no good.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc,
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -8,8 +15,8 @@ use tempfile::TempDir;
 
 use super::{
     super::{
-        fetch, fetch_metered, Blob, Fault, FetchError, Meter, Outcome, Patience, Report, Source,
-        GROUP, SMALL,
+        fetch, fetch::TOGETHER, fetch_metered, Blob, Fault, FetchError, Meter, Outcome, Patience,
+        Report, Source, GROUP, SMALL,
     },
     content, groups,
     shelf::{Answer, Manner, Shelf},
@@ -211,6 +218,29 @@ async fn who_lies_later_costs_a_few_groups_and_what_came_before_is_kept() {
     let (outcome, got) = get(&blob, &[shelf], place.path()).await.unwrap();
     assert_eq!(got, content);
     assert_eq!(outcome.resumed, groups(330) as u64);
+}
+
+/// However long a blob is, what came of it and is not on the disk is as much as is checked together.
+#[tokio::test]
+async fn no_more_of_a_blob_is_held_than_is_checked_together() {
+    let content = content(groups(500) + 9);
+    let (blob, shelf) = Shelf::honest(&content);
+    let (meter, most) = (Meter::default(), Arc::new(AtomicU64::new(0)));
+    let (seen, held) = (meter.clone(), most.clone());
+    shelf.watched_by(Arc::new(move |before| {
+        held.fetch_max(before.saturating_sub(seen.bytes()), Ordering::SeqCst);
+    }));
+    let (directory, sources) = (directory(), [shelf as Arc<dyn Source>]);
+    let into = directory.path().join("blob");
+    let fetched = fetch_metered(&blob, &sources, &into, QUICK, &meter).await;
+    assert_eq!(fetched.unwrap().fetched, content.len() as u64);
+    let (most, together) = (most.load(Ordering::SeqCst), TOGETHER as u64 * GROUP);
+    // A chunk may be part of the next group already.
+    assert!(most <= together + GROUP, "{most} bytes were held");
+    assert!(
+        most > together / 2,
+        "{most} bytes: what came at once is held"
+    );
 }
 
 #[tokio::test]

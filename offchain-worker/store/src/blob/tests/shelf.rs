@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         Arc, Mutex,
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -29,6 +30,8 @@ pub(super) struct Answer {
     pub bytes: Vec<u8>,
     /// After these bytes nothing comes for ever, instead of the end.
     pub hangs: bool,
+    /// Before each chunk of 12 KiB.
+    pub pace: Duration,
     pub fault: Option<Fault>,
 }
 
@@ -98,6 +101,7 @@ impl Source for Shelf {
             range,
             length: file.len() as u64,
             hangs: false,
+            pace: Duration::ZERO,
             fault: None,
         };
         (self.manner)(&mut answer);
@@ -113,7 +117,14 @@ impl Source for Shelf {
         let parts: Vec<_> = chunks
             .map(|at| bytes.slice(at..bytes.len().min(at + chunk)))
             .collect();
-        let parts = stream::iter(parts).map(move |part| {
+        let pace = answer.pace;
+        let parts = stream::iter(parts).then(move |part| async move {
+            if !pace.is_zero() {
+                tokio::time::sleep(pace).await;
+            }
+            part
+        });
+        let parts = parts.map(move |part: Bytes| {
             if is_blob {
                 let before = handed.fetch_add(part.len() as u64, Ordering::SeqCst);
                 if let Some(witness) = &witness {

@@ -98,11 +98,13 @@ impl End {
 }
 
 /// The report of a source in a fetch that was given up: one that brought next to nothing while it was asked is what it
-/// was given up for. Where all that send are slow, that may be the own line.
+/// was given up for. Where all that send are slow, that may be the own line. What came of a small blob is not checked
+/// before all of it is there, so only its speed shows that anything came.
 fn after(limit: Duration, report: &Report, all: &[Report]) -> Report {
-    let was_asked = |one: &Report| one.bytes > 0 || one.fault.is_some();
+    let was_asked = |one: &Report| one.speed.is_some() || one.fault.is_some();
     let is_slow = |one: &Report| one.speed.is_none_or(|speed| speed < TRICKLE);
-    let sending = || all.iter().filter(|one| one.bytes > 0 && !one.passed_over);
+    let is_sending = |one: &&Report| one.speed.is_some() && !one.passed_over;
+    let sending = || all.iter().filter(is_sending);
     let asked = all.iter().filter(|one| was_asked(one)).count();
     let is_alone = match sending().count() {
         // The own line may have been down: then none of several is to blame.

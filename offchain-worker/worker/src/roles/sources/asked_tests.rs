@@ -11,14 +11,15 @@ use futures::StreamExt;
 use super::*;
 use crate::roles::sources::{whole, Reach, Sources};
 
-/// Thirteen groups, which have no outboard.
+/// A small blob: one group of 208 KiB, of which nothing is checked before all of it is there.
 const LENGTH: usize = 13 << 14;
-const GROUP: usize = 1 << 14;
+/// What is sent at once of it.
+const PART: usize = 1 << 14;
 
 /// What a source does with a request.
 #[derive(Clone, Copy, Debug)]
 enum Manner {
-    /// Sends a group in time, and so few that the file is late.
+    /// Sends each 16 KiB in time, and so few that the file is late.
     Trickles,
     /// Sends other bytes.
     Lies,
@@ -42,17 +43,17 @@ impl Source for Member {
 
     async fn read(&self, _: &str, bytes: Range<u64>) -> Result<Reply, Fault> {
         let part = self.content.slice(bytes.start as usize..bytes.end as usize);
-        let groups: Vec<Bytes> = part.chunks(GROUP).map(Bytes::copy_from_slice).collect();
-        let groups = futures::stream::iter(groups);
+        let parts: Vec<Bytes> = part.chunks(PART).map(Bytes::copy_from_slice).collect();
+        let parts = futures::stream::iter(parts);
         let manner = self.manner;
-        let sent = groups.then(move |group| async move {
+        let sent = parts.then(move |part| async move {
             match manner {
                 Manner::Trickles => tokio::time::sleep(Duration::from_millis(4_900)).await,
                 Manner::Hangs => std::future::pending().await,
-                Manner::Lies => return Ok(Bytes::from(vec![0; group.len()])),
+                Manner::Lies => return Ok(Bytes::from(vec![0; part.len()])),
                 Manner::Serves => {}
             }
-            Ok::<Bytes, Fault>(group)
+            Ok::<Bytes, Fault>(part)
         });
         Ok(Reply {
             length: self.content.len() as u64,
@@ -118,6 +119,28 @@ impl Place {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_let_a_file_trickle_until_it_was_given_up_is_passed_over() {
+    let place = Place::with(&[Manner::Trickles]).await;
+    let why = place.bring().await.expect_err("it does not come in time");
+    assert!(why.contains("did not come in 30 s"), "{why}");
+    assert_eq!(place.asked(), Vec::<usize>::new());
+    // What is brought before it is needed may be given up sooner.
+    let place = Place::with(&[Manner::Trickles]).await;
+    let why = place.bring_in(Duration::from_secs(20)).await;
+    let why = why.expect_err("it does not come in time");
+    assert!(why.contains("did not come in 20 s"), "{why}");
+    assert_eq!(place.asked(), Vec::<usize>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_let_a_file_trickle_together_neither_is_passed_over() {
+    // The second one is asked as well, once the first is late; that may be the own line.
+    let place = Place::with(&[Manner::Trickles, Manner::Trickles]).await;
+    place.bring().await.expect_err("it does not come in time");
+    assert_eq!(place.asked(), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_lied_is_remembered_though_the_file_was_given_up() {
     let place = Place::with(&[Manner::Lies, Manner::Trickles]).await;
     place.bring().await.expect_err("it does not come in time");
@@ -167,7 +190,11 @@ fn who_is_slow_falls_where_the_line_can_do_more() {
     assert!(falls(&[slow.clone(), fast.clone()]));
     // Who came late brought little in all, and not slowly.
     assert!(!falls(std::slice::from_ref(&fast)) && !falls(&[fast, slow.clone()]));
-    assert!(!falls(&[unasked, slow]), "it was never asked");
+    assert!(!falls(&[unasked, slow.clone()]), "it was never asked");
+    // Of a small blob nothing is known to be good until all of it is.
+    let unchecked = report(0, slow.speed);
+    assert!(falls(std::slice::from_ref(&unchecked)));
+    assert!(!falls(&[unchecked, slow]));
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod asked;
 mod impostor_tests;
 mod outside;
 mod peer;
+#[cfg(test)]
+mod reach_tests;
 mod relays;
 mod standing;
 mod visitor;
