@@ -68,6 +68,7 @@ fn a_network_trains_pays_and_survives() {
             "1",
             "--chaos",
             "kill-miner@2,late-miner@3,restart-node@6",
+            "--serve-metrics",
             "--run",
             RUN,
         ],
@@ -109,6 +110,7 @@ fn a_network_trains_pays_and_survives() {
     audits_found_the_cheat_and_nobody_else(report, &told);
     the_killed_miner_came_back(report, kept);
     the_late_miner_caught_up(report, kept);
+    metrics_were_served(kept);
     nothing_is_left(kept);
 }
 
@@ -481,6 +483,18 @@ fn the_late_miner_caught_up(report: &Report, kept: &Path) {
         Some(report.rounds[ROUNDS - 1].model_root)
     );
     assert!(member.rounds_included > 0, "it was never included");
+}
+
+/// Each worker's log says where its metrics are.
+fn metrics_were_served(kept: &Path) {
+    for name in ["miner-1", "late-miner-1", "noise-1", "validator-1"] {
+        let log = kept.join(format!("logs/{name}.log"));
+        let log = std::fs::read_to_string(log).expect("a log");
+        assert!(
+            log.contains("metrics are at http://127.0.0.1:"),
+            "{name}:\n{log}"
+        );
+    }
 }
 
 /// No process has the devnet's directory on its command line any more. One that is killed with its parent may be there

@@ -91,6 +91,8 @@ pub struct Common {
     pub threads: u16,
     /// What each worker computes on.
     pub device: Device,
+    /// Whether each worker serves its metrics.
+    pub serves_metrics: bool,
 }
 
 impl Common {
@@ -106,6 +108,14 @@ impl Common {
             (None, Transport::File | Transport::S3) => return Vec::new(),
         };
         [&trusting[..], &reached[..]].concat()
+    }
+
+    /// How a member's worker shows what it does: at a free port, which its log names.
+    fn shown(&self) -> &'static [&'static str] {
+        match self.serves_metrics {
+            true => &["--metrics", "0"],
+            false => &[],
+        }
     }
 }
 
@@ -213,6 +223,7 @@ impl Member {
                 &self.url(common)?,
             ])
             .args(common.reach(&self.name))
+            .args(common.shown())
             .args(["--genesis", &format!("{:?}", common.genesis)])
             .args([
                 "--netuid",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cairn_engine::Device;
 use cairn_primitives::{Hyperparameters, Round};
-use clap::Args;
+use clap::{builder::BoolishValueParser, Args};
 
 use super::chaos::{self, Event, EventKind};
 use crate::error::Failure;
@@ -122,6 +122,10 @@ pub struct Options {
     /// Windows of held-out text on which the loss is measured, spread evenly
     #[arg(long, env = "CAIRN_LOSS_WINDOWS", default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub loss_windows: u64,
+
+    /// Have each worker serve its metrics on this machine: its log says where
+    #[arg(long, env = "CAIRN_SERVE_METRICS", value_parser = BoolishValueParser::new())]
+    pub serve_metrics: bool,
 }
 
 impl Options {
@@ -199,6 +203,16 @@ mod tests {
         assert_eq!(cheats(&["--cheats", "4"]).unwrap(), 4);
         assert_eq!(cheats(&["--cheats", "0"]).unwrap(), 0);
         assert!(cheats(&["--cheats", "65"]).is_err());
+    }
+
+    #[test]
+    fn metrics_are_served_where_that_is_asked_for() {
+        let serves = |arguments: &[&str]| {
+            let line = [&["devnet"], arguments].concat();
+            Line::try_parse_from(line).map(|line| line.options.serve_metrics)
+        };
+        assert!(!serves(&[]).unwrap());
+        assert!(serves(&["--serve-metrics"]).unwrap());
     }
 
     #[test]

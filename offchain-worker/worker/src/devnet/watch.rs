@@ -226,6 +226,7 @@ impl Devnet {
             buckets,
             threads: options.threads,
             device: options.device,
+            serves_metrics: options.serve_metrics,
         };
         let mut stores = vec![store];
         for member in &mut self.members {
