@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     blake2_256, Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
-    ModelRoot, Netuid, Role, Round, RunConfig, Salt, Served, Text, Uid, Verdicts, Witness, H256,
+    Judgement, ModelRoot, Netuid, Role, Round, RunConfig, Salt, Served, Text, Uid, Witness, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;

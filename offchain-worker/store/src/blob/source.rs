@@ -124,7 +124,7 @@ impl Pieces {
         self.piece
             .reserve((length as usize).saturating_sub(self.piece.len()));
         self.reach(length).await?;
-        self.at = self.at.saturating_add(length as u64);
+        self.at = self.at.saturating_add(length);
         Ok(std::mem::take(&mut self.piece).freeze())
     }
 

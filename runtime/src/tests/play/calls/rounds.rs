@@ -177,7 +177,7 @@ fn attestation(netuid: Netuid, round: Round, by: Actor, wrong_root: bool) -> Att
 
 /// Most call all good, and some every third one broken.
 fn judgement(revealed: impl Iterator<Item = Uid>, by: Actor) -> Judgement {
-    let is_good = |uid: &Uid| by.0 % 5 > 0 || uid.get() % 3 > 0;
+    let is_good = |uid: &Uid| !by.0.is_multiple_of(5) || !uid.get().is_multiple_of(3);
     let (good, broken): (Vec<Uid>, Vec<Uid>) = revealed.partition(is_good);
     Judgement::new(good, broken)
 }
