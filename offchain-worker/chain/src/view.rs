@@ -340,7 +340,8 @@ impl View {
         self.call("EmissionsApi_scores", netuid).await
     }
 
-    /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is.
+    /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is: at most 256
+    /// of each.
     pub async fn account(&self, account: &AccountId) -> Result<Vec<AccountEarning>, ChainError> {
         self.call("EmissionsApi_account", account).await
     }

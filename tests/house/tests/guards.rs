@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use cairn_house::{
-    arrows, asked, decisions, observed, page, purity, repository, strict, versions, words,
+    arrows, asked, decisions, observed, page, purity, repository, strict, targets, versions, words,
 };
 
 const MAP: &str = "docs/architecture.md";
@@ -127,6 +127,19 @@ fn stock_clients_try_every_method_of_our_runtime_apis() {
     assert!(declared.len() > 20, "only {declared:?} were found");
     let tried = asked::tried(&read("tests/clients/lib/papi.mjs"), "everyCall");
     assert_eq!(tried, declared);
+}
+
+#[test]
+fn what_pages_say_to_make_can_be_made() {
+    let makefile = read("Makefile");
+    let declared = targets::declared(&makefile);
+    assert!(declared.len() > 30, "only {declared:?} were found");
+    let pages = repository::files("", &[".md"]).expect("files");
+    assert!(pages.len() > 80, "only {} pages were found", pages.len());
+    let faults = pages
+        .iter()
+        .flat_map(|path| targets::faults(path, &read(path), &declared));
+    assert_none(&faults.collect::<Vec<_>>());
 }
 
 #[test]

@@ -27,6 +27,8 @@ mod manual;
 pub mod member;
 pub(crate) mod model;
 mod onlookers;
+#[cfg(test)]
+mod pages_tests;
 mod passphrase;
 mod purse;
 mod reach;
