@@ -137,7 +137,21 @@ impl Runtimes {
         };
         match self.last(&version) {
             Some(runtime) => Ok(runtime),
-            None => self.learned(self.of(connection, hash, version)).await,
+            None => self.of_version(connection, hash, version).await,
+        }
+    }
+
+    /// That of this version. What another asks for is of another block, which may be gone: then it is asked for again.
+    async fn of_version(
+        &self,
+        connection: &Arc<Connection>,
+        hash: H256,
+        version: RuntimeVersion,
+    ) -> Learned {
+        let (asked, is_own) = self.of(connection, hash, version.clone());
+        match self.learned(asked).await {
+            Err(_) if !is_own => self.learned(self.of(connection, hash, version).0).await,
+            learned => learned,
         }
     }
 
@@ -172,15 +186,14 @@ impl Runtimes {
         connection: &Arc<Connection>,
         hash: H256,
         version: RuntimeVersion,
-    ) -> Shared<Asking> {
+    ) -> (Shared<Asking>, bool) {
         let connection = connection.clone();
         let which = Which::Version(version.spec_version);
-        let asked = self.known().ask(which, async move {
+        self.known().ask(which, async move {
             let metadata = metadata(&connection, hash).await?;
             let runtime = Runtime::new(metadata, &version, connection.genesis());
             Ok(Arc::new(runtime))
-        });
-        asked.0
+        })
     }
 
     /// Waits for what is asked for, and remembers it.

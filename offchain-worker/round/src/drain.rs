@@ -6,9 +6,12 @@
 //! same: it watches for that, and waits until all rounds before it began to drain are settled in a final block.
 
 use cairn_primitives::{AuditRules, BlockNumber, Hotkey, Phases, Round, RunConfig};
-use cairn_protocol::audit::{free_from, Stage, Times};
+use cairn_protocol::audit::free_from;
 
 use crate::View;
+
+/// Stages that a dispute adds to an audit.
+const DISPUTE: BlockNumber = 2;
 
 /// Why a miner that drains has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,13 @@ impl Draining {
         let audit = audit.map(|audit| Owed {
             round: audit.round,
             why: Why::Audit,
-            until: audit.reveals_until,
+            // A dispute may follow.
+            until: match audit.is_disputed {
+                true => audit.reveals_until,
+                false => audit
+                    .reveals_until
+                    .saturating_add(self.audits.blocks.saturating_mul(DISPUTE)),
+            },
         });
         let made = made.max(self.seen).map(|round| Owed {
             round,
@@ -102,11 +111,7 @@ impl Draining {
         };
         match self.audits.rate {
             0 => start,
-            _ => Times {
-                start,
-                blocks: self.audits.blocks,
-            }
-            .end_of(Stage::Reveal),
+            _ => start.saturating_add(self.audits.blocks.saturating_mul(AuditRules::STAGES)),
         }
     }
 }

@@ -94,12 +94,10 @@ impl<T: Config> Pallet<T> {
             }
         }
         let validators = ValidatorsOf::<T>::get(id.0, id.1).unwrap_or_default();
-        let stake = |of: &T::AccountId| {
-            let known = validators.iter().find(|one| one.hotkey == *of);
-            known.map_or(0, |one| one.stake)
-        };
-        let said = audit.auditors.iter();
-        let said = said.map(|one| (stake(&one.hotkey), one.finding()));
+        let said = validators.iter().map(|one| {
+            let found = audit.auditor(&one.hotkey).and_then(Auditor::finding);
+            (one.stake, found)
+        });
         Some(audit::of_all(said))
     }
 
@@ -120,10 +118,17 @@ impl<T: Config> Pallet<T> {
         others.collect()
     }
 
-    /// Begins a dispute: the audit goes on with all validators.
+    /// Begins a dispute: the audit goes on with all validators. Who was drawn and has revealed nothing missed it, and is
+    /// one of the others now.
     fn ask_all(id: AuditId, mut audit: Audit<T::AccountId>) {
         let others = Self::others(id, &audit);
-        audit.drawn_auditors = u8::try_from(audit.auditors.len()).ok();
+        let has_not_said = |one: &Auditor<T::AccountId>| one.finding().is_none();
+        audit.auditors.sort_by_key(has_not_said);
+        for one in audit.auditors.iter().filter(|one| has_not_said(one)) {
+            T::Attendance::on_missed_audit(id.0, one.uid, &one.hotkey);
+        }
+        let have_said = audit.auditors.iter().filter(|one| !has_not_said(one));
+        audit.drawn_auditors = u8::try_from(have_said.count()).ok();
         for other in others {
             if audit.auditors.try_push(other).is_err() {
                 defensive!("more validators than a round has");
@@ -160,8 +165,9 @@ impl<T: Config> Pallet<T> {
 
     /// Tells of auditors that could have revealed something and did not, or revealed what was not borne out.
     fn note_missing((netuid, ..): AuditId, audit: &Audit<T::AccountId>, outcome: AuditOutcome) {
-        for auditor in &audit.auditors {
-            if audit::is_missed(auditor.finding(), outcome) {
+        let drawn = audit.drawn().count();
+        for (index, auditor) in audit.auditors.iter().enumerate() {
+            if audit::is_missed(auditor.finding(), index < drawn, outcome) {
                 T::Attendance::on_missed_audit(netuid, auditor.uid, &auditor.hotkey);
             }
         }

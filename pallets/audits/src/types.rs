@@ -10,9 +10,9 @@ use codec::{Decode, Encode, MaxEncodedLen};
 use frame_support::{defensive, traits::ConstU32, BoundedBTreeMap, BoundedVec};
 use scale_info::TypeInfo;
 
-/// As many audits of a subnet are open at most as so many of its rounds include contributions. Audits are over within
-/// five rounds, so this is met only where more end than the hook ends in a block.
-pub const OPEN_ROUNDS: u32 = 6;
+/// As many audits of a subnet are open at most as so many of its rounds include contributions: fewer by one than rounds
+/// of which audits can be open.
+pub const OPEN_ROUNDS: u32 = AuditRules::OPEN_ROUNDS - 1;
 
 /// The most rounds of which audits are open.
 pub const MOST_ROUNDS: u32 = AuditRules::OPEN_ROUNDS;
@@ -96,7 +96,7 @@ pub struct Audit<AccountId> {
     pub is_held: bool,
     /// What the miner serves, once it has said so.
     pub served: Option<Served>,
-    /// In a dispute, how many of the auditors were drawn: they come first.
+    /// In a dispute, how many of the auditors were drawn and had revealed something by then: they come first.
     pub drawn_auditors: Option<u8>,
     /// Who replays it: those that were drawn, and in a dispute all others.
     pub auditors: BoundedVec<Auditor<AccountId>, ConstU32<MAX_VALIDATORS>>,
@@ -129,7 +129,7 @@ impl<AccountId: PartialEq> Audit<AccountId> {
         })
     }
 
-    /// The auditors that were drawn.
+    /// The auditors that were drawn; in a dispute those of them that had revealed something before.
     pub fn drawn(&self) -> impl Iterator<Item = &Auditor<AccountId>> {
         let drawn = self.drawn_auditors.map_or(usize::MAX, usize::from);
         self.auditors.iter().take(drawn)

@@ -241,7 +241,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// What the end of a run costs with so many members of whom something is withheld, and so many that have a record:
-    /// the former are paid, the latter are looked at, and eight rounds' audits are read.
+    /// the former are paid, the latter are looked at, and 14 rounds' audits are read.
     pub(crate) fn stopping_weight(withheld: u64, records: u64) -> Weight {
         let time = withheld
             .saturating_mul(25_000_000)
@@ -249,17 +249,17 @@ impl<T: Config> Pallet<T> {
         let reads = withheld.saturating_mul(7).saturating_add(records);
         let writes = withheld.saturating_mul(5).saturating_add(records);
         Weight::from_parts(time, 0).saturating_add(
-            T::DbWeight::get().reads_writes(reads.saturating_add(12), writes.saturating_add(2)),
+            T::DbWeight::get().reads_writes(reads.saturating_add(18), writes.saturating_add(2)),
         )
     }
 
-    /// What an epoch with so many members adds for wages: what is withheld of each, and eight rounds' audits; and who
+    /// What an epoch with so many members adds for wages: what is withheld of each, and 14 rounds' audits; and who
     /// is expected.
     pub fn wages_weight(members: u16) -> Weight {
         let members = u64::from(members);
         let time = members.saturating_mul(6_000_000).saturating_add(20_000_000);
         Weight::from_parts(time, 0)
-            .saturating_add(T::DbWeight::get().reads_writes(members.saturating_add(11), members))
+            .saturating_add(T::DbWeight::get().reads_writes(members.saturating_add(17), members))
     }
 }
 

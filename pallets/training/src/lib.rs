@@ -462,7 +462,7 @@ pub mod pallet {
         /// No contributors, or more than a subnet can have members.
         ImpossibleContributors,
         /// The audit rate is above 65,536, auditors are not odd or more than 15, a stage is shorter than 4 blocks or
-        /// longer than a round or than 1,800, or no bond stands behind a card's work, or the tolerance is above
+        /// longer than a round or than 1,080, or no bond stands behind a card's work, or the tolerance is above
         /// 4,096, or of a run of Muon's, of one that traces fewer than each tenth state, or of one in which `beta2` is
         /// above 0.9999 or less than 0.0001 above the square of `beta1`, or that is zero.
         ImpossibleAudits,

@@ -367,7 +367,8 @@ pub fn of_drawn(findings: impl IntoIterator<Item = Finding>) -> Option<AuditOutc
     outcome
 }
 
-/// How a dispute ends, of whose validators this is the stake in the round, in pebble, and what each has revealed.
+/// How a dispute ends in a round of whose validators this is the stake, in pebble, and what each has revealed; those of the
+/// miner's coldkey, who are not asked, nothing.
 ///
 /// Work is false if two thirds of the stake that revealed something say so, and passes if more than half of it does; so
 /// less than a third can neither take a bond nor save one while the others are there. Where less than half of the stake
@@ -398,10 +399,12 @@ pub fn of_all(validators: impl IntoIterator<Item = (Balance, Option<Finding>)>) 
     }
 }
 
-/// Whether an auditor missed an audit that ended so: it revealed nothing, or what the end did not bear out.
-pub fn is_missed(found: Option<Finding>, outcome: AuditOutcome) -> bool {
+/// Whether an auditor missed an audit that ended so: it revealed nothing, or what the end did not bear out. Of those that
+/// only a dispute asked nobody missed one that nobody decided: else whoever begins more of them than there is time for
+/// could take the dividends of all others.
+pub fn is_missed(found: Option<Finding>, is_drawn: bool, outcome: AuditOutcome) -> bool {
     match found {
-        None => true,
+        None => is_drawn || outcome != AuditOutcome::Undecided,
         Some(Finding::Passed) => outcome == AuditOutcome::Failed,
         Some(Finding::Failed) => outcome == AuditOutcome::Passed,
     }
@@ -555,10 +558,15 @@ mod tests {
     fn whoever_said_nothing_or_lost_a_dispute_missed_it() {
         use AuditOutcome::*;
         let (yes, no) = (Some(Finding::Passed), Some(Finding::Failed));
-        let missed = |found| [Passed, Failed, Undecided].map(|outcome| is_missed(found, outcome));
-        assert_eq!(missed(None), [true; 3]);
-        assert_eq!(missed(yes), [false, true, false]);
-        assert_eq!(missed(no), [true, false, false]);
+        let missed = |found, is_drawn| {
+            [Passed, Failed, Undecided].map(|outcome| is_missed(found, is_drawn, outcome))
+        };
+        assert_eq!(missed(None, true), [true; 3]);
+        assert_eq!(missed(None, false), [true, true, false]);
+        for is_drawn in [true, false] {
+            assert_eq!(missed(yes, is_drawn), [false, true, false]);
+            assert_eq!(missed(no, is_drawn), [true, false, false]);
+        }
     }
 
     #[test]

@@ -15,13 +15,14 @@
 //! have what others lose by that.
 
 use bounded_collections::{BoundedVec, ConstU32};
-use cairn_primitives::{AuditOutcome, Balance, Questions, Round, Uid, Verdicts};
+use cairn_primitives::{AuditOutcome, AuditRules, Balance, Questions, Round, Uid, Verdicts};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
-/// Rounds that are told apart in what is withheld of a miner; with more, the oldest wait for those after them. Audits
-/// of no more rounds are open at once; since one was left undecided more may wait.
-pub const WITHHELD_ROUNDS: u32 = 8;
+/// Rounds that are told apart in what is withheld of a miner; with more, the oldest wait for those after them. One more
+/// than audits are open of at once, since what an epoch gives comes in before what is over goes out; since one was left
+/// undecided more may wait.
+pub const WITHHELD_ROUNDS: u32 = AuditRules::OPEN_ROUNDS + 1;
 
 /// What audits made of a member so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -483,7 +483,7 @@ pub enum RunConfigError {
     /// A name or the address of the store is not printable text.
     UnprintableText,
     /// An audit rate above 65,536, auditors that are not odd or more than 15, stages shorter than 4 blocks, longer
-    /// than a round, or longer than 1,800, no bond behind a card's work, or a tolerance above a 16th or in a run of
+    /// than a round, or longer than 1,080, no bond behind a card's work, or a tolerance above a 16th or in a run of
     /// which auditors cannot tell a card's steps ([`AuditRules::tells`]).
     ImpossibleAudits,
     /// A model with a dimension, or with more parameters, than any worker has room for; or a round with more work, or

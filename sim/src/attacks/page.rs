@@ -316,13 +316,11 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   to clones that were not found out yet is withheld, and comes back to the others when they are. In a round auditors
   begin with those that have passed an audit, and then with what the chain drew to be first. When they began with the
   lowest uids, the clones that came last were still there after sixteen rounds.
-- `collusion-10`, `collusion-20`, `collusion-30`: of a round's validators three are drawn by lot for each audit, by head
-  and not by stake, and most of those that reveal decide. So who has a share *s* of them has most of three with a
-  probability of 3*s*² − 2*s*³
-  ([decision 029](decisions/029-audits-on-chain.md#what-would-change-it)): 0.03 at a tenth, 0.10 at a fifth, 0.22 at
-  three tenths. Of ten validators, none of whom is drawn twice, two colluding ones are both drawn in 0.07 of audits, and
-  two or three of three in 0.18. Then an honest miner loses its bond, of which a tenth is theirs, and a false one keeps
-  its own. A single one decides only where the other two reveal nothing in time. No rule makes that cost them anything.
+- `collusion-10`, `collusion-20`, `collusion-30`: of a round's validators three are drawn by lot for each audit. Where one
+  of them finds that the work is false all replay it, and stake decides
+  ([decision 066](decisions/066-disputes.md)): so those who collude take no bond, and save one only where all three are
+  of them or keep quiet. While most of the drawn decided, three of ten took 83 CRN of honest miners' bonds in sixteen
+  rounds. What they still can do is to have all others replay what they are drawn for; then they miss a round.
 - `idle-seats`, `idle-commits`: before round 0 nobody has shown anything, and the lot gives five slots among four that
   work and sixteen that do not: with a probability of 0.75 fewer than two of the four have one, and then the round is no
   work. In the next rounds those come last that had a slot and did nothing with it. As with `asleep`, what honest miners

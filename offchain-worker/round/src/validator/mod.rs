@@ -409,6 +409,12 @@ impl Validator {
         };
         let ours = |pledge: &&Pledge| (pledge.round, pledge.root) == (held.round, held.root);
         let pledge = self.pledges.iter().find(ours).cloned();
+        if pledge
+            .as_ref()
+            .is_some_and(|it| self.knows_better(view, it))
+        {
+            return;
+        }
         let action = match view.round.timetable().next_attesting(now) {
             Attesting::Commit => self.commit(view, held, own, pledge, now),
             Attesting::Open => pledge
@@ -424,6 +430,24 @@ impl Validator {
             }
             None => {}
         }
+    }
+
+    /// Whether a pledge calls good what the chain, after a re-organisation, has under that uid now, and which was opened
+    /// here and is broken, or was good beside another commitment or key. To attest that could cost a part of the stake;
+    /// to say nothing costs the round.
+    fn knows_better(&self, view: &View, pledge: &Pledge) -> bool {
+        let mut vouched = view
+            .contributions
+            .iter()
+            .filter(|seen| seen.key.is_some() && pledge.verdicts.contains(seen.uid));
+        vouched.any(|seen| {
+            let known = self.known.get(&(seen.uid, seen.commitment.sealed_root));
+            known.is_some_and(|known| match known.check {
+                Check::Broken => true,
+                Check::Good => !known.is_of(seen),
+                _ => false,
+            })
+        })
     }
 
     /// Commits to what is on disk; failing that, to what has been checked, once all is and what can be measured has

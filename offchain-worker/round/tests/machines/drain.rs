@@ -25,6 +25,8 @@ const SERVED: Served = Served {
 const DEMAND: Demand = Demand { round: 0, drawn: 4 };
 /// Round 0 is due in block 113, and the three stages of an audit have 8 blocks each.
 const OVER: BlockNumber = 137;
+/// The same if there is a dispute about it.
+const LATEST: BlockNumber = 153;
 
 fn audited_run(rate: u32) -> RunConfig {
     RunConfig {
@@ -100,7 +102,7 @@ fn it_finishes_what_it_makes_and_ends_once_its_audit_is_over() {
     let actions = miner.look(view(0, 100), 101);
     assert!(actions.iter().any(is_training), "{actions:?}");
     let actions = told(&mut miner, AuditRules::EACH, view(0, 100), 101);
-    assert_eq!(actions, [owes(0, Why::Contribution, OVER)]);
+    assert_eq!(actions, [owes(0, Why::Contribution, LATEST)]);
     miner.tell(Event::Done(Done::Sealed(intent(0, 7))), 102);
     let commit = Transaction::Commit(0, intent(0, 7).commitment);
     let actions = miner.look(view(0, 100), 103);
@@ -130,7 +132,7 @@ fn it_finishes_what_it_makes_and_ends_once_its_audit_is_over() {
     // It has data in round 1, and trains on none.
     let looked = Event::Looked(Box::new(with_audits(&open, view(1, 113))));
     let serves = Action::Do(Task::Serve(DEMAND));
-    let expected = [serves, owes(0, Why::Audit, OVER)];
+    let expected = [serves, owes(0, Why::Audit, LATEST)];
     assert_eq!(miner.tell(looked, 114), expected);
     miner.tell(Event::Done(Done::Served(0, Some(SERVED))), 115);
     let shown = Shown {
@@ -170,7 +172,7 @@ fn where_nothing_is_audited_it_ends_with_its_round() {
 fn a_settled_round_keeps_it_until_that_is_final() {
     let mut miner = miner(0, Some(intent(0, 7)));
     let actions = told(&mut miner, AuditRules::EACH, view(1, 113), 114);
-    assert_eq!(actions, [owes(0, Why::Contribution, OVER)]);
+    assert_eq!(actions, [owes(0, Why::Contribution, LATEST)]);
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn what_is_on_chain_keeps_it_without_an_intent() {
     let mut miner = miner(0, None);
     let committed = with(&[seen(MINER, 7, true)], view(0, 100));
     let actions = told(&mut miner, AuditRules::EACH, committed, 107);
-    assert_eq!(actions, [owes(0, Why::Contribution, OVER)]);
+    assert_eq!(actions, [owes(0, Why::Contribution, LATEST)]);
 }
 
 /// The best block has settled it without an audit, which a fork may draw, and that fork has it not yet.
@@ -207,13 +209,13 @@ fn what_was_on_chain_keeps_it_until_its_round_is_settled_in_a_final_block() {
     let mut miner = miner(0, None);
     let committed = with(&[seen(MINER, 7, true)], view(0, 100));
     let actions = told(&mut miner, AuditRules::EACH, committed, 107);
-    assert_eq!(actions, [owes(0, Why::Contribution, OVER)]);
+    assert_eq!(actions, [owes(0, Why::Contribution, LATEST)]);
     assert_eq!(miner.look(final_in(0, view(1, 113)), 114), []);
     assert_eq!(miner.look(view(0, 100), 112), []);
     let drawn = with_audits(&[audit(MINER, None)], view(1, 113));
     let actions = miner.look(final_in(0, drawn.clone()), 115);
     assert_eq!(actions, []);
-    assert_eq!(miner.look(drawn, 116), [owes(0, Why::Audit, OVER)]);
+    assert_eq!(miner.look(drawn, 116), [owes(0, Why::Audit, LATEST)]);
     assert_eq!(miner.look(view(2, 126), OVER), [ends()]);
 }
 
@@ -226,7 +228,7 @@ fn who_begins_to_drain_waits_until_the_rounds_before_are_settled_in_a_final_bloc
     assert_eq!(actions, []);
     assert_eq!(waits.look(unsettled.clone(), 115), []);
     let drawn = with_audits(&[audit(MINER, None)], view(1, 113));
-    assert_eq!(waits.look(drawn, 116), [owes(0, Why::Audit, OVER)]);
+    assert_eq!(waits.look(drawn, 116), [owes(0, Why::Audit, LATEST)]);
 
     let mut owes_nothing = miner(0, None);
     let actions = told(&mut owes_nothing, AuditRules::EACH, unsettled, 114);
@@ -288,7 +290,7 @@ fn an_open_audit_keeps_it_whatever_it_has_on_its_disk() {
     let now = with_audits(&both, view(2, 126));
     let actions = told(&mut miner, AuditRules::EACH, now, 127);
     assert!(
-        actions.contains(&owes(1, Why::Audit, OVER + 13)),
+        actions.contains(&owes(1, Why::Audit, LATEST + 13)),
         "{actions:?}"
     );
     assert!(!actions.contains(&ends()), "{actions:?}");
@@ -310,12 +312,12 @@ fn where_rounds_overlap_it_finishes_the_next_one_too_if_it_trains_it() {
     assert!(actions.iter().any(is_training), "{actions:?}");
     let actions = told(&mut trains, AuditRules::EACH, revealed.clone(), 107);
     // A round has 13 blocks.
-    assert_eq!(actions, [owes(1, Why::Contribution, OVER + 13)]);
+    assert_eq!(actions, [owes(1, Why::Contribution, LATEST + 13)]);
     let mut rests = miner(0, Some(intent(0, 7)));
     let actions = told(&mut rests, AuditRules::EACH, revealed, 107);
     assert!(!actions.iter().any(is_training), "{actions:?}");
     assert!(
-        actions.contains(&owes(0, Why::Contribution, OVER)),
+        actions.contains(&owes(0, Why::Contribution, LATEST)),
         "{actions:?}"
     );
 }

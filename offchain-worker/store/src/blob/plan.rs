@@ -162,19 +162,14 @@ impl Plan {
         Some(back)
     }
 
-    /// The group that a source is late with, if nobody else brings it already.
+    /// The group that a source is late with, if all others that bring it are, too.
     fn double(&self, is_late: impl Fn(usize) -> bool) -> Option<Range<u64>> {
-        let takers = |group| {
-            self.taken
-                .values()
-                .filter(|other| other.start == group)
-                .count()
+        let are_late = |group| {
+            let mut takers = self.taken.iter();
+            takers.all(|(who, other)| other.start != group || is_late(*who))
         };
-        let late = self
-            .taken
-            .iter()
-            .find(|(who, stretch)| is_late(**who) && takers(stretch.start) == 1);
-        late.map(|(_, stretch)| stretch.start..stretch.start + 1)
+        let late = self.taken.values().find(|taken| are_late(taken.start));
+        late.map(|taken| taken.start..taken.start.saturating_add(1))
     }
 }
 

@@ -213,13 +213,23 @@ pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid
         activity_cutoff: tempo.saturating_mul(2),
         min_validator_stake: 10 * CRN,
         min_miner_bond: CRN,
-        unbonding_period: config.phases.round().saturating_mul(2).max(AUDIT_WINDOW),
+        unbonding_period: after_audits(config).max(AUDIT_WINDOW),
         ..Hyperparameters::default()
     };
     client
         .submit(&Call::set_hyperparameters(netuid, &hyperparameters), &owner)
         .await?;
     Ok(netuid)
+}
+
+/// Blocks after which no audit is open of what was revealed in a round: it is settled within a round.
+fn after_audits(config: &RunConfig) -> BlockNumber {
+    let audits = config.audits.blocks.saturating_mul(AuditRules::STAGES);
+    config
+        .phases
+        .round()
+        .saturating_mul(2)
+        .saturating_add(audits)
 }
 
 /// Starts the run.

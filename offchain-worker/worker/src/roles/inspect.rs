@@ -52,6 +52,7 @@ fn wanted(run: &Run, round: Round, maker: Hotkey, commitment: &Commitment) -> Wa
         maker,
         round,
         holders: Vec::new(),
+        others: Vec::new(),
     }
 }
 

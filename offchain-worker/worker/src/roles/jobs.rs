@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
-use cairn_primitives::{BlockNumber, ModelRoot, Round, RunConfig};
+use cairn_primitives::{AuditRules, BlockNumber, ModelRoot, Round, RunConfig};
 use cairn_protocol::limits::{CHECKPOINT_ATTEMPTS, MOST_SOURCES};
 use cairn_round::{
     machine::{Gone, Kind, Lack},
@@ -19,8 +19,6 @@ use super::{apply::AtHand, join::WINDOWS, keep::Kept, look::Looked, RoleError};
 /// Rounds, at their longest, that a job may take. Who takes longer has missed three in a row, and has no part in the
 /// next one anyway.
 const ROUNDS: BlockNumber = 3;
-/// Times that an audit has: to serve, to replay, and to reveal what was found.
-const AUDIT_STAGES: BlockNumber = 3;
 
 /// How long jobs may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +36,7 @@ impl Patience {
         let rounds = config.phases.round().saturating_mul(ROUNDS);
         let audit = match config.audits.rate {
             0 => 0,
-            _ => config.audits.blocks.saturating_mul(AUDIT_STAGES),
+            _ => config.audits.blocks.saturating_mul(AuditRules::STAGES),
         };
         Patience {
             time,
@@ -208,7 +206,6 @@ impl<O: Send + 'static> Jobs<O> {
 
 #[cfg(test)]
 mod tests {
-    use cairn_primitives::AuditRules;
 
     use super::*;
     use crate::roles::testing::{config, PHASES};

@@ -112,10 +112,11 @@ fn where_there_is_no_room_for_all_those_that_have_passed_come_first() {
     ExtBuilder.execute(|| {
         let all: Vec<Uid> = (10..18).map(Uid).collect();
         let (last, others) = all.split_last().expect("there are some");
-        for round in 0..OPEN_ROUNDS {
-            settle_in(NET, round, RULES, others, &[Uid(0)]);
+        let (next, free) = (OPEN_ROUNDS, 5);
+        for round in 1..next {
+            settle_in(NET, round, RULES, &all, &[Uid(0)]);
         }
-        let (next, free) = (OPEN_ROUNDS, OPEN_ROUNDS);
+        settle_in(NET, 0, RULES, &all[..all.len() - free as usize], &[Uid(0)]);
         let passed = Passed {
             newest: next - 1,
             proven: Verdicts::from_uids([*last]),

@@ -256,7 +256,10 @@ fn who_decides(page: &Section) {
     assert_eq!(of(49, 0, 51), AuditOutcome::Undecided);
     assert_eq!(of(50, 0, 50), AuditOutcome::Failed);
     page.says("or something that a dispute did not bear out, has missed");
-    assert!(rule::is_missed(Some(no), AuditOutcome::Passed));
+    assert!(rule::is_missed(Some(no), true, AuditOutcome::Passed));
+    page.says("Who was not drawn misses nothing where nobody decides");
+    assert!(!rule::is_missed(None, false, AuditOutcome::Undecided));
+    assert!(rule::is_missed(None, false, AuditOutcome::Passed));
     page.says("nobody loses anything");
     assert_eq!(rule::of_drawn([]), Some(AuditOutcome::Undecided));
     assert!(!AuditOutcome::Undecided.is_lost());

@@ -121,6 +121,7 @@ mod tests {
             maker: Hotkey(H256([1; 32])),
             round,
             holders: Vec::new(),
+            others: Vec::new(),
         };
         (directory, store, wanted)
     }

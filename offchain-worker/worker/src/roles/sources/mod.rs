@@ -118,6 +118,8 @@ pub(super) struct Wanted {
     pub round: Round,
     /// Who must have it beside its maker; the round's validators if nobody is named.
     pub holders: Vec<Hotkey>,
+    /// Who may have it, too.
+    pub others: Vec<Hotkey>,
 }
 
 /// Where files come from and go to.
@@ -357,7 +359,7 @@ async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted, whom: Whom) -> Vec<A
         spares_maker: whom == Whom::NotItsLine,
     };
     if !wanted.holders.is_empty() {
-        return at_endpoints(desk, ask, &wanted.holders, &[]).await;
+        return at_endpoints(desk, ask, &wanted.holders, &wanted.others).await;
     }
     let (chain, netuid, at) = (&desk.chain, desk.run.netuid, desk.heads.best.hash);
     let round = match chain.round(at, netuid, wanted.round).await {

@@ -2,7 +2,7 @@
 
 use cairn_engine::audit::{find, Audited};
 use cairn_gradient::Checked;
-use cairn_primitives::{Finding, Secret};
+use cairn_primitives::{api::AuditorInfo, Finding, Hotkey, Secret};
 use cairn_protocol::verdict::Before;
 use cairn_round::{
     audit::{is_last, Audit, Verdict},
@@ -124,6 +124,18 @@ async fn contribution<C: Chain>(
     Ok(opened.await?.ok())
 }
 
+/// Who has what the miner serves, since it has said what it found, and who may have it. While nobody has said anything all
+/// auditors may.
+fn holders(audit: &Audit) -> (Vec<Hotkey>, Vec<Hotkey>) {
+    let has_said = |one: &&AuditorInfo<Hotkey>| one.committed.is_some() || one.found.is_some();
+    let (have, may): (Vec<_>, Vec<_>) = audit.auditors.iter().partition(has_said);
+    let hotkeys = |of: Vec<&AuditorInfo<Hotkey>>| of.into_iter().map(|one| one.hotkey).collect();
+    match have.is_empty() {
+        true => (hotkeys(may), Vec::new()),
+        false => (hotkeys(have), hotkeys(may)),
+    }
+}
+
 /// What the miner serves; `None` if it is not to be had.
 async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::Bytes>, RoleError> {
     let Some(served) = audit.served else {
@@ -131,6 +143,7 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
     };
     let most = served.length.min(audit.longest);
     let prefix = paths::audits(desk.run.netuid.get(), audit.round);
+    let (holders, others) = holders(audit);
     let wanted = Wanted {
         prefix,
         root: served.root,
@@ -138,7 +151,8 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
         most,
         maker: audit.hotkey,
         round: audit.round,
-        holders: audit.auditors.iter().map(|one| one.hotkey).collect(),
+        holders,
+        others,
     };
     match sources::file(desk, &wanted).await {
         Ok(blob) => Ok(Some(blob)),
@@ -151,5 +165,49 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
             Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::{Uid, H256};
+
+    fn auditor(number: u8, said: bool) -> AuditorInfo<Hotkey> {
+        AuditorInfo {
+            uid: Uid(number.into()),
+            hotkey: Hotkey(H256([number; 32])),
+            committed: said.then_some(H256([9; 32])),
+            found: None,
+        }
+    }
+
+    /// Or of sixty that are asked in a dispute most would ask none of the three that have it.
+    #[test]
+    fn whoever_has_said_what_it_found_is_asked_first_for_what_is_served() {
+        let of = |auditors: Vec<AuditorInfo<Hotkey>>| {
+            let audit = Audit {
+                round: 3,
+                uid: Uid(0),
+                hotkey: Hotkey(H256([0; 32])),
+                opens_until: 10,
+                commits_until: 20,
+                reveals_until: 30,
+                drawn: 0,
+                is_new: false,
+                is_disputed: true,
+                longest: 100,
+                served: None,
+                auditors,
+            };
+            let (have, may) = holders(&audit);
+            [have, may].map(|all| all.iter().map(|one| one.0 .0[0]).collect::<Vec<u8>>())
+        };
+        let some = vec![auditor(1, false), auditor(2, true), auditor(3, false)];
+        assert_eq!(of(some), [vec![2], vec![1, 3]]);
+        assert_eq!(
+            of(vec![auditor(1, false), auditor(2, false)]),
+            [vec![1, 2], vec![]]
+        );
     }
 }
