@@ -237,6 +237,19 @@ mod tests {
         assert_eq!(withheld.release(Some(3)), 13);
     }
 
+    /// Or what an epoch gave would be joined, again and again, to what waits for a later round.
+    #[test]
+    fn of_as_many_rounds_as_audits_can_be_open_of_what_was_earned_before_is_paid_in_each_epoch() {
+        let mut withheld = Withheld::default();
+        for round in 0..4 * AuditRules::OPEN_ROUNDS {
+            withheld.earn(round, 7).expect("it is little");
+            let open = (round + 1).saturating_sub(AuditRules::OPEN_ROUNDS);
+            let due = if round < AuditRules::OPEN_ROUNDS { 0 } else { 7 };
+            assert_eq!(withheld.release(Some(open)), due, "in round {round}");
+        }
+        assert_eq!(withheld.total(), u64::from(AuditRules::OPEN_ROUNDS) * 7);
+    }
+
     #[test]
     fn what_no_balance_can_be_is_refused() {
         let mut withheld = Withheld::default();
