@@ -111,7 +111,7 @@ attacks: setup ## run every attack in the simulator and write docs/security.md (
 	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
 	$(CARGO_TARGET_DIR)/debug/cairn-sim attacks --seed 7,8,9,10,11,12 --page docs/security.md $(ARGS)
 
-evidence: build ## what a devnet takes of its honest members, and what they prove: docs/evidence.md (ARGS="--rounds 8 …")
+evidence: build ## what devnets take of honest members, and what miners prove: docs/evidence.md (ARGS="--rounds 8 …")
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn \
 		node scripts/devnet-evidence.mjs --page docs/evidence.md $(ARGS)
 

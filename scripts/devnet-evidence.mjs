@@ -1,16 +1,17 @@
-// Runs a devnet, watches it, and prints two tables in Markdown: what its honest members spent in a round, in real
-// seconds and in bytes, and what its miners proved. docs/evidence.md has them, beside the simulator's.
+// Runs devnets, watches them, and prints two tables in Markdown: what honest members spent in a round, in real seconds
+// and in bytes, and what miners proved. docs/evidence.md has them, beside the simulator's.
 //
 //   CAIRN_BIN=… CAIRN_NODE_BIN=… node scripts/devnet-evidence.mjs [--page FILE] [--keep DIR] [OPTIONS]
 //
-// `make evidence` builds both programs and runs it. Options are passed on to `cairn devnet`; without any it is
-// `--rounds 16 --cheats 4`. With --page the tables go into that page, between their marks. With --keep all that the
-// devnet had stays in an empty directory, with evidence.json, what was seen; `--read FILE` makes the tables of such a
+// `make evidence` builds both programs and runs it. Options are passed on to `cairn devnet`. Without any there are two
+// devnets, one after the other: one without a cheat, of which the costs are, and one with a cheat of each kind; what
+// miners proved is of both. With --page the tables go into that page, between their marks. With --keep all that the
+// devnets had stays in an empty directory, with evidence.json, what was seen; `--read FILE` makes the tables of such a
 // file again, and runs nothing.
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -23,7 +24,7 @@ import { watch } from './evidence/watch.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const { CAIRN_BIN: CAIRN, CAIRN_NODE_BIN: NODE } = process.env;
-const USUAL = ['--rounds', '16', '--cheats', '4'];
+const USUAL = [['--rounds', '16', '--cheats', '0'], ['--rounds', '16', '--cheats', '4']];
 const SHOWN_BYTES = 1 << 28;
 
 /** Takes an option with its value out of the arguments. */
@@ -123,22 +124,29 @@ async function seen(directory, options) {
   };
 }
 
-/** The tables and what they are of. */
-async function text(found) {
-  const read = (path) => readFile(join(ROOT, path), 'utf8');
-  const pages = { security: await read('docs/security.md'), operators: await read('docs/operators.md') };
+/** What a devnet was and where it ran, in words. */
+function told(found) {
   const count = (kind) => found.members.filter((member) => member.kind === kind).length;
   const cheats = found.members.map(({ kind }) => kind).filter(isCheat);
   const [least, most] = found.load.map((load) => load.toFixed(1));
-  const head = wrapped(
+  return wrapped(
     `Seen with \`cairn devnet ${found.options.join(' ')}\`: ${count('miner')} honest miners, ${count('validator')} `
     + `validators, ${cheats.length ? cheats.map((kind) => `\`${kind}\``).join(', ') : 'no cheat'}; `
     + `${found.rounds.length} rounds in ${Math.round(found.wall_seconds)} s, on ${found.machine}, with a load of `
     + `${least} to ${most}.`,
   );
+}
+
+/** The tables and what they are of. */
+async function text(devnets) {
+  const of = (name) => readFile(join(ROOT, 'docs', name), 'utf8');
+  const pages = { security: await of('security.md'), operators: await of('operators.md') };
+  const all = (key) => devnets.flatMap((found) => found[key]);
+  const [first, ...others] = devnets;
   return [
-    head, '', '### What it costs the honest', '', costs(found, pages), '', shares(found), '',
-    '### What honest miners prove', '', premiums(found, pages),
+    '### What it costs the honest', '', told(first), '', costs(first, pages), '', shares(first), '',
+    '### What honest miners prove', '', [`Seen in the devnet above${others.length > 0 ? ', and in one more' : ''}.`, ...others.map(told)].join('\n'), '',
+    premiums({ members: all('members'), premiums: all('premiums') }, pages),
   ].join('\n');
 }
 
@@ -147,11 +155,14 @@ const [page, keep, read] = ['--page', '--keep', '--read'].map((name) => taken(wo
 const directory = keep ? resolve(keep) : await mkdtemp(join(tmpdir(), 'cairn-evidence-'));
 try {
   if (!read && (!CAIRN || !NODE)) throw new Error('name both programs by CAIRN_BIN and CAIRN_NODE_BIN');
-  const found = read
-    ? JSON.parse(await readFile(read, 'utf8'))
-    : await seen(directory, words.length > 0 ? words : USUAL);
-  if (keep) await writeFile(join(directory, 'evidence.json'), `${JSON.stringify(found, null, 1)}\n`);
-  const made = await text(found);
+  const devnets = read ? JSON.parse(await readFile(read, 'utf8')) : [];
+  for (const [nth, options] of (read ? [] : words.length > 0 ? [words] : USUAL).entries()) {
+    const place = join(directory, String(nth + 1));
+    await mkdir(place, { recursive: true });
+    devnets.push(await seen(place, options));
+  }
+  if (keep) await writeFile(join(directory, 'evidence.json'), `${JSON.stringify(devnets, null, 1)}\n`);
+  const made = await text(devnets);
   if (page) await writeFile(page, insert(await readFile(page, 'utf8'), made));
   console.log(made);
 } catch (error) {
