@@ -89,8 +89,12 @@ test('costs are of honest members, with the bounds of operators.md and the figur
   const table = costs(seen(), PAGES);
   const cells = (name) => table.split('\n').find((line) => line.startsWith(`| ${name} |`)).split(' | ');
   assert.deepEqual(cells('miner: bytes on chain').slice(1, 3), ['350', '400']);
-  assert.match(table, /\| 364, and 156 for an audit \|/);
-  assert.match(table, /\| 393, 1354 for an epoch, and 297 for an audit \|/);
+  // operators.md says the sums below its table, too.
+  const [, miner, validator, epoch] = /a miner takes (\d+) .* validator (\d+), and ([\d,]+) more/.exec(PAGES.operators);
+  const [, open, verdict] = /An audit takes (\d+) and, for each auditor, (\d+)/.exec(PAGES.operators);
+  assert.ok(table.includes(`| ${miner}, and ${open} for an audit |`), table);
+  const bound = `| ${validator}, ${epoch.replace(',', '')} for an epoch, and ${verdict} for an audit |`;
+  assert.ok(table.includes(bound), table);
   assert.deepEqual(cells('validator: scoring, seconds').slice(1, 4), ['4.00', '8.00', '2.00']);
   // The simulator's page has each of them.
   for (const name of ['miner: bytes on chain', 'miner: training, seconds', 'miner: serving audits, seconds',
