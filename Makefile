@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: wallets authorities load release-state lab lab-churn lab-joining lab-recovery lab-soak promtool units release reproducible portable deb try-release try-containers help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: wallets authorities load release-state lab lab-churn lab-joining lab-recovery lab-soak promtool units release reproducible portable deb try-release try-containers help setup cuda-tools build build-times devnet sim attacks evidence churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,7 +76,7 @@ test: lint docs build cuda-tools ## everything that CI runs; make deny and promt
 	@scripts/promtool.sh --if-installed
 	cargo test --locked --workspace
 	cargo test --locked -p cairn-p2p --features testing
-	node --test tests/clients/lib/judge.test.mjs
+	node --test tests/clients/lib/judge.test.mjs scripts/evidence/evidence.test.mjs
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/clients/run.mjs polkadot-js smoldot
 
 test-iroh: setup ## blobs from peers, which need iroh: compiles iroh first (minutes)
@@ -110,6 +110,10 @@ sim: setup ## a whole network in one thread: runtime and machines under a seeded
 attacks: setup ## run every attack in the simulator and write docs/security.md (ARGS="--rounds 24 …")
 	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
 	$(CARGO_TARGET_DIR)/debug/cairn-sim attacks --seed 7,8,9,10,11,12 --page docs/security.md $(ARGS)
+
+evidence: build ## what devnets take of honest members, and what miners prove: docs/evidence.md (ARGS="--rounds 8 …")
+	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn \
+		node scripts/devnet-evidence.mjs --page docs/evidence.md $(ARGS)
 
 churn: setup ## what becomes of work where miners are killed and join, simulated: docs/churn.md (ARGS="calm --churn 30 …")
 	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim

@@ -75,7 +75,8 @@ impl Report {
              included. Bytes are those of its transactions in final blocks; the bound is that of its duties, by \
              [operators.md](operators.md#what-members-take-of-the-chain), where a transaction is a byte longer than \
              here, since here none expires. Seconds are virtual: an inner step takes {step} s and the loss of a window \
-             {window} s, whatever a machine would take, so they say how often something is done, not how fast.",
+             {window} s, whatever a machine would take, so they say how often something is done, not how fast. \
+             [evidence.md](evidence.md) has a devnet's real ones.",
             self.networks
         );
         let mut page = format!("\n## What it costs the honest\n\n{}\n", wrapped("", &text));
@@ -139,7 +140,8 @@ impl Report {
                     its median over miners, validators and networks, after so many rounds. *Some* is the share of \
                     premiums by which a miner's gains count for something, *full* of those by which they count in \
                     full: of honest miners the power of the test, of cheats what it lets through. Whoever loses its \
-                    bond to an audit trains no more, and what it has proven stays.";
+                    bond to an audit trains no more, and what it has proven stays. \
+                    [evidence.md](evidence.md#what-honest-miners-prove) has what a devnet's miners prove.";
         let mut page = format!("\n## What honest miners prove\n\n{}\n", wrapped("", text));
         let (mut head, mut line) = (String::from("| rounds |"), String::from("|---:|"));
         let cheats = CHEATS.iter().filter_map(|name| {
