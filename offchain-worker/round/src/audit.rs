@@ -338,13 +338,15 @@ impl Auditing {
         let own = audit.auditors.iter().find(|one| one.hotkey == hotkey)?;
         let verdict = self.verdicts.iter().find(|verdict| verdict.of() == of);
         let verdict = verdict.filter(|_| free.to_send);
+        // In a dispute who was drawn has revealed already.
+        let has_said = own.committed.is_some() || own.found.is_some();
         match next_stage(audit, now) {
             Stage::Open | Stage::Commit
-                if own.committed.is_none() && free.to_replay && self.may_replay(audit) =>
+                if !has_said && free.to_replay && self.may_replay(audit) =>
             {
                 Some(Duty::Audit(Box::new(audit.clone())))
             }
-            Stage::Commit if own.committed.is_none() => {
+            Stage::Commit if !has_said => {
                 let verdict = verdict?.clone();
                 Some(Duty::Send(Transaction::CommitVerdict(verdict)))
             }

@@ -244,7 +244,11 @@ mod tests {
         for round in 0..4 * AuditRules::OPEN_ROUNDS {
             withheld.earn(round, 7).expect("it is little");
             let open = (round + 1).saturating_sub(AuditRules::OPEN_ROUNDS);
-            let due = if round < AuditRules::OPEN_ROUNDS { 0 } else { 7 };
+            let due = if round < AuditRules::OPEN_ROUNDS {
+                0
+            } else {
+                7
+            };
             assert_eq!(withheld.release(Some(open)), due, "in round {round}");
         }
         assert_eq!(withheld.total(), u64::from(AuditRules::OPEN_ROUNDS) * 7);

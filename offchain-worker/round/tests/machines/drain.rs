@@ -253,24 +253,24 @@ fn without_finality_it_waits_for_as_long_as_an_audit_can_be_open() {
     let mut miner = miner(0, None);
     let unsettled = final_in(0, view(1, 113));
     assert_eq!(told(&mut miner, AuditRules::EACH, unsettled, 114), []);
-    assert_eq!(miner.look(final_in(0, view(9, 217)), 218), []);
-    assert_eq!(miner.look(final_in(0, view(10, 230)), 231), [ends()]);
+    assert_eq!(miner.look(final_in(0, view(15, 295)), 296), []);
+    assert_eq!(miner.look(final_in(0, view(16, 308)), 309), [ends()]);
 }
 
 /// What it made is not settled here, or cannot be applied: no audit is open any longer all the same.
 #[test]
 fn what_it_made_long_ago_keeps_it_no_longer_than_an_audit_can_be_open() {
     let mut waits = miner(0, Some(intent(0, 7)));
-    let actions = told(&mut waits, AuditRules::EACH, view(9, 217), 218);
-    assert_eq!(actions, [owes(0, Why::Contribution, 241)]);
-    assert_eq!(waits.look(view(10, 230), 231), [ends()]);
+    let actions = told(&mut waits, AuditRules::EACH, view(15, 295), 296);
+    assert_eq!(actions, [owes(0, Why::Contribution, 335)]);
+    assert_eq!(waits.look(view(16, 308), 309), [ends()]);
 
     let mut applies = miner(0, Some(intent(0, 7)));
     let unapplied = View {
         settled: Some(settled(0, &[seen(MINER, 7, true)])),
-        ..view(10, 230)
+        ..view(16, 308)
     };
-    let actions = told(&mut applies, AuditRules::EACH, unapplied, 231);
+    let actions = told(&mut applies, AuditRules::EACH, unapplied, 309);
     assert!(
         matches!(
             actions[..],

@@ -243,14 +243,14 @@ fn who_decides(page: &Section) {
         of(failing - 1, all - failing + 1, 0),
         AuditOutcome::Undecided
     );
-    let passing = page.number("it is false, with ", " it has passed");
+    let passing = page.number("it is false, with ", " it has passed.");
     assert_eq!(of(all - passing, passing, 0), AuditOutcome::Passed);
     assert_eq!(
         of(all - passing + 1, passing - 1, 0),
         AuditOutcome::Undecided
     );
-    let more = page.number("and with ", " that find it false");
-    let fewer = page.number("that find it false and ", " that do not nobody decides");
+    let more = page.number("it has passed. With ", " that find it false");
+    let fewer = page.number("that find it false and ", " that do not, nobody decides");
     assert_eq!(of(more, fewer, 0), AuditOutcome::Undecided);
     page.says("Where less than half of the stake revealed something nobody decides either");
     assert_eq!(of(49, 0, 51), AuditOutcome::Undecided);
