@@ -1,15 +1,19 @@
 // The digest of a release's metadata, computed by a package that Substrate has no part in: the chain takes what was
 // signed with it, and refuses what was signed with another.
 //
-//   node check.mjs CAIRN_NODE [--release]    a build without a digest is skipped, and is an error with --release
+//   node check.mjs CAIRN_NODE [--release] [--wasm FILE]
+//
+// A build without a digest is skipped, and is an error with --release. With --wasm the chain begins with that runtime in
+// place of the node's own: what `make reproducible` built, beside any node of the same commit.
 //
 // The chain is one that is not for development: its addresses have the prefix that is in the digest.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 
 import { merkleizeMetadata } from '@polkadot-api/merkleize-metadata';
 import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
@@ -20,7 +24,13 @@ const TOKEN = { tokenSymbol: 'CRN', decimals: 9 };
 // What the chain answers to a digest that it cannot know, since its build has none: `CannotLookup`.
 const NO_DIGEST = /CannotLookup|Could not lookup/i;
 
-const node = process.argv[2];
+// The key of the runtime in a chain's state: `:code`.
+const CODE = '0x3a636f6465';
+
+const { values: options, positionals: [node] } = parseArgs({
+  allowPositionals: true,
+  options: { release: { type: 'boolean' }, wasm: { type: 'string' } },
+});
 const place = mkdtempSync(join(tmpdir(), 'cairn-digest-'));
 const ask = (...words) => execFileSync(node, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
 const key = (scheme) => JSON.parse(ask('key', 'generate', '--scheme', scheme, '--output-type', 'json'));
@@ -44,6 +54,7 @@ grandpa = "${grandpa.publicKey}"
 `);
   ask('chain', 'new', '--from', keys, '--output', place);
   const spec = join(place, 'digest-raw.json');
+  if (options.wasm) beginWith(options.wasm, spec);
   for (const [type, scheme, { secretPhrase }] of [['babe', 'sr25519', babe], ['gran', 'ed25519', grandpa]]) {
     const phrase = join(place, `${type}.phrase`);
     writeFileSync(phrase, secretPhrase);
@@ -51,6 +62,14 @@ grandpa = "${grandpa.publicKey}"
     ask('key', 'insert', ...where, '--suri', phrase);
   }
   return { spec, phrase: owner.secretPhrase };
+}
+
+/** Puts this runtime into a chain's specification. */
+function beginWith(wasm, spec) {
+  const chain = JSON.parse(readFileSync(spec, 'utf8'));
+  assert.ok(chain.genesis.raw.top[CODE], 'a raw specification has a runtime');
+  chain.genesis.raw.top[CODE] = `0x${readFileSync(wasm).toString('hex')}`;
+  writeFileSync(spec, JSON.stringify(chain));
 }
 
 /** Sends what was signed with a digest: the block that it is in. */
@@ -77,7 +96,7 @@ async function check(api, phrase) {
   } catch (error) {
     if (!NO_DIGEST.test(error.message)) throw error;
     const why = 'this build has no digest of its metadata: it is no release';
-    if (process.argv.includes('--release')) throw new Error(why);
+    if (options.release) throw new Error(why);
     console.log(why);
     return;
   }
