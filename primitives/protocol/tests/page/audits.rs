@@ -227,30 +227,28 @@ fn stages(page: &Section, rules: AuditRules) {
 /// How an audit ends.
 fn who_decides(page: &Section) {
     let (yes, no) = (Finding::Passed, Finding::Failed);
-    page.says(
-        "If nobody found that the work is false, and one found that it is not, it has passed",
-    );
+    page.says("If nobody found that the work is false, and somebody replayed it, it has passed");
     assert_eq!(rule::of_drawn([yes]), Some(AuditOutcome::Passed));
     page.says("Where an auditor finds that the work is false there is a *dispute*");
     assert_eq!(rule::of_drawn([yes, yes, no]), None);
     let of = |failed, passed, quiet| {
         rule::of_all([(failed, Some(no)), (passed, Some(yes)), (quiet, None)])
     };
-    let all = page.number("With 67 of ", " it is false");
-    let failing = page.number("With ", " of 100 it is false");
+    let all = page.number("Where 67 of ", " say so the work");
+    let failing = page.number("half of it does. Where ", " of 100 say so");
     assert_eq!(of(failing, all - failing, 0), AuditOutcome::Failed);
     assert_eq!(
         of(failing - 1, all - failing + 1, 0),
         AuditOutcome::Undecided
     );
-    let passing = page.number("it is false, with ", " it has passed.");
+    let passing = page.number("the work is false, where ", " do not it has passed");
     assert_eq!(of(all - passing, passing, 0), AuditOutcome::Passed);
     assert_eq!(
         of(all - passing + 1, passing - 1, 0),
         AuditOutcome::Undecided
     );
-    let more = page.number("it has passed. With ", " that find it false");
-    let fewer = page.number("that find it false and ", " that do not, nobody decides");
+    let more = page.number("it has passed. Where ", " say so and");
+    let fewer = page.number("say so and ", " do not, nobody decides");
     assert_eq!(of(more, fewer, 0), AuditOutcome::Undecided);
     page.says("Where less than half of the stake revealed something nobody decides either");
     assert_eq!(of(49, 0, 51), AuditOutcome::Undecided);
