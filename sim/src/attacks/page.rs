@@ -316,12 +316,12 @@ Money that appears or is lost (E11) is no row: the checker `money` looks at the 
   to clones that were not found out yet is withheld, and comes back to the others when they are. In a round auditors
   begin with those that have passed an audit, and then with what the chain drew to be first. When they began with the
   lowest uids, the clones that came last were still there after sixteen rounds.
-- `collusion-10`, `collusion-20`, `collusion-30`: of a round's validators three are drawn by lot for each audit. Where one
-  of them finds that the work is false all replay it, and stake decides
+- `collusion-10`, `collusion-20`, `collusion-30`: of a round's validators three are drawn by lot for each audit. Where
+  one of them finds that the work is false all replay it, and stake decides
   ([decision 066](decisions/066-disputes.md)): so those who collude take no bond, and save one only where all three are
   of them or keep quiet. While most of the drawn decided, three of ten took 83 CRN of honest miners' bonds in sixteen
   rounds. What they still can do is to have all others replay what they are drawn for; then they miss a round. Of what
-  they have more of loss after 16 rounds a tenth is left after 32.
+  they add to the loss in 16 rounds 0.2 to 0.3 % are left after 32.
 - `idle-seats`, `idle-commits`: before round 0 nobody has shown anything, and the lot gives five slots among four that
   work and sixteen that do not: with a probability of 0.75 fewer than two of the four have one, and then the round is no
   work. In the next rounds those come last that had a slot and did nothing with it. As with `asleep`, what honest miners
