@@ -121,6 +121,17 @@ fn fetch(rows: Matrix) {
     }
 }
 
+/// Asks for numbers that will be needed soon, in the second-level cache.
+#[inline(always)]
+pub fn fetch_numbers(numbers: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks(LINE) {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
+        // SAFETY: a prefetch has no effect on what a program computes, and the address is a valid one.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+}
+
 /// Numbers in a cache line.
 const LINE: usize = 16;
 
