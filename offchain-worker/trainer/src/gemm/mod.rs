@@ -186,7 +186,8 @@ impl<'a> Left<'a> {
     }
 }
 
-/// A right factor, packed.
+/// A right factor, packed: block after block of the inner dimension, in each panel after panel. So the panels that a
+/// left factor's block meets lie side by side, and do not share a few sets of a cache.
 pub struct Right {
     buffer: Buffer,
     k: usize,
@@ -230,18 +231,27 @@ impl Right {
         // A few panels per task, so that a row of `b` is read in one piece.
         let panels = b.columns.div_ceil(width);
         let share = panels.div_ceil(rayon::current_num_threads()).min(8);
-        let tasks = self.buffer.numbers()[..total].par_chunks_mut(share * width * b.rows);
-        tasks.enumerate().for_each(|(i, to)| {
-            let columns = i * share * width..b.columns.min((i + 1) * share * width);
-            pack::right(b.columns(&columns), width, to);
+        let each = self.buffer.numbers()[..total].par_chunks_mut(panels * width * BLOCK);
+        each.enumerate().for_each(|(block, to)| {
+            let steps = (b.rows - block * BLOCK).min(BLOCK);
+            let b = b.rows(block * BLOCK, steps);
+            let tasks = to.par_chunks_mut(share * width * steps).enumerate();
+            tasks.for_each(|(i, to)| {
+                let columns = i * share * width..b.columns.min((i + 1) * share * width);
+                pack::right(b.columns(&columns), width, to);
+            });
         });
     }
 
     /// Packs `b` in this thread.
     pub fn pack_here(&mut self, b: Matrix, kernels: &Kernels) {
         let total = self.shape(&b, kernels);
-        if total > 0 {
-            pack::right(b, kernels.columns, &mut self.buffer.numbers()[..total]);
+        if total == 0 {
+            return;
+        }
+        let each = self.buffer.numbers()[..total].chunks_mut(total / b.rows * BLOCK);
+        for (steps, to) in blocks(b.rows).zip(each) {
+            pack::right(b.rows(steps.start, steps.len()), kernels.columns, to);
         }
     }
 
@@ -322,6 +332,17 @@ impl Right {
         }
     }
 
+    /// Panel `j` in steps of one block of the inner dimension, from its first on, and as much of what lies behind it:
+    /// the next panel.
+    fn steps(&self, kernels: &Kernels, inner: &Range<usize>, j: usize) -> (&[f32], &[f32]) {
+        let (width, panels) = (kernels.columns, self.columns.div_ceil(kernels.columns));
+        let (before, block) = (inner.start, BLOCK.min(self.k - inner.start));
+        assert!(before.is_multiple_of(BLOCK) && inner.len() <= block && j < panels);
+        let from = &self.buffer.get()[(before * panels + j * block) * width..];
+        let (right, rest) = from.split_at(inner.len() * width);
+        (right, &rest[..rest.len().min(right.len())])
+    }
+
     /// One block of the inner dimension; the caller has made sure that `c` has all rows and columns.
     #[allow(clippy::too_many_arguments)] // A product has as many.
     fn block(
@@ -340,11 +361,13 @@ impl Right {
             "another block"
         );
         let width = kernels.columns;
-        let panels = self.buffer.get().chunks(width * self.k.max(1));
-        for (j, panel) in panels.take(columns.div_ceil(width)).enumerate() {
+        let tiles = left.rows.div_ceil(kernels.rows).max(1);
+        for j in 0..columns.div_ceil(width) {
             let columns = j * width..columns.min((j + 1) * width);
-            let right = &panel[inner.start * width..inner.end * width];
+            let (right, next) = self.steps(kernels, inner, j);
+            let mut next = next.chunks(next.len().div_ceil(tiles).max(1));
             for rows in pack::panels(left.rows, kernels.rows) {
+                pack::fetch_numbers(next.next().unwrap_or_default());
                 if rows.is_empty() || !wanted(&rows, &columns) {
                     continue;
                 }

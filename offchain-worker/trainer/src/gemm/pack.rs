@@ -121,37 +121,61 @@ fn fetch(rows: Matrix) {
     }
 }
 
-/// Row *i* of `from` goes to `to[i·stride..]`; rows are without gaps and of at most `stride` elements.
-fn side_by_side(from: Matrix, to: &mut [f32], stride: usize) {
-    let width = from.columns;
-    let rows = (0..from.rows).map(|i| &from.data[i * from.row_stride..][..width]);
-    let places = to.chunks_mut(stride);
-    match width {
-        // The usual widths, so that the compiler knows them.
-        32 => places.zip(rows).for_each(|(to, from)| copy::<32>(to, from)),
-        16 => places.zip(rows).for_each(|(to, from)| copy::<16>(to, from)),
-        // Two copies that overlap take any width from one to two vectors. The narrow ones are those of AVX2.
-        6 => places.zip(rows).for_each(|(to, from)| {
-            copy::<4>(to, from);
-            copy::<4>(&mut to[2..], &from[2..]);
-        }),
-        4..=7 => places.zip(rows).for_each(|(to, from)| {
-            copy::<4>(to, from);
-            copy::<4>(&mut to[width - 4..], &from[width - 4..]);
-        }),
-        8..=15 => places.zip(rows).for_each(|(to, from)| {
-            copy::<8>(to, from);
-            copy::<8>(&mut to[width - 8..], &from[width - 8..]);
-        }),
-        _ => places
-            .zip(rows)
-            .for_each(|(to, from)| to[..width].copy_from_slice(from)),
+/// Asks for numbers that will be needed soon, in the second-level cache.
+#[inline(always)]
+pub fn fetch_numbers(numbers: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks(LINE) {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
+        // SAFETY: a prefetch has no effect on what a program computes, and the address is a valid one.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
     }
 }
 
-#[inline(always)]
-fn copy<const N: usize>(to: &mut [f32], from: &[f32]) {
-    to[..N].copy_from_slice(&from[..N]);
+/// Numbers in a cache line.
+const LINE: usize = 16;
+
+/// Row *i* of `from` goes to `to[i·stride..]`; rows are without gaps and of at most `stride` elements. What lies between
+/// two rows in `to` may be overwritten.
+fn side_by_side(from: Matrix, to: &mut [f32], stride: usize) {
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    if from.columns <= 4 * x86::VECTOR && std::arch::is_x86_feature_detected!("avx2") {
+        done = whole_vectors(from, to, stride);
+    }
+    let places = to.chunks_mut(stride).skip(done);
+    for (i, to) in (done..from.rows).zip(places) {
+        let row = &from.data[i * from.row_stride..][..from.columns];
+        to[..from.columns].copy_from_slice(row);
+    }
+}
+
+/// Copies first rows in whole vectors, as many rows as these stay in `from` and in what all rows fill of `to`; what a
+/// row has too much is overwritten by the rows after it. Returns how many these are.
+#[cfg(target_arch = "x86_64")]
+fn whole_vectors(from: Matrix, to: &mut [f32], stride: usize) -> usize {
+    let vectors = from.columns.div_ceil(x86::VECTOR).next_power_of_two();
+    let most = |len: usize, apart: usize| match len.checked_sub(vectors * x86::VECTOR) {
+        Some(left) => left / apart + 1,
+        None => 0,
+    };
+    let filled = to
+        .len()
+        .min(from.rows.saturating_sub(1) * stride + from.columns);
+    let rows = from.rows;
+    let rows = rows
+        .min(most(filled, stride))
+        .min(most(from.data.len(), from.row_stride));
+    let (from, apart, to) = (from.data.as_ptr(), from.row_stride, to.as_mut_ptr());
+    // SAFETY: the CPU has AVX2, and the last row's vectors end within both slices.
+    unsafe {
+        match vectors {
+            1 => x86::copy::<1>(rows, from, apart, to, stride),
+            2 => x86::copy::<2>(rows, from, apart, to, stride),
+            _ => x86::copy::<4>(rows, from, apart, to, stride),
+        }
+    }
+    rows
 }
 
 /// Element (i, p) of `from` goes to `to[p·stride + i]`. Rows are without gaps between elements; there are at
@@ -180,14 +204,34 @@ fn transpose(from: Matrix, to: &mut [f32], stride: usize) {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Matrix;
+    use super::{Matrix, LINE};
 
     /// Numbers that are fetched ahead in each row.
     const AHEAD: usize = 64;
     /// Columns that are transposed of some rows before the next rows' turn.
     const SPAN: usize = 64;
-    /// Numbers in a cache line.
-    const LINE: usize = 16;
+    /// Numbers in a vector.
+    pub const VECTOR: usize = 8;
+
+    /// Copies `rows` rows of so many vectors, which begin so far apart here and there.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn copy<const VECTORS: usize>(
+        rows: usize,
+        from: *const f32,
+        apart: usize,
+        to: *mut f32,
+        stride: usize,
+    ) {
+        for i in 0..rows {
+            for at in (0..VECTORS).map(|vector| vector * VECTOR) {
+                // SAFETY: see the caller.
+                unsafe {
+                    let vector = _mm256_loadu_ps(from.add(i * apart + at));
+                    _mm256_storeu_ps(to.add(i * stride + at), vector);
+                }
+            }
+        }
+    }
 
     /// Transposes the first `k` columns, a multiple of eight, in squares of 8×8.
     ///
