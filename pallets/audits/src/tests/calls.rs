@@ -137,7 +137,12 @@ fn an_open_audit_is_told_with_what_was_said() {
         run_to(110);
         assert_ok!(reveal(first, Finding::Failed));
         assert_eq!(said(told()), (first, None, Some(Finding::Failed)));
+        // All validators are asked, those first that have said it.
         run_to(115);
+        assert_eq!(until(&told()), (115, 120, 125));
+        assert!(told().is_disputed && told().auditors.len() == 4);
+        assert_eq!(said(told()), (first, None, Some(Finding::Failed)));
+        run_to(125);
         assert!(Audits::open_audits(NET).is_empty());
     });
 }

@@ -23,12 +23,15 @@ fn found(findings: &[Finding], quiet: usize) -> Vec<Uid> {
     auditors
 }
 
-/// The same of an audit in which one found that the work is false: in that block all validators are asked.
+/// The same of an audit in which one found that the work is false: in that block all validators are asked, and who was
+/// drawn and said nothing has missed it.
 fn disputed(findings: &[Finding]) -> Vec<Uid> {
-    said(findings, 0);
+    let drawn = said(findings, 0);
     let (netuid, round, uid) = (NET, ROUND, MINER);
     assert_eq!(events(), [Event::Disputed { netuid, round, uid }]);
-    assert_eq!(World::followed(), [], "nothing follows yet");
+    let quiet = drawn[findings.len()..].iter().copied();
+    let missed: Vec<Followed> = quiet.map(Followed::Missed).collect();
+    assert_eq!(World::followed(), missed, "nothing else follows yet");
     let told = Audits::open_audits(NET).remove(0);
     let until = (told.opens_until, told.commits_until, told.reveals_until);
     let now = System::block_number();
@@ -281,6 +284,30 @@ fn who_is_late_is_heard_in_the_dispute_and_nobody_twice() {
     });
 }
 
+#[test]
+fn of_a_dispute_nothing_stays_when_the_run_stops_and_it_goes_on_when_the_miner_leaves() {
+    ExtBuilder.audited(|| {
+        disputed(&[NO, NO, NO]);
+        Audits::on_stopped(NET);
+        assert_eq!(Audits::clear(NET, 10), 3);
+        let outcome = Audits::outcome(NET, ROUND, MINER);
+        assert_eq!(outcome, Some(AuditOutcome::Undecided));
+        assert_eq!(
+            (audit(), ValidatorsOf::<Test>::iter_keys().count()),
+            (None, 0)
+        );
+    });
+    ExtBuilder.audited(|| {
+        let other = disputed(&[NO, NO, NO])[3];
+        Audits::on_left(NET, MINER, &hotkey(MINER));
+        assert_eq!(System::sufficients(&hotkey(MINER)), 1, "it can be heard");
+        settled(&[(other, NO)]);
+        let outcome = Audits::outcome(NET, ROUND, MINER);
+        assert_eq!(outcome, Some(AuditOutcome::Failed));
+        assert_eq!(System::sufficients(&hotkey(MINER)), 0);
+    });
+}
+
 /// Where all were drawn nobody is left to ask.
 #[test]
 fn where_all_are_drawn_stake_decides_at_once() {
@@ -311,14 +338,9 @@ fn one_that_passes_it_decides_where_the_others_keep_quiet_and_they_missed_it() {
 #[test]
 fn one_that_fails_it_alone_decides_nothing() {
     ExtBuilder.audited(|| {
-        let auditors = disputed(&[NO]);
+        disputed(&[NO]);
         settled(&[]);
-        let missed: Vec<_> = auditors[1..]
-            .iter()
-            .copied()
-            .map(Followed::Missed)
-            .collect();
-        assert_eq!(World::followed(), missed);
+        assert_eq!(World::followed(), [], "who was asked by it misses nothing");
         ended(AuditOutcome::Undecided, 0);
     });
 }
@@ -326,14 +348,9 @@ fn one_that_fails_it_alone_decides_nothing() {
 #[test]
 fn a_tie_or_nobody_decides_nothing() {
     ExtBuilder.audited(|| {
-        let auditors = disputed(&[NO, YES]);
+        disputed(&[NO, YES]);
         settled(&[]);
-        let missed: Vec<_> = auditors[2..]
-            .iter()
-            .copied()
-            .map(Followed::Missed)
-            .collect();
-        assert_eq!(World::followed(), missed);
+        assert_eq!(World::followed(), []);
         ended(AuditOutcome::Undecided, 0);
         assert_eq!(asked(MINER), Some(0), "it has proven nothing by that");
     });

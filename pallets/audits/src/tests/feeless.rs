@@ -41,7 +41,8 @@ fn a_call_is_free_exactly_when_it_succeeds() {
             ..SERVED
         };
         let mut free = 0;
-        for _ in 0..=3 * BLOCKS {
+        // Of an audit and of its dispute.
+        for _ in 0..=5 * BLOCKS {
             for uid in (0..4).map(Uid).chain([MINER]) {
                 let calls = [
                     opening(empty),
@@ -61,7 +62,7 @@ fn a_call_is_free_exactly_when_it_succeeds() {
             }
             next_block();
         }
-        assert_eq!(free, 1 + 3 + 3);
+        assert_eq!(free, 1 + 4 + 4);
     });
 }
 
