@@ -120,7 +120,7 @@ fn draw(db: RuntimeDbWeight, m: u32, a: u32) -> Weight {
 }
 
 /// A bond that is shared out among 15, and the attendances of all validators that a dispute can have. Not measured since
-/// there are disputes: what 15 auditors took, and as much again for each of the other 49.
+/// there are disputes: what it took with 15 auditors, the round's validators, and a hotkey of each of the other 49.
 fn end(db: RuntimeDbWeight) -> Weight {
-    Weight::from_parts(1_200_000_000, 0).saturating_add(db.reads_writes(183, 34))
+    Weight::from_parts(800_000_000, 0).saturating_add(db.reads_writes(104, 34))
 }

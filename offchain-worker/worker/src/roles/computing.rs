@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn work_may_be_audited_until_no_audit_of_its_round_is_open() {
         let of = |rate, now| open_debts(vec![debt(4, None)], &rules(rate, 1), now).len();
-        assert_eq!([4, 5, 13, 14, 99].map(|now| of(1, now)), [1, 1, 1, 0, 0]);
+        assert_eq!([4, 5, 19, 20, 99].map(|now| of(1, now)), [1, 1, 1, 0, 0]);
         assert_eq!(of(0, 4), 0);
         let last = debt(Round::MAX, None);
         assert_eq!(open_debts(vec![last], &rules(1, 1), 7).len(), 1);
@@ -221,7 +221,7 @@ mod tests {
             let refused = check_debts(&[unknown.clone(), on_card.clone()], class);
             let words = refused.expect_err("another's").to_string();
             assert!(words.contains("on `cuda one`"), "{words}");
-            assert!(words.contains("from round 17 on"), "{words}");
+            assert!(words.contains("from round 23 on"), "{words}");
         }
         let refused = check_debts(std::slice::from_ref(&on_cpu), card);
         let words = refused.expect_err("a CPU's").to_string();

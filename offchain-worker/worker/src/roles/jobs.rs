@@ -285,6 +285,6 @@ mod tests {
             blocks: 40,
             ..AuditRules::default()
         };
-        assert_eq!(Patience::of(&config, MINUTES).blocks, rounds + 120);
+        assert_eq!(Patience::of(&config, MINUTES).blocks, rounds + 200);
     }
 }

@@ -249,6 +249,7 @@ fn who_decides(page: &Section) {
     );
     let more = page.number("it has passed. Where ", " say so and");
     let fewer = page.number("say so and ", " do not, nobody decides");
+    assert_eq!(more + fewer, all);
     assert_eq!(of(more, fewer, 0), AuditOutcome::Undecided);
     page.says("Where less than half of the stake revealed something nobody decides either");
     assert_eq!(of(49, 0, 51), AuditOutcome::Undecided);
