@@ -105,12 +105,15 @@ fn a_group_that_is_under_way_is_brought_by_another_too_only_if_it_is_late() {
     assert_eq!(plan.take(0, |_| None, never), Some(0..1));
     assert_eq!(plan.take(1, fast, never), None);
     assert_eq!(plan.take(1, fast, |who| who == 0), Some(0..1));
-    // Two are enough.
-    assert_eq!(plan.take(2, fast, |_| true), None);
-    // One of them gives up: the other still has it.
+    // Two are enough while one of them is in time.
+    assert_eq!(plan.take(2, fast, |who| who == 0), None);
+    // Or two that trickle would keep a small blob from whoever asks.
+    assert_eq!(plan.take(2, fast, |who| who < 2), Some(0..1));
+    // Two of them give up: the third still has it.
     plan.give_back(0);
+    plan.give_back(1);
     assert!(!plan.is_done());
-    assert_eq!(plan.take(2, fast, never), None);
+    assert_eq!(plan.take(3, fast, never), None);
     plan.brought(0);
     assert!(plan.is_done() && plan.next(1).is_none());
 }
