@@ -12,8 +12,8 @@ mod dispute;
 use alloc::vec::Vec;
 use bounded_collections::{BoundedVec, ConstU32};
 use cairn_primitives::{
-    blake2_256, finding_hash, AuditOutcome, AuditRules, Balance, BlockNumber, Finding, Header,
-    Hotkey, Netuid, Round, Salt, Served, Uid, H256,
+    blake2_256, finding_hash, AuditRules, Balance, BlockNumber, Finding, Header, Hotkey, Netuid,
+    Round, Salt, Served, Uid, H256,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
