@@ -45,7 +45,7 @@ SAMPLE = 5
 CATCHING_UP = 180
 # Rounds of which a store holds files, and what was served for audits: `HISTORY_ROUNDS` and `AUDITED_ROUNDS`, with the
 # present one. Five rounds may go by between two looks, and a look takes its time.
-KEPT = {"contributions": 256 + 1 + 5 + 2, "audits": 10 + 1 + 2}
+KEPT = {"contributions": 256 + 1 + 5 + 2, "audits": 16 + 1 + 2}
 MIB = 1 << 20
 
 

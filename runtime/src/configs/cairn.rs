@@ -95,7 +95,7 @@ impl pallet_audits::Config for Runtime {
     type Slashing = Stake;
     type Attendance = Training;
     type Wages = Emissions;
-    type MaxEndsPerBlock = ConstU32<12>;
+    type MaxEndsPerBlock = ConstU32<9>;
     type WeightInfo = pallet_audits::weights::SubstrateWeight<Runtime>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = crate::benchmarking::People;
