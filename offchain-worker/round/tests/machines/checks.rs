@@ -332,8 +332,13 @@ fn it_commits_in_the_first_half_and_attests_in_the_second() {
 
 /// A validator that has on disk what it attests in a round, and comes back.
 fn bound(round: Round) -> Driven<Validator> {
+    bound_to(round, &[])
+}
+
+/// The same, which found these good.
+fn bound_to(round: Round, good: &[Uid]) -> Driven<Validator> {
     let held = held_at(round);
-    let pledges = vec![pledge(held, &[])];
+    let pledges = vec![pledge(held, good)];
     let initial = held_at(0).root;
     Driven::new(Validator::new(
         hotkey(VALIDATOR),
@@ -359,6 +364,38 @@ fn what_is_on_disk_is_what_it_commits_to_and_attests_after_a_crash() {
     let promised = committed(view_0, pledge(held_at(0), &[]).hash);
     let attest = [attest(held_at(0), &[])];
     assert_eq!(bound(0).look(promised, 110).last(), Some(&attest[0]));
+}
+
+/// A re-organisation put another file under the uid that it called good, and it has opened that one: to attest what it is
+/// bound to would be to call a broken file good.
+#[test]
+fn what_it_knows_to_be_broken_by_now_it_neither_commits_to_nor_attests() {
+    let (held, good) = (held_at(0), [Uid(1)]);
+    let other = seen(Uid(1), 6, true);
+    let view_0 = with(std::slice::from_ref(&other), view(0, 100));
+    let promised = committed(view_0.clone(), pledge(held, &good).hash);
+    for (found, says) in [
+        (Opened::Broken, false),
+        (Opened::Bad, true),
+        (Opened::Good, true),
+    ] {
+        let expected =
+            |action: Action<Task>| says.then_some(action).into_iter().collect::<Vec<_>>();
+        for (view, now, action) in [
+            (&view_0, 108, committing(held, &good)),
+            (&promised, 110, attest(held, &good)),
+        ] {
+            let mut validator = bound_to(0, &good);
+            let (round, id) = (0, id(Uid(1), 6));
+            open(&mut validator, &view_0, id);
+            validator.tell(Event::Done(Done::Opened { round, id, found }), 107);
+            assert_eq!(
+                validator.look(view.clone(), now),
+                expected(action),
+                "{found:?}"
+            );
+        }
+    }
 }
 
 /// Another process with the same key, or a disk that was lost.
