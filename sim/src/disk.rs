@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use cairn_primitives::H256;
+use cairn_primitives::{ModelRoot, Round, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
@@ -45,6 +45,21 @@ pub struct Traced {
     pub windows: Vec<Vec<u64>>,
 }
 
+/// Inner steps of a round up to a traced state that was kept: who is killed goes on from there.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Which round.
+    pub round: Round,
+    /// The miner's slot in it.
+    pub slot: u64,
+    /// The root of the parameters that it began with.
+    pub parent: ModelRoot,
+    /// Moments and error feedback that it began with.
+    pub memory: Rc<Memory>,
+    /// The windows of each step.
+    pub windows: Vec<Vec<u64>>,
+}
+
 /// What is audited of a round that was applied, and what that began with.
 #[derive(Clone, Debug)]
 pub struct Audited {
@@ -73,6 +88,8 @@ pub struct Content {
     pub open: Option<Open>,
     /// The one to the round after it, where rounds overlap.
     pub ahead: Option<Open>,
+    /// A miner's inner steps under way.
+    pub kept: Option<Kept>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
     /// What is to be served of a round that was applied.
@@ -108,6 +125,14 @@ impl Disk {
         self.synced.get_or_insert_with(before);
         change(&mut self.content);
         self.writes += 1;
+    }
+
+    /// Keeps inner steps: their file depends on nothing else, and is only there once it is whole.
+    pub fn keep(&mut self, kept: Kept) {
+        if let Some(synced) = &mut self.synced {
+            synced.kept = Some(kept.clone());
+        }
+        self.content.kept = Some(kept);
     }
 
     /// What was changed so far survives a crash from now on.

@@ -61,6 +61,16 @@ NETWORKS = {
 }
 
 
+@dataclasses.dataclass
+class Said:
+    """A line of a miner's log: when, of what kind, and of which round; how many steps it goes on after."""
+
+    at: float
+    kind: str
+    round: int
+    steps: int = 0
+
+
 class Draws:
     """Who is killed and who comes: by the seed, the round and the name alone."""
 
@@ -194,32 +204,46 @@ class Cell(Play):
         self.loss = losses[-1] / 1e6 if losses else None
 
     def courses(self):
-        """What each miner says of its training: when it held the parameters of a round, made a contribution, or had no
-        part in it."""
-        kinds = [("held", logs.READY, 0), ("held", logs.SETTLED, 1), ("made", logs.TRAINED, 0), ("idle", logs.IDLE, 0)]
+        """What each miner says of its training: when it held the parameters of a round, went on after steps that it had
+        kept, made a contribution, or had no part in it."""
+        kinds = [
+            ("held", logs.READY, 0),
+            ("held", logs.SETTLED, 1),
+            ("resumed", logs.RESUMED, 0),
+            ("made", logs.TRAINED, 0),
+            ("idle", logs.IDLE, 0),
+        ]
         courses = {}
         for member in self.members:
             lines = logs.plain(self.log(member)).splitlines() if member.role == "miner" else []
             found = [(logs.said_at(line), kind, pattern.search(line), later)
                      for line in lines for kind, pattern, later in kinds]  # fmt: skip
             courses[member.name] = [
-                (at, kind, int(match[1]) + later) for at, kind, match, later in found if at is not None and match
+                Said(at, kind, int(match[1]) + later, int(match[2]) if kind == "resumed" else 0)
+                for at, kind, match, later in found
+                if at is not None and match
             ]
         return courses
 
     def cut_short(self, trained):
         """Tokens of training that a kill cut short: as large a part of a whole one as had gone by of the time that
-        training usually takes. It begins when a miner holds a round's parameters."""
+        training usually takes, but for what had been kept. It begins when a miner holds a round's parameters, or goes
+        on with that."""
         courses = self.courses()
         usual = statistics.median(durations(courses) or [1.0])
         whole = max((tokens for _, _, tokens in trained), default=0)
+        steps = max((count for one in self.members for count in logs.steps(self.log(one))), default=1)
         tokens, last = 0.0, {}
         for kill in self.kills:
             name, number, at = kill["name"], kill["round"], kill["at"]
-            begun = training_since([one for one in courses[name] if one[0] < at], number, last.get(name, 0.0))
-            last[name] = at
+            before = [one for one in courses[name] if one.at < at]
+            begun = training_since(before, number, last.get(name, 0.0))
             if begun is not None and number < self.args.rounds:
-                tokens += whole * min(1.0, (at - begun) / max(usual, 0.1))
+                made = gone_on_after(before, number, last.get(name, 0.0)) / steps + (at - begun) / max(usual, 0.1)
+                later = min((one["at"] for one in self.kills if one["name"] == name and one["at"] > at), default=None)
+                after = [one for one in courses[name] if later is None or one.at < later]
+                tokens += whole * max(0.0, min(1.0, made) - gone_on_after(after, number, at) / steps)
+            last[name] = at
         return round(tokens), round(usual, 1)
 
     def seen(self):
@@ -253,22 +277,31 @@ def durations(courses):
     found = []
     for course in courses.values():
         held = None
-        for at, kind, number in course:
-            if kind == "held":
-                held = (at, number)
-            elif kind == "made" and held is not None and held[1] == number:
-                found.append(at - held[0])
+        for said in course:
+            if said.kind == "held":
+                held = said
+            elif said.kind == "resumed":
+                held = None
+            elif said.kind == "made" and held is not None and held.round == said.round:
+                found.append(said.at - held.at)
                 held = None
     return found
+
+
+def gone_on_after(course, number, after):
+    """After how many inner steps, which it had kept, a miner went on in a round since a moment; 0 if it did not."""
+    steps = [one.steps for one in course if one.kind == "resumed" and one.round == number and one.at > after]
+    return steps[-1] if steps else 0
 
 
 def training_since(course, number, after):
     """Since when a miner was at the training of a round at the end of a course, of what it said after its last start;
     none if it was not."""
-    held = [at for at, kind, one in course if kind == "held" and one == number and at > after]
-    if not held or any(kind == "made" and one == number for _, kind, one in course):
+    own = [one for one in course if one.round == number]
+    held = [one.at for one in own if one.kind in ("held", "resumed") and one.at > after]
+    if not held or any(one.kind == "made" for one in own):
         return None
-    has_part = not any(kind == "idle" and one == number and at > held[-1] for at, kind, one in course)
+    has_part = not any(one.kind == "idle" and one.at > held[-1] for one in own)
     return held[-1] if has_part else None
 
 

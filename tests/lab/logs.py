@@ -9,6 +9,8 @@ WARNED = re.compile(r"\b(WARN|ERROR)\b\s+(?:\S+: )?(.*)")
 # What differs from one warning to the next of its kind: numbers, roots, addresses.
 DIFFERS = re.compile(r"0x[0-9a-f]+|\b[1-9A-HJ-NP-Za-km-z]{40,}\b|[0-9a-f]{16,}|[\d,.]*\d")
 TRAINED = re.compile(r"round (\d+) · trained (\d+) steps, ([\d,]+) tokens")
+# After how many inner steps, which it had kept, a miner goes on.
+RESUMED = re.compile(r"round (\d+) · going on after (\d+) inner steps")
 # From which parameters a worker goes on, and which it holds after a round.
 READY = re.compile(r"round (\d+) · (?:going on from disk|ready), parameters (0x[0-9a-f]+)")
 SETTLED = re.compile(r"round (\d+) · settled.*, parameters (?:stay )?(0x[0-9a-f]+)")
@@ -26,6 +28,11 @@ def plain(log):
 def trained(log):
     """Each contribution that a miner made: its round and its tokens. One that was lost may have been made again."""
     return [(int(number), int(tokens.replace(",", ""))) for number, _, tokens in TRAINED.findall(plain(log))]
+
+
+def steps(log):
+    """How many inner steps each contribution of a miner has."""
+    return [int(found) for _, found, _ in TRAINED.findall(plain(log))]
 
 
 def roots(log):

@@ -22,7 +22,8 @@ use cairn_primitives::{EngineClass, ModelRoot, RunConfig};
 use cairn_trainer::AdamState;
 
 use crate::{
-    host::{compressed, left_to, Host, Made},
+    host::{compressed, left_to, trace_state, Host, Made},
+    start::Start,
     work::{pieces, replayed, steps, Look, Stepping},
     Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
     Trained, Version,
@@ -181,14 +182,21 @@ impl Engine for Cost {
             point,
         } = self;
         let held = host.free("train")?;
+        let made = Steps::new(&held.model.parameters, host, held.optimizer.as_deref());
+        let first = trace_state(&made.parameters, Some(&made.optimizer));
+        let mut start = Start::of((host, first), order, sequences, keeper);
+        let kept = start.take().map(|(parameters, optimizer)| Steps {
+            parameters,
+            optimizer,
+        });
         let mut walk = Walk {
             costs,
             meter,
             point,
-            steps: Steps::new(&held.model.parameters, host, held.optimizer.as_deref()),
+            steps: kept.unwrap_or(made),
         };
-        let every = host.config.inner.trace_every;
-        let trained = steps(order, every, sequences, go_on, &mut walk, keeper)?;
+        let (every, begun) = (host.config.inner.trace_every, (start.trained, keeper));
+        let trained = steps(order, every, sequences, go_on, &mut walk, begun)?;
         let made = walk.steps;
         if let Some(trained) = &trained {
             host.trained(order, trained, made);

@@ -7,7 +7,8 @@ use cairn_primitives::{EngineClass, InnerOptimizer, ModelRoot, RunConfig};
 use cairn_trainer::{AdamState, Trainer};
 
 use crate::{
-    host::{compressed, left_to, Host, Made},
+    host::{compressed, left_to, trace_state, Host, Made},
+    start::Start,
     work::{pieces_of, replayed, steps, Look, Stepping, PIECE},
     Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
     Trained, Version,
@@ -128,16 +129,22 @@ impl Engine for Cpu {
         host.end_measuring();
         let held = host.free("train")?;
         let inner = &host.config.inner;
+        let first = trace_state(&held.model.parameters, held.optimizer.as_deref());
+        let mut start = Start::of((host, first), order, sequences, keeper);
+        let (parameters, optimizer) = start.take().unwrap_or_else(|| {
+            let parameters = held.model.parameters.to_vec();
+            (parameters, host.begun(held.optimizer.as_deref()))
+        });
         let mut stepping = OnCpu {
             trainer,
             inner,
             steps: Steps {
-                parameters: held.model.parameters.to_vec(),
-                optimizer: host.begun(held.optimizer.as_deref()),
+                parameters,
+                optimizer,
             },
         };
-        let every = inner.trace_every;
-        let trained = steps(order, every, sequences, go_on, &mut stepping, keeper)?;
+        let (every, begun) = (inner.trace_every, (start.trained, keeper));
+        let trained = steps(order, every, sequences, go_on, &mut stepping, begun)?;
         let made = stepping.steps;
         if let Some(trained) = &trained {
             host.trained(order, trained, made);

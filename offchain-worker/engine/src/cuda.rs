@@ -9,7 +9,6 @@ use std::{borrow::Cow, io, ops::Range};
 
 use cairn_gradient::{Checked, Header, SparseTensor};
 use cairn_primitives::{EngineClass, InnerOptimizer, Layout, ModelRoot, RunConfig, Selected};
-use cairn_protocol::trace;
 use cairn_trainer::{
     cuda::{
         contribution::{OuterRule, Share},
@@ -20,6 +19,7 @@ use cairn_trainer::{
 
 use crate::{
     host::{left_to, trace_state, Host, Made, Model},
+    start::Start,
     work::{pieces, replayed, steps, Look, Stepping},
     Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
     Trained, Version,
@@ -40,8 +40,6 @@ struct OnCard;
 struct Under<'a> {
     steps: Steps<'a>,
     inner: &'a InnerOptimizer,
-    /// The state before the first, if nothing has to cross to the host for it.
-    first: Option<trace::State>,
 }
 
 impl Stepping for Under<'_> {
@@ -50,9 +48,6 @@ impl Stepping for Under<'_> {
     }
 
     fn traced(&mut self, keeps: bool) -> Result<Look, EngineError> {
-        if let Some(first) = self.first.take() {
-            return Ok(Look::only(first));
-        }
         let (parameters, optimizer) = self.steps.copied()?;
         Ok(Look {
             traced: trace_state(&parameters, Some(&optimizer)),
@@ -110,16 +105,22 @@ impl Engine for Cuda {
         let held = host.free("train")?;
         let parameters = held.model.parameters.as_slice();
         let inner = &host.config.inner;
+        let mut start;
         let mut stepping = {
             let optimizer = begun(held.optimizer.as_deref(), parameters.len());
+            // Of what the host holds, so nothing has to cross for it.
+            let first = trace_state(parameters, Some(&*optimizer));
+            start = Start::of((host, first), order, sequences, keeper);
+            let (parameters, optimizer) = start.vectors().unwrap_or((parameters, &*optimizer));
             Under {
-                steps: card.begin(parameters, &optimizer)?,
+                steps: card.begin(parameters, optimizer)?,
                 inner,
-                first: Some(trace_state(parameters, Some(&*optimizer))),
             }
         };
-        let every = inner.trace_every;
-        let trained = steps(order, every, sequences, go_on, &mut stepping, keeper)?;
+        // The card has its vectors now.
+        start.take();
+        let (every, begun) = (inner.trace_every, (start.trained, keeper));
+        let trained = steps(order, every, sequences, go_on, &mut stepping, begun)?;
         if let Some(trained) = &trained {
             host.trained(order, trained, OnCard);
         }
@@ -173,7 +174,6 @@ impl Engine for Cuda {
         let mut stepping = Under {
             steps: card.begin(parameters, &optimizer)?,
             inner: &host.config.inner,
-            first: None,
         };
         replayed(steps, sequences, &mut stepping)
     }

@@ -16,6 +16,7 @@ use crate::{
     cpu::Steps,
     host::{left_to, trace_state},
     outside::{broken, hashed, read},
+    start::Start,
     work::{steps, Look, Stepping},
     Cpu, Engine, EngineError, Keeper, Order, Outside, Part, Sequences, Settlement, Shared, State,
     StepDone, Trained, Version,
@@ -152,8 +153,6 @@ struct Away<'a, A> {
     parameters: usize,
     /// Steps that the optimizer has done.
     done: u64,
-    /// The state before the first.
-    first: Option<trace::State>,
     /// The state after the last step, once it was traced.
     last: Option<(Steps, trace::State)>,
 }
@@ -175,9 +174,6 @@ impl<A: Arithmetic> Stepping for Away<'_, A> {
 
     // No vectors: nobody replays these steps, so a run that audits takes no such engine.
     fn traced(&mut self, _: bool) -> Result<Look, EngineError> {
-        if let Some(first) = self.first.take() {
-            return Ok(Look::only(first));
-        }
         let there = self.arithmetic.copied()?;
         Ok(Look::only(there.hashes(self.parameters, self.done)?))
     }
@@ -327,7 +323,6 @@ impl<A: Arithmetic> Elsewhere<A> {
         let parameters = held.model.parameters.as_slice();
         let optimizer = held.optimizer.as_deref().filter(|begun| begun.step > 0);
         let hashes = trace_state(parameters, optimizer);
-        let first = Some(hashes);
         arithmetic.begin(&Origin {
             parameters,
             optimizer,
@@ -339,11 +334,12 @@ impl<A: Arithmetic> Elsewhere<A> {
             config,
             parameters: parameters.len(),
             done: optimizer.map_or(0, |begun| begun.step),
-            first,
             last: None,
         };
+        // Nothing is kept of what is made elsewhere.
+        let begun = (Start::first(hashes).trained, keeper);
         let every = config.inner.trace_every;
-        let Some(trained) = steps(order, every, sequences, go_on, &mut away, keeper)? else {
+        let Some(trained) = steps(order, every, sequences, go_on, &mut away, begun)? else {
             return Ok(None);
         };
         let (made, hashes) = match away.last.take() {

@@ -46,21 +46,45 @@ impl Trained {
         u32::try_from(self.losses.len()).unwrap_or(u32::MAX)
     }
 
+    /// The number of the newest traced state: the one before the first step has 0.
+    pub fn newest(&self) -> u32 {
+        u32::try_from(self.trace.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
     /// The mean of the steps' losses, summed in order; what a contribution's header states.
     pub fn mean_loss(&self) -> f32 {
         self.losses.iter().sum::<f32>() / self.losses.len() as f32
     }
 }
 
-/// Keeps traced states while steps are made, so that what is audited of them need not be made again.
+/// Steps of a round that were made before, up to a traced state that was kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Begun {
+    /// The mean loss before each step, in nats per token.
+    pub losses: Vec<f32>,
+    /// The hashes of the traced states, in order: the last is that of `state`.
+    pub trace: Vec<H256>,
+    /// Parameters and moments after those steps.
+    pub state: State,
+}
+
+/// Keeps traced states while steps are made, so that what is audited of them need not be made again, and who was
+/// stopped between them goes on from there.
 pub trait Keeper {
+    /// Steps of the same round that were made and kept before, if there are any; asked for once, before the first step.
+    /// `first` is the state with which the round begins. What does not follow from it is not gone on with: the steps are
+    /// made from the first on.
+    fn begun(&mut self, _first: &trace::State) -> Option<Begun> {
+        None
+    }
+
     /// Whether it has room for the vectors of one more state.
     fn has_room(&mut self) -> bool;
 
-    /// A state was traced: its number in the trace, what stands for it, and its parameters and moments, if there was
-    /// room for them and they may have to be served. The state before the first step is not among them: it is what the
-    /// round begins with. Whoever trains waits for this.
-    fn keep(&mut self, number: u32, traced: trace::State, state: Option<State>);
+    /// A state was traced: the last of those in `so_far`. `traced` stands for it; `state` has its parameters and moments,
+    /// if there was room for them and they may have to be served. The state before the first step is not among them: it
+    /// is what the round begins with. Whoever trains waits for this.
+    fn keep(&mut self, so_far: &Trained, traced: trace::State, state: Option<State>);
 }
 
 /// Keeps nothing.
@@ -71,7 +95,7 @@ impl Keeper for Nothing {
         false
     }
 
-    fn keep(&mut self, _: u32, _: trace::State, _: Option<State>) {}
+    fn keep(&mut self, _: &Trained, _: trace::State, _: Option<State>) {}
 }
 
 /// A settled round, as it is applied.
@@ -161,7 +185,7 @@ pub trait Engine: Send {
         self.train_keeping(order, sequences, go_on, &mut Nothing)
     }
 
-    /// The same, and shows each state that it traces to `keeper`.
+    /// The same, and shows each state that it traces to `keeper`; goes on from what that kept of the round before.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`load`](Engine::load) | the state is replaced | held |
 //! | [`train`](Engine::train) | inner steps from the held parameters | pending |
-//! | [`train_keeping`](Engine::train_keeping) | the same, and shows the states that it traces | pending |
+//! | [`train_keeping`](Engine::train_keeping) | the same, shows what it traces, and goes on from what was kept | pending |
 //! | [`contribution`](Engine::contribution) | the file of what is to be sent of those steps | pending |
 //! | [`settle`](Engine::settle) | the outer step of a settled round; gives the new model root | pending |
 //! | [`keep`](Engine::keep), [`discard`](Engine::discard) | what is pending becomes the state, or is forgotten | held |
@@ -41,6 +41,7 @@ mod error;
 mod host;
 mod open;
 mod outside;
+mod start;
 mod state;
 mod work;
 
@@ -48,7 +49,7 @@ pub use cairn_trainer::{engine::Device, AdamState};
 pub use cpu::Cpu;
 pub use cuda::Cuda;
 pub use elsewhere::{Arithmetic, Copied, Elsewhere, Origin};
-pub use engine::{Engine, Keeper, Order, Sequences, Settlement, StepDone, Trained};
+pub use engine::{Begun, Engine, Keeper, Order, Sequences, Settlement, StepDone, Trained};
 pub use error::EngineError;
 pub use open::{open, CPU};
 pub use outside::Outside;

@@ -41,7 +41,7 @@ pub(crate) trait Stepping {
     /// Makes one, and gives its mean loss.
     fn step(&mut self, batch: &[&[u32]]) -> Result<f32, EngineError>;
 
-    /// A look at the state now, which is traced; with its vectors if they are to be kept.
+    /// A look at the state now, which is traced, after a step; with its vectors if they are to be kept.
     fn traced(&mut self, keeps: bool) -> Result<Look, EngineError>;
 
     /// The same of the state after the last step, which will be wanted itself.
@@ -59,36 +59,31 @@ pub(crate) trait Stepping {
 }
 
 /// Makes steps for as long as there is time, and traces their states at a distance of `every`; `keeper` sees all but the
-/// first.
+/// first. `begun` is what was made before, with the state from which `stepping` goes on.
 pub(crate) fn steps(
     order: &Order,
     every: u16,
     sequences: &mut Sequences<'_, '_>,
     go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
     stepping: &mut impl Stepping,
-    keeper: &mut dyn Keeper,
+    (begun, keeper): (Trained, &mut dyn Keeper),
 ) -> Result<Option<Trained>, EngineError> {
-    let mut trained = Trained {
-        losses: Vec::new(),
-        tokens: 0,
-        trace: vec![stepping.traced(false)?.traced.hash()],
-    };
+    let mut trained = begun;
+    let first = trained.steps();
     let mut last = None;
-    for number in 0..order.steps {
+    for number in first..order.steps {
         if !go_on(last.as_ref()) {
             return ended(trained, every, stepping, keeper);
         }
         // What lies between two looks at the time is a step, and a trace at most.
-        if number > 0 && trace::is_traced(number, order.steps, every) {
+        if number > first && trace::is_traced(number, order.steps, every) {
             let keeps = keeper.has_room();
             note(&mut trained, stepping.traced(keeps)?, keeper);
         }
         let batch = sequences(number);
         let loss = stepping.step(&batch)?;
         trained.losses.push(loss);
-        // All tokens of a sequence but the first are predicted.
-        let tokens = batch.iter().map(|one| one.len().saturating_sub(1) as u64);
-        trained.tokens = trained.tokens.saturating_add(tokens.sum());
+        trained.tokens = trained.tokens.saturating_add(predicted(&batch));
         last = Some(StepDone { step: number, loss });
     }
     if last.is_some() {
@@ -97,15 +92,20 @@ pub(crate) fn steps(
     ended(trained, every, stepping, keeper)
 }
 
+/// Tokens that are predicted in a step: all of a sequence but the first.
+pub(crate) fn predicted(batch: &[&[u32]]) -> u64 {
+    let tokens = batch.iter().map(|one| one.len().saturating_sub(1) as u64);
+    tokens.fold(0, u64::saturating_add)
+}
+
 /// The next state of a trace.
 fn note(trained: &mut Trained, look: Look, keeper: &mut dyn Keeper) {
-    let number = u32::try_from(trained.trace.len()).unwrap_or(u32::MAX);
     trained.trace.push(look.traced.hash());
     let state = look.vectors.map(|(parameters, optimizer)| State {
         optimizer: Some(optimizer),
         ..State::new(parameters)
     });
-    keeper.keep(number, look.traced, state);
+    keeper.keep(trained, look.traced, state);
 }
 
 /// Steps that are over, with the last state traced; none if there was no step.

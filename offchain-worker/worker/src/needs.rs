@@ -78,9 +78,21 @@ pub fn traced(config: &RunConfig) -> u64 {
     let states = trace::count(config.inner.steps.into(), config.inner.trace_every);
     let without = if config.audits.admits_cards() { 1 } else { 2 };
     let vectors = Vectors::of(config).steps();
+    let vectors = vectors.saturating_add(traced_course(config));
     let full = u64::from(states.saturating_sub(without));
     let heads = u64::from(states).saturating_mul(TRACED_HEAD);
     vectors.saturating_mul(full).saturating_add(heads)
+}
+
+/// Bytes at most of how a round's steps had come to a traced state: hashes, lengths, a loss of each step, a hash of each
+/// state, and a number before each list.
+pub fn traced_course(config: &RunConfig) -> u64 {
+    let steps = u64::from(config.inner.steps);
+    let states = trace::count(config.inner.steps.into(), config.inner.trace_every);
+    let lists = steps
+        .saturating_mul(NUMBER)
+        .saturating_add(u64::from(states).saturating_mul(32));
+    lists.saturating_add(2 * 32 + 3 * 8 + 2 * 4)
 }
 
 /// What a miner holds at most while it trains and makes its contribution. What is written to the disk meanwhile is

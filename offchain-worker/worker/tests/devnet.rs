@@ -69,6 +69,8 @@ fn a_network_trains_pays_and_survives() {
             "--chaos",
             "kill-miner@2,late-miner@3,restart-node@6",
             "--serve-metrics",
+            "--transport",
+            "file",
             "--run",
             RUN,
         ],

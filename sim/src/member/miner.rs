@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use cairn_primitives::{Round, SealedRoot};
+use cairn_protocol::trace::is_traced;
 use cairn_round::{
     ahead::Sealed,
     machine::{Machine as _, Transaction},
@@ -14,7 +15,7 @@ use super::{driver::TELLING, writing::Change, Job, Machine, Made, Told, Training
 use crate::{
     behaviour::Lesson,
     checkers::{Happening, Who},
-    disk::Open,
+    disk::{Kept, Open},
     meter::Part,
     network::Way,
     store::Fault,
@@ -42,13 +43,14 @@ impl World {
                 if self.members[who].process.held.is_none() {
                     return self.done_mining(who, Done::NothingTrained(round));
                 }
+                let windows = self.kept_before(who, round, slot);
                 let training = Training {
                     round,
                     slot,
                     plan,
                     deadline,
                     most,
-                    windows: Vec::new(),
+                    windows,
                     is_last: false,
                     is_making: false,
                     is_abandoned: false,
@@ -79,6 +81,45 @@ impl World {
             // It takes its line until it ends, and what is needed then comes after it.
             Task::StopFetching(_) => {}
         }
+    }
+
+    /// The windows of the steps of a round that a process before this one made and kept.
+    fn kept_before(&mut self, who: Who, round: Round, slot: u64) -> Vec<Vec<u64>> {
+        let memory = self.memory_of(who);
+        let member = &self.members[who];
+        let held = member.process.held.as_ref().map(|(held, _)| held.root);
+        let is_it = |kept: &&Kept| {
+            (kept.round, kept.slot, Some(kept.parent)) == (round, slot, held)
+                && kept.memory == memory
+        };
+        let kept = member.disk.content().kept.as_ref().filter(is_it);
+        kept.map(|kept| kept.windows.clone()).unwrap_or_default()
+    }
+
+    /// Keeps the newest traced state but the one just reached, which is still being written; where work is audited, as
+    /// `cairn mine` does.
+    fn keep_steps(&mut self, who: Who) {
+        let run = self.workshop.run();
+        let (every, audits) = (run.inner.trace_every, run.audits.rate);
+        let memory = self.memory_of(who);
+        let member = &mut self.members[who];
+        let (Some(training), Some((held, _))) = (&member.process.training, &member.process.held)
+        else {
+            return;
+        };
+        let written = training.windows.len().saturating_sub(1) as u32;
+        let is_kept = written > 0 && is_traced(written, training.most, every);
+        if audits == 0 || !is_kept || !member.is_honest() {
+            return;
+        }
+        let windows = training.windows.iter().take(written as usize);
+        member.disk.keep(Kept {
+            round: training.round,
+            slot: training.slot,
+            parent: held.root,
+            memory,
+            windows: windows.cloned().collect(),
+        });
     }
 
     /// Training ends without a contribution. Where rounds overlap it may be begun anew at once, so its step ends first.
@@ -255,6 +296,7 @@ impl World {
         let process = &mut self.members[who].process;
         process.pace.observe_step(step);
         process.training = Some(training);
+        self.keep_steps(who);
         self.next_step(who);
     }
 

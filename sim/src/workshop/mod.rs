@@ -43,7 +43,7 @@ pub struct Theta {
 }
 
 /// What a miner keeps from round to round beside the parameters; nothing at first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     /// The inner optimizer's moments.
     pub optimizer: Option<AdamState>,

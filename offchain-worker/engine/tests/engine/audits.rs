@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cairn_engine::{
     audit::{find, open, open_kept, Audited, Kept, Traced},
-    Engine, EngineError, Keeper, State,
+    Engine, EngineError, Keeper, State, Trained,
 };
 use cairn_gradient::{decode, decode_header, encode, Contribution, Header, SparseTensor};
 use cairn_primitives::{
@@ -194,7 +194,7 @@ impl Keeper for Disk {
         full.count() < self.room
     }
 
-    fn keep(&mut self, number: u32, traced: trace::State, state: Option<State>) {
+    fn keep(&mut self, so_far: &Trained, traced: trace::State, state: Option<State>) {
         let vectors = state.map(|state| {
             let optimizer = state.optimizer.expect("it has stepped");
             let all = [state.parameters, optimizer.m, optimizer.v];
@@ -202,7 +202,7 @@ impl Keeper for Disk {
             numbers.flat_map(|number| number.to_le_bytes()).collect()
         });
         let vectors: Vec<u8> = vectors.unwrap_or_default();
-        self.kept.insert(number, Kept { traced, vectors });
+        self.kept.insert(so_far.newest(), Kept { traced, vectors });
     }
 }
 

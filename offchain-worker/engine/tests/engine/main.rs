@@ -1,6 +1,7 @@
 //! Every engine keeps the trait's promises, and the CPU's has the bits of its parts.
 
 mod audits;
+mod begun;
 mod bits;
 mod by_hand;
 mod cards;

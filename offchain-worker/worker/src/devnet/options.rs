@@ -20,10 +20,18 @@ pub enum Transport {
     S3,
 }
 
+impl Transport {
+    /// Without being told: as over the internet, if this build has peers.
+    const USUAL: Transport = match cfg!(feature = "p2p") {
+        true => Transport::P2p,
+        false => Transport::File,
+    };
+}
+
 /// `cairn devnet`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n  cairn devnet --transport s3                                       every member has its own bucket\n  cairn devnet --transport s3 --store s3://bucket/devnet            every member uses this bucket\n  cairn devnet --nodes 3 --chaos kill-node@2,stall-node@4           workers go on with another node\n  cairn devnet --rounds 2 --device cuda:0                           train and score on a GPU\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
+    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport file                                     all members share one directory\n  cairn devnet --transport s3                                       every member has its own bucket\n  cairn devnet --transport s3 --store s3://bucket/devnet            every member uses this bucket\n  cairn devnet --nodes 3 --chaos kill-node@2,stall-node@4           workers go on with another node\n  cairn devnet --rounds 2 --device cuda:0                           train and score on a GPU\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
 )]
 pub struct Options {
     /// Rounds to run
@@ -43,9 +51,9 @@ pub struct Options {
     #[arg(long, env = "CAIRN_CHEATS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
     pub cheats: u16,
 
-    /// How files go from member to member: by one directory that all share; from peer to peer, each with a store of
-    /// its own; or by buckets, of a server that is started, too, in which each writes its own and reads all
-    #[arg(long, env = "CAIRN_TRANSPORT", value_enum, default_value_t = Transport::File)]
+    /// How files go from member to member: from peer to peer, each with a store of its own; by buckets, of a server
+    /// that is started, too, in which each writes its own and reads all; or by one directory that all share
+    #[arg(long, env = "CAIRN_TRANSPORT", value_enum, default_value_t = Transport::USUAL)]
     pub transport: Transport,
 
     /// With --transport s3: one bucket for all instead, as s3://BUCKET/PREFIX, with the variables AWS_… of

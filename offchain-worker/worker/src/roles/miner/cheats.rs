@@ -329,4 +329,4 @@ async fn found_in<C: Chain>(
 
 #[cfg(test)]
 #[path = "cheats_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -12,7 +12,6 @@ use codec::Decode;
 use super::*;
 use crate::{
     metrics::Metrics,
-    needs::Vectors,
     roles::{
         chain::Chain,
         miner::{
@@ -20,22 +19,22 @@ use crate::{
             round_job::Timing,
             serve, Opener,
         },
-        state::{Traced, Traces},
+        state::{Sizes, Traced, Traces},
         testing::{Network, NETUID},
     },
 };
 
 const MINERS: u64 = 3;
 const SLOT: u64 = 1;
-const STEPS: u32 = 6;
+pub(in super::super) const STEPS: u32 = 6;
 /// Every second state is traced, so that no interval is one step.
-const EVERY: u16 = 2;
+pub(in super::super) const EVERY: u16 = 2;
 const INTERVALS: u32 = 3;
 
 /// What a member needs to make a contribution, in a run that audits all of them.
-struct Desk {
-    order: Order,
-    engine: Box<dyn Engine>,
+pub(in super::super) struct Desk {
+    pub order: Order,
+    pub engine: Box<dyn Engine>,
 }
 
 /// The run of a test as a member has it, and its engine with the run's first parameters.
@@ -44,12 +43,17 @@ async fn desk(network: &Network, name: &str, round: Round) -> Desk {
 }
 
 /// Everything that steps the blocks' matrices.
-fn all_matrices() -> [Matrices; 2] {
+pub(in super::super) fn all_matrices() -> [Matrices; 2] {
     [Matrices::AdamW, Matrices::Muon(Muon::default())]
 }
 
 /// The same of a run whose matrices are stepped so.
-async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices) -> Desk {
+pub(in super::super) async fn desk_of(
+    network: &Network,
+    name: &str,
+    round: Round,
+    matrices: Matrices,
+) -> Desk {
     let at = network.chain.head().hash;
     let info = network.chain.run(at, NETUID).await.unwrap().unwrap();
     let account = Network::account(name);
@@ -61,8 +65,8 @@ async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices
     let (mut engine, _) = cairn_engine::open(Device::Cpu, &run.config, 1).unwrap();
     let parameters = cairn_trainer::initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).unwrap();
-    let each = Vectors::of(&run.config).steps();
-    let traces = Traces::open(&network.state_dir(name), 1 << 20, each);
+    let sizes = Sizes::of(&run.config);
+    let traces = Traces::open(&network.state_dir(name), 1 << 20, sizes);
     let order = Order {
         plan: plan(&run),
         run: Arc::new(run),

@@ -2,8 +2,9 @@
 
 use cairn_engine::{Engine, EngineError, StepDone, Trained, Version};
 use cairn_gradient::{seal, sealed_root, Header, Work};
-use cairn_primitives::{key_hash, Commitment, ModelRoot, Secret};
+use cairn_primitives::{key_hash, Commitment, ModelRoot, Secret, H256};
 use cairn_round::{miner::Intent, plan::Plan};
+use codec::Encode;
 
 use super::round_job::Order;
 use crate::roles::RoleError;
@@ -67,8 +68,21 @@ fn train(
         }
         !order.control.is_stopped() && has_time
     };
-    let mut keeper = order.traces.of(order.round);
+    let work = work(text, order, engine);
+    let mut keeper = order.traces.of(order.round, work);
     engine.train_keeping(&steps, &mut sequences, &mut go_on, &mut keeper)
+}
+
+/// What inner steps follow from, beside the state that they begin with: who makes them, the run, and their text.
+fn work(text: Text, order: &Order, engine: &dyn Engine) -> H256 {
+    let config = &order.run.config;
+    let class = engine.class();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(class.text(), config).encode());
+    for step in 0..u32::from(config.inner.steps) {
+        hasher.update(&text(&order.plan, order.slot, step).encode());
+    }
+    H256(*hasher.finalize().as_bytes())
 }
 
 /// What a contribution of these steps says of itself, without what binds it to them.
@@ -116,3 +130,7 @@ pub(super) fn seal_up(
         trained,
     })
 }
+
+#[cfg(test)]
+#[path = "make_tests.rs"]
+mod tests;

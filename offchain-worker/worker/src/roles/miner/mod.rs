@@ -36,10 +36,10 @@ use super::{
     look::Looked,
     retention::may_be_asked_for,
     setup::{connect, work, WorkerOptions},
-    state::{StateDir, Traces},
+    state::{Sizes, StateDir, Traces},
     RoleError, Status,
 };
-use crate::{metrics::Stage, needs::Vectors};
+use crate::metrics::Stage;
 
 /// How a miner behaves. All but the first are cheats, which a network has to stand: for devnets and tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -133,8 +133,8 @@ pub(super) async fn mine<C: Chain>(
             0 => 0,
             _ => options.keep_states,
         };
-        let each = Vectors::of(&run.config).steps();
-        let traces = Traces::open(&StateDir::traces_in(&resumed.directory), budget, each);
+        let sizes = Sizes::of(&run.config);
+        let traces = Traces::open(&StateDir::traces_in(&resumed.directory), budget, sizes);
         let copies = StateDir::outgoing_in(&resumed.directory);
         let made = resumed.open.iter().chain(&resumed.ahead);
         // A crash may have come before it was stored: its machine says when to.

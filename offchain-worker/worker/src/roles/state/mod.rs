@@ -11,11 +11,12 @@
 //! the process before the change is on the disk.
 //!
 //! Traced states of the last rounds lie beside all that, and outside of it ([`Traces`]): what is audited of them is
-//! served out of these files, or made again.
+//! served out of these files, or made again; and who was killed between two steps goes on from the newest.
 //!
 //! The manifest also says whose state it is, and a lock keeps a second process out: two processes with one
 //! key could commit to two contributions in one round.
 
+mod begun;
 mod beside;
 mod files;
 mod place;
@@ -28,4 +29,4 @@ pub use files::LOCK;
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
 pub use saved::{floats, Audited, Change, Debt, OpenChange, Saved, StateDir, Traced};
-pub use traces::Traces;
+pub use traces::{Sizes, Traces};

@@ -1,9 +1,10 @@
 //! Traced states of a miner's rounds, kept beside its training, so that what is audited of them need not be made again.
 //!
 //! Each is a file, named by its round and its number: what stands for the state in the trace, in SCALE, and behind it
-//! parameters and moments as little-endian `f32`, if they may have to be served. Nothing depends on these files. One that
-//! is not there, not whole, or damaged, is found out by the hashes that were traced, which the manifest has; its steps
-//! are then made again. So nobody waits until they are on the disk, and a crash costs no more than that work.
+//! parameters and moments as little-endian `f32`, if they may have to be served, and how the steps had come there
+//! ([`super::begun`]). Nothing depends on these files. One that is not there, not whole, or damaged, is found out by the
+//! hashes that were traced, which the manifest has; its steps are then made again. So nobody waits until they are on the
+//! disk, and a crash costs no more than that work.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,16 +15,19 @@ use std::{
     time::Duration,
 };
 
-use cairn_engine::{audit::Kept, Keeper, State};
-use cairn_primitives::Round;
+use cairn_engine::{audit::Kept, Begun, Keeper, State, Trained};
+use cairn_primitives::{Round, RunConfig, H256};
 use cairn_protocol::trace;
 use codec::{Decode, Encode};
 
-use super::files::write_numbers;
+use super::{
+    begun::{self, Course},
+    files::write_numbers,
+};
 use crate::{metrics::disk::free_bytes, needs, roles::setup::locked};
 
 /// Bytes of what stands for a state.
-const HEAD: u64 = needs::TRACED_HEAD;
+pub(super) const HEAD: u64 = needs::TRACED_HEAD;
 /// So many bytes wait for the disk at most, or one state: what they hold in memory stays bounded.
 const WAITING: u64 = 64 << 20;
 /// How often the vectors of a state have to fit on the disk before one is kept: what the worker cannot do without is
@@ -37,20 +41,43 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A state's round, and its number in the trace.
 type Name = (Round, u32);
 
+/// Bytes of what is kept of one state, behind what stands for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Of its vectors.
+    pub vectors: u64,
+    /// At most, of how its round's steps had come there.
+    pub course: u64,
+}
+
+impl Sizes {
+    /// Of a run.
+    pub fn of(config: &RunConfig) -> Sizes {
+        Sizes {
+            vectors: needs::Vectors::of(config).steps(),
+            course: needs::traced_course(config),
+        }
+    }
+
+    fn both(self) -> u64 {
+        self.vectors.saturating_add(self.course)
+    }
+}
+
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     /// Bytes on the disk at most.
     budget: u64,
-    /// Bytes of the vectors of one state.
-    each: u64,
+    sizes: Sizes,
 }
 
 impl Limits {
     /// Whether the vectors of one more state are kept: where files have so many bytes, of which so many wait for the
     /// disk, and so many are free there.
     fn have_room(self, kept: u64, waiting: u64, free: Option<u64>) -> bool {
-        let Limits { budget, each } = self;
+        let Limits { budget, sizes } = self;
+        let each = sizes.both();
         let fits = kept.saturating_add(HEAD).saturating_add(each) <= budget;
         let is_bounded = waiting == 0 || waiting.saturating_add(each) <= WAITING;
         let is_free = |free: u64| free.saturating_sub(waiting) >= each.saturating_mul(FREE);
@@ -60,8 +87,14 @@ impl Limits {
 
 /// Something to do on the disk.
 enum Work {
-    Write(Name, trace::State, Option<Box<State>>),
+    Write(Name, trace::State, Option<Box<Full>>),
     Remove(Name),
+}
+
+/// What is kept of a state where there is room for it.
+struct Full {
+    state: State,
+    course: Option<Course>,
 }
 
 #[derive(Default)]
@@ -108,8 +141,8 @@ struct Inner {
 
 impl Traces {
     /// Those in a directory, which is made if need be, and of which so many bytes are kept at most; none: nothing is
-    /// kept. The vectors of a state have `each` bytes.
-    pub fn open(directory: &Path, budget: u64, each: u64) -> Traces {
+    /// kept.
+    pub fn open(directory: &Path, budget: u64, sizes: Sizes) -> Traces {
         if budget > 0 {
             if let Err(error) = fs::create_dir_all(directory) {
                 let place = directory.display();
@@ -120,7 +153,7 @@ impl Traces {
             files: found(directory),
             ..Queue::default()
         };
-        let has_room = |free: u64| free >= each.saturating_mul(LEAST_FREE);
+        let has_room = |free: u64| free >= sizes.both().saturating_mul(LEAST_FREE);
         if queue.kept() > budget || !free_bytes(directory).is_none_or(has_room) {
             let files = std::mem::take(&mut queue.files);
             files
@@ -129,26 +162,51 @@ impl Traces {
         }
         Traces(Arc::new(Inner {
             directory: directory.to_path_buf(),
-            limits: Limits { budget, each },
+            limits: Limits { budget, sizes },
             queue: Mutex::new(queue),
             is_done: Condvar::new(),
         }))
     }
 
-    /// What keeps the states of a round that is trained from now on; those of an earlier try go. Called within a runtime.
-    pub fn of(&self, round: Round) -> Keeping {
-        self.retain(|kept| kept != round);
+    /// What keeps the states of a round that is trained from now on, by steps that follow from `work`: the engine, the
+    /// run, and the text of each. Called within a runtime.
+    pub fn of(&self, round: Round, work: H256) -> Keeping {
         Keeping {
             traces: self.clone(),
             round,
+            work,
         }
+    }
+
+    /// The newest state of a round from which its steps can go on. Those after it go: they are made anew. Called within
+    /// a runtime.
+    fn begun(&self, round: Round, work: H256, first: &trace::State) -> Option<Begun> {
+        let Sizes { vectors, course } = self.0.limits.sizes;
+        let numbers: Vec<u32> = {
+            let queue = locked(&self.0.queue);
+            let own = queue.files.keys().filter(|(of, _)| *of == round);
+            own.map(|(_, number)| *number).rev().collect()
+        };
+        let found = numbers.into_iter().find_map(|number| {
+            let path = self.place((round, number));
+            let is_there = self.wait((round, number));
+            let begun = || begun::read(&path, (vectors, course), (work, first));
+            Some((number, is_there.then(begun)??))
+        });
+        let last = found.as_ref().map(|(number, _)| *number);
+        self.remove(|(of, number)| of == round && Some(number) > last);
+        found.map(|(_, begun)| begun)
     }
 
     /// Removes the states of all other rounds. Called within a runtime.
     pub fn retain(&self, is_needed: impl Fn(Round) -> bool) {
+        self.remove(|(round, _)| !is_needed(round));
+    }
+
+    fn remove(&self, is_over: impl Fn(Name) -> bool) {
         let mut queue = locked(&self.0.queue);
-        let rest = queue.files.keys().filter(|(round, _)| !is_needed(*round));
-        let rest: Vec<Name> = rest.copied().collect();
+        let rest = queue.files.keys().copied().filter(|name| is_over(*name));
+        let rest: Vec<Name> = rest.collect();
         for name in rest {
             queue.files.remove(&name);
             self.push(&mut queue, Work::Remove(name));
@@ -167,7 +225,7 @@ impl Traces {
         let traced = trace::State::decode(&mut &head[..]).ok()?;
         let mut vectors = Vec::new();
         if with_vectors {
-            let most = self.0.limits.each;
+            let most = self.0.limits.sizes.vectors;
             vectors.reserve_exact(usize::try_from(most).ok()?);
             file.take(most).read_to_end(&mut vectors).ok()?;
         }
@@ -202,7 +260,7 @@ impl Traces {
         while let Some(work) = self.next() {
             match work {
                 Work::Remove(name) => remove(&self.place(name)),
-                Work::Write(name, traced, state) => self.write(name, traced, state),
+                Work::Write(name, traced, full) => self.write(name, traced, full),
             }
         }
     }
@@ -220,12 +278,12 @@ impl Traces {
         next
     }
 
-    fn write(&self, name: Name, traced: trace::State, state: Option<Box<State>>) {
+    fn write(&self, name: Name, traced: trace::State, full: Option<Box<Full>>) {
         let place = self.place(name);
-        let written = write(&place, traced, state.as_deref());
-        let vectors = state.map_or(0, |_| self.0.limits.each);
+        let written = write(&place, traced, full.as_deref());
+        let bytes = full.map_or(0, |_| self.0.limits.sizes.both());
         let mut queue = locked(&self.0.queue);
-        queue.waiting = queue.waiting.saturating_sub(vectors);
+        queue.waiting = queue.waiting.saturating_sub(bytes);
         if let Err(error) = written {
             // A later try at its round may keep it all the same.
             if !queue.has(name) {
@@ -243,9 +301,17 @@ impl Traces {
 pub struct Keeping {
     traces: Traces,
     round: Round,
+    work: H256,
 }
 
 impl Keeper for Keeping {
+    fn begun(&mut self, first: &trace::State) -> Option<Begun> {
+        let begun = self.traces.begun(self.round, self.work, first)?;
+        let (round, steps) = (self.round, begun.losses.len());
+        tracing::info!("round {round} · going on after {steps} inner steps that were kept");
+        Some(begun)
+    }
+
     fn has_room(&mut self) -> bool {
         let Inner {
             directory, limits, ..
@@ -258,10 +324,14 @@ impl Keeper for Keeping {
         limits.have_room(queue.kept(), queue.waiting, free)
     }
 
-    fn keep(&mut self, number: u32, traced: trace::State, state: Option<State>) {
-        let limits = self.traces.0.limits;
-        let vectors = state.as_ref().map_or(0, |_| limits.each);
+    fn keep(&mut self, so_far: &Trained, traced: trace::State, state: Option<State>) {
+        let (limits, number) = (self.traces.0.limits, so_far.newest());
+        let vectors = state.as_ref().map_or(0, |_| limits.sizes.both());
         let bytes = HEAD.saturating_add(vectors);
+        let full = state.map(|state| {
+            let course = Course::of(self.work, so_far, &state);
+            Box::new(Full { state, course })
+        });
         let mut queue = locked(&self.traces.0.queue);
         if queue.kept().saturating_add(bytes) > limits.budget {
             return;
@@ -269,7 +339,7 @@ impl Keeper for Keeping {
         let name = (self.round, number);
         queue.files.insert(name, bytes);
         queue.waiting = queue.waiting.saturating_add(vectors);
-        let work = Work::Write(name, traced, state.map(Box::new));
+        let work = Work::Write(name, traced, full);
         self.traces.push(&mut queue, work);
     }
 }
@@ -280,16 +350,19 @@ fn place(directory: &Path, (round, number): Name) -> PathBuf {
 
 /// Writes a state under another name first, so that what has its name is whole. When it returns, the disk has it: what
 /// the system still held in memory would not be bounded.
-fn write(path: &Path, traced: trace::State, state: Option<&State>) -> io::Result<()> {
+fn write(path: &Path, traced: trace::State, full: Option<&Full>) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     let write = || {
         let mut file = File::create(&unfinished)?;
         file.write_all(&traced.encode())?;
-        if let Some(state) = state {
+        if let Some(Full { state, course }) = full {
             write_numbers(&mut file, &state.parameters)?;
             let moments = state.optimizer.iter().flat_map(|it| [&it.m, &it.v]);
             for vector in moments {
                 write_numbers(&mut file, vector)?;
+            }
+            if let Some(course) = course {
+                file.write_all(&course.bytes(&traced))?;
             }
         }
         file.sync_data()?;

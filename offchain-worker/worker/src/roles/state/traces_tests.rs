@@ -10,8 +10,23 @@ use super::*;
 const NUMBERS: usize = 3;
 /// Bytes of the vectors of a state.
 const EACH: u64 = 3 * 4 * NUMBERS as u64;
-/// Bytes of a file.
-const FILE: u64 = HEAD + EACH;
+/// Bytes at most of how the steps had come to a state with a number up to 3.
+const COURSE: u64 = course(3);
+/// Bytes of a file at most.
+const FILE: u64 = HEAD + EACH + COURSE;
+const SIZES: Sizes = Sizes {
+    vectors: EACH,
+    course: COURSE,
+};
+
+/// Bytes of how the steps had come to the state with this number, one step for each: two hashes, three lengths, a list of
+/// losses and one of hashes.
+const fn course(number: u64) -> u64 {
+    2 * 32 + 3 * 8 + (1 + 4 * number) + (1 + 32 * (number + 1))
+}
+
+/// What steps follow from.
+const WORK: H256 = H256([5; 32]);
 
 fn state(number: u32) -> State {
     let vector = |offset: f32| vec![number as f32 + offset; NUMBERS];
@@ -43,15 +58,31 @@ fn bytes(state: &State) -> Vec<u8> {
 }
 
 fn opened(directory: &TempDir, budget: u64) -> Traces {
-    Traces::open(&directory.path().join("traced"), budget, EACH)
+    Traces::open(&directory.path().join("traced"), budget, SIZES)
 }
 
 /// Keeps states of a round: with vectors, as long as there is room.
 fn keep(traces: &Traces, round: Round, numbers: std::ops::Range<u32>) {
-    let mut keeping = traces.of(round);
+    keep_of(WORK, traces, round, numbers);
+}
+
+/// The same of other work; gives how many steps it goes on after.
+fn keep_of(work: H256, traces: &Traces, round: Round, numbers: std::ops::Range<u32>) -> usize {
+    let mut keeping = traces.of(round, work);
+    let begun = keeping.begun(&traced(0));
     for number in numbers {
         let vectors = keeping.has_room().then(|| state(number));
-        keeping.keep(number, traced(number), vectors);
+        keeping.keep(&so_far(number), traced(number), vectors);
+    }
+    begun.map_or(0, |begun| begun.losses.len())
+}
+
+/// One step for each state.
+fn so_far(number: u32) -> Trained {
+    Trained {
+        losses: (0..number).map(|step| step as f32).collect(),
+        tokens: 8,
+        trace: (0..=number).map(|number| traced(number).hash()).collect(),
     }
 }
 
@@ -85,7 +116,11 @@ async fn what_is_kept_is_found_again_also_by_another_process() {
     let without = other.read(4, 2, false).expect("it is there");
     assert_eq!((without.traced, without.vectors.len()), (traced(2), 0));
     // Where what is needed more may soon not fit, all of it goes.
-    let large = Traces::open(&directory.path().join("traced"), 1 << 20, u64::MAX);
+    let large = Sizes {
+        vectors: u64::MAX,
+        ..SIZES
+    };
+    let large = Traces::open(&directory.path().join("traced"), 1 << 20, large);
     assert!(there(&large, 4).is_empty());
     assert_eq!(bytes_on_disk(&directory), 0);
 }
@@ -119,15 +154,19 @@ async fn no_more_is_kept_than_the_budget_holds() {
 fn what_waits_for_the_disk_is_bounded_and_leaves_room_on_it() {
     let limits = |each| Limits {
         budget: u64::MAX,
-        each,
+        sizes: Sizes {
+            vectors: each - 1,
+            course: 1,
+        },
     };
     let large = limits(WAITING);
     assert!(large.have_room(0, 0, None));
     assert!(!large.have_room(0, 1, None), "a large one waits alone");
     let small = limits(WAITING / 4);
-    let waits = |count: u64| small.have_room(0, count * small.each, None);
+    let each = small.sizes.both();
+    let waits = |count: u64| small.have_room(0, count * each, None);
     assert_eq!([0, 1, 2, 3, 4].map(waits), [true, true, true, true, false]);
-    let free = |count: u64| small.have_room(0, small.each, Some(count * small.each));
+    let free = |count: u64| small.have_room(0, each, Some(count * each));
     assert_eq!([8, 9].map(free), [false, true]);
 }
 
@@ -141,10 +180,56 @@ async fn states_of_other_rounds_go_and_so_does_an_earlier_try() {
     traces.retain(|round| round != 4);
     let count = |round| there(&traces, round).len();
     assert_eq!([3, 4, 5].map(count), [2, 0, 2]);
-    // Its second try makes fewer steps.
-    keep(&traces, 5, 1..2);
+    // Its second try is of other text, and makes fewer steps.
+    let other = H256([6; 32]);
+    assert_eq!(keep_of(other, &traces, 5, 1..2), 0);
     assert_eq!(there(&traces, 5), [(1, true)]);
-    assert_eq!(bytes_on_disk(&directory), 3 * FILE);
+    let bytes = |number| HEAD + EACH + course(number);
+    assert_eq!(bytes_on_disk(&directory), bytes(1) + bytes(2) + bytes(1));
+}
+
+#[tokio::test]
+async fn steps_go_on_from_the_newest_state_that_has_its_vectors() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // Of the third there is no more than what stands for it.
+    let budget = 3 * FILE - 1;
+    let traces = opened(&directory, budget);
+    keep(&traces, 7, 1..4);
+    let there_now = there(&traces, 7);
+    assert_eq!(there_now, [(1, true), (2, true), (3, false)]);
+    let other = opened(&directory, budget);
+    let begun = other.of(7, WORK).begun(&traced(0));
+    let begun = begun.expect("two steps were kept");
+    let expected = so_far(2);
+    assert_eq!(
+        (begun.losses, begun.trace),
+        (expected.losses, expected.trace)
+    );
+    assert_eq!(begun.state, state(2));
+    assert_eq!(there(&other, 7), [(1, true), (2, true)]);
+    // Nobody goes on with what another round began with, and then nothing of it stays.
+    assert_eq!(other.of(7, WORK).begun(&traced(1)), None);
+    assert!(there(&other, 7).is_empty());
+    assert_eq!(bytes_on_disk(&directory), 0);
+}
+
+/// A run's rules say how long the end of a file is.
+#[test]
+fn no_course_is_longer_than_a_run_says() {
+    for (steps, every) in [(1, 1), (6, 2), (500, 7), (u16::MAX, 1)] {
+        let mut config = crate::roles::testing::config();
+        (config.inner.steps, config.inner.trace_every) = (steps, every);
+        let states = trace::count(steps.into(), every) as usize;
+        let so_far = Trained {
+            losses: vec![1.0; steps.into()],
+            tokens: 1,
+            trace: vec![H256::zero(); states],
+        };
+        let course = Course::of(WORK, &so_far, &state(1)).expect("it has moments");
+        let bytes = course.bytes(&traced(1)).len() as u64;
+        let most = Sizes::of(&config).course;
+        assert!((most - 6..=most).contains(&bytes), "{bytes} {most}");
+    }
 }
 
 /// A disk that is slow with other states keeps nobody from one that is there.
@@ -152,7 +237,12 @@ async fn states_of_other_rounds_go_and_so_does_an_earlier_try() {
 fn who_reads_waits_for_nothing_but_that_state() {
     let directory = tempfile::tempdir().expect("a directory");
     let traces = opened(&directory, 1 << 20);
-    let write = |number| Work::Write((5, number), traced(number), Some(Box::new(state(number))));
+    let full = |number| {
+        let state = state(number);
+        let course = Course::of(WORK, &so_far(number), &state);
+        Box::new(Full { state, course })
+    };
+    let write = |number| Work::Write((5, number), traced(number), Some(full(number)));
     {
         let mut queue = locked(&traces.0.queue);
         queue.files.extend((1..4).map(|number| ((5, number), FILE)));
@@ -161,10 +251,10 @@ fn who_reads_waits_for_nothing_but_that_state() {
         queue.is_working = true;
     }
     let one = traces.next().expect("the first is to be written");
-    let Work::Write(name, traced, state) = one else {
+    let Work::Write(name, traced, full) = one else {
         panic!("nothing is to be removed");
     };
-    traces.write(name, traced, state);
+    traces.write(name, traced, full);
     // It is begun, and does not end.
     let begun = traces.next();
     assert!(matches!(begun, Some(Work::Write((5, 2), ..))));
@@ -190,8 +280,8 @@ fn what_cannot_be_written_is_forgotten_unless_it_is_to_come_again() {
         queue.is_working = true;
     }
     let is_kept = [1, 2].map(|_| {
-        if let Some(Work::Write(name, traced, state)) = traces.next() {
-            traces.write(name, traced, state);
+        if let Some(Work::Write(name, traced, full)) = traces.next() {
+            traces.write(name, traced, full);
         }
         locked(&traces.0.queue).files.contains_key(&(5, 1))
     });
@@ -212,7 +302,7 @@ async fn what_is_not_whole_or_nobodys_hurts_nobody() {
         file.expect("it is there").set_len(length).expect("room");
     };
     cut(1, HEAD - 1);
-    cut(2, FILE - 1);
+    cut(2, HEAD + EACH - 1);
     let lengths = [1, 2, 3].map(|number| {
         let kept = traces.read(5, number, true);
         kept.map(|kept| kept.vectors.len() as u64)
