@@ -116,7 +116,7 @@ pub(super) fn read(
 
 /// What lies behind the vectors.
 fn course(file: &mut File, vectors: u64, traced: &trace::State) -> Option<Course> {
-    let mut file = at(file, HEAD.checked_add(vectors)?)?;
+    let file = at(file, HEAD.checked_add(vectors)?)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
     Course::read(&bytes, traced)
