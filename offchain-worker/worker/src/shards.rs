@@ -8,7 +8,7 @@ use cairn_gradient::model_root;
 use cairn_primitives::{InitialParameters, Layout, RunConfig, H256};
 use cairn_store::{paths, Store};
 
-use crate::{error::Failure, prepare::check_window, unseen};
+use crate::{error::Failure, parameters::of_store, prepare::check_window, unseen};
 
 /// The largest tokenizer file that is read, in bytes.
 const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
@@ -222,19 +222,8 @@ pub async fn initial_parameters(config: &RunConfig, store: &Store) -> Result<Vec
         }
         InitialParameters::Checkpoint(path) => {
             let expected = Layout::of(&config.model).parameters() as u64 * 4;
-            let bytes = store.get(&path.to_text(), expected).await?;
-            if bytes.len() as u64 != expected {
-                let what = format!(
-                    "the checkpoint {} has {} bytes, the model {expected}",
-                    path.to_text(),
-                    bytes.len()
-                );
-                return Err(Failure::new(what, "name a checkpoint of this model"));
-            }
-            let numbers = bytes
-                .chunks_exact(4)
-                .filter_map(|number| number.try_into().ok());
-            Ok(numbers.map(f32::from_le_bytes).collect())
+            let (parameters, _) = of_store(store, &path.to_text(), expected).await?;
+            Ok(parameters)
         }
     }
 }
