@@ -1,8 +1,10 @@
-//! A model's parameters in a file or in a store, read a piece at a time: in memory they are once.
+//! A model's parameters in a file or in a store, read and written a piece at a time: in memory they are once.
 
 use std::{fs::File, path::Path};
 
-use cairn_gradient::{read_vector, VectorMaker};
+use bytes::Bytes;
+use cairn_engine::Shared;
+use cairn_gradient::{bytes_in_place, read_vector, VectorMaker};
 use cairn_primitives::ModelRoot;
 use cairn_store::Store;
 
@@ -44,6 +46,38 @@ pub(crate) async fn of_store(store: &Store, path: &str, expected: u64) -> Result
     check_length(path, came, expected)?;
     let (parameters, root) = parameters.finish();
     Ok((parameters, ModelRoot(root)))
+}
+
+/// The parameters in a file of so many bytes, if they have this root. The file was checked while it came; from there
+/// on a disk has had it.
+pub(crate) fn fetched(file: &Path, length: u64, root: ModelRoot) -> Result<Vec<f32>, String> {
+    let read = File::open(file).and_then(|file| read_vector(file, length));
+    let (parameters, found) =
+        read.map_err(|error| format!("cannot read {} ({error})", file.display()))?;
+    match ModelRoot(found) == root {
+        true => Ok(parameters),
+        false => Err(format!("{} has the root {found:?} by now", file.display())),
+    }
+}
+
+/// A vector that is read as bytes.
+struct InPlace(Shared);
+
+impl AsRef<[u8]> for InPlace {
+    fn as_ref(&self) -> &[u8] {
+        bytes_in_place(self.0.numbers()).unwrap_or_default()
+    }
+}
+
+/// A vector's numbers as little-endian bytes: its own, without a copy, where the machine has them so.
+pub(crate) fn as_bytes(vector: Shared) -> Bytes {
+    if bytes_in_place(vector.numbers()).is_some() {
+        return Bytes::from_owner(InPlace(vector));
+    }
+    let numbers = vector.numbers();
+    let mut bytes = Vec::with_capacity(size_of_val(numbers));
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bytes.into()
 }
 
 /// Makes sure that a checkpoint is as long as the model's.
@@ -95,5 +129,47 @@ mod tests {
             assert!(of_file(&file, expected).is_err());
             assert!(of_store(&store, "one", expected).await.is_err());
         }
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_was_fetched_or_not_at_all() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("3");
+        for numbers in [0, 1, 65_535, 65_536, 65_537] {
+            let parameters: Vec<f32> = (0..numbers).map(|at| (at as f32).cos()).collect();
+            let root = model_root(&parameters);
+            let mut bytes = as_bytes(parameters.clone().into()).to_vec();
+            let length = bytes.len() as u64;
+            std::fs::write(&file, &bytes).expect("room");
+            assert_eq!(fetched(&file, length, root), Ok(parameters));
+            let longer = fetched(&file, length + 4, root);
+            assert!(longer.expect_err("too short").contains("cannot read"));
+            let Some(last) = bytes.last_mut() else {
+                continue;
+            };
+            *last ^= 1;
+            std::fs::write(&file, &bytes).expect("room");
+            let other = fetched(&file, length, root).expect_err("damaged");
+            assert!(other.contains("has the root 0x"), "{other}");
+            let shorter = fetched(&file, length - 4, root);
+            assert!(shorter.expect_err("too long").contains("more than"));
+        }
+        let gone = fetched(&directory.path().join("4"), 4, ModelRoot::zero());
+        assert!(gone.expect_err("it is not there").contains("cannot read"));
+    }
+
+    #[test]
+    fn a_checkpoint_is_published_out_of_the_vector_itself() {
+        let vector = Shared::from(vec![1.0f32, -2.5, f32::NAN]);
+        let bytes = as_bytes(vector.clone());
+        let copied: Vec<u8> = (vector.numbers().iter())
+            .flat_map(|it| it.to_le_bytes())
+            .collect();
+        assert_eq!(bytes, copied);
+        let is_own = bytes.as_ptr() == vector.numbers().as_ptr().cast();
+        assert_eq!(is_own, cfg!(target_endian = "little"));
+        // It stays for as long as somebody reads it.
+        drop(vector);
+        assert_eq!(bytes.slice(4..8), (-2.5f32).to_le_bytes().as_slice());
     }
 }
