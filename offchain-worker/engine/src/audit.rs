@@ -8,7 +8,7 @@
 //! second state are served, too, and a CPU compares them with its own by the rule [`cairn_protocol::tolerance`]. The
 //! file is made of the second state that was served, to the bit.
 
-use cairn_gradient::{encode, vector_hash, Checked, Contribution, Header};
+use cairn_gradient::{encode, vector_hash, vector_hash_of_bytes, Checked, Contribution, Header};
 use cairn_primitives::{EngineClass, Finding, InnerOptimizer, Layout, Matrices, RunConfig, H256};
 use cairn_protocol::{
     audit::{interval, Interval, Opened, Proof},
@@ -62,9 +62,12 @@ pub fn open(
     };
     is_as_traced(&opened.begin, traced.states, interval.number)?;
     is_as_traced(&opened.end, traced.states, next)?;
+    // What was put is held as bytes alone, and what is not served is not held.
+    let end = engine.class().is_card().then_some(end);
     let mut blob = opened.encode();
     put_state(&mut blob, begin, &opened.begin);
-    if engine.class().is_card() {
+    drop(later);
+    if let Some(end) = end {
         put_state(&mut blob, &end, &opened.end);
     }
     put_source(&mut blob, &before, interval, traced.steps);
@@ -85,13 +88,13 @@ impl Kept {
     fn is_whole(&self, parameters: usize) -> bool {
         let mut rest = self.vectors.as_slice();
         let state = &self.traced;
-        if take(&mut rest, state.parameters, parameters).is_none()
-            || take(&mut rest, state.first_moment, parameters).is_none()
+        if next(&mut rest, state.parameters, parameters).is_none()
+            || next(&mut rest, state.first_moment, parameters).is_none()
         {
             return false;
         }
         let seconds = rest.len() / 4;
-        take(&mut rest, state.second_moment, seconds).is_some() && rest.is_empty()
+        next(&mut rest, state.second_moment, seconds).is_some() && rest.is_empty()
     }
 }
 
@@ -159,6 +162,7 @@ fn put_source(blob: &mut Vec<u8>, before: &State, interval: Interval, steps: u32
 }
 
 fn put(blob: &mut Vec<u8>, vector: &[f32]) {
+    blob.reserve_exact(size_of_val(vector));
     blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
 }
 
@@ -257,23 +261,25 @@ struct Source {
 }
 
 /// Replays what was served. `None` if this engine does not give the bits of the one that the header names, nor is a CPU
-/// in a run that admits a card's within a tolerance, so that nothing can be said.
+/// in a run that admits a card's within a tolerance, so that nothing can be said. A blob that is given away is gone once
+/// its numbers are held, before the first step.
 ///
 /// # Errors
 /// Those of [`Engine::replay`] that are this engine's fault; what others served is at worst a failed audit.
 pub fn find(
     engine: &mut dyn Engine,
     audited: &Audited,
-    blob: &[u8],
+    blob: impl AsRef<[u8]>,
     sequences: &mut Sequences<'_, '_>,
 ) -> Result<Option<Finding>, EngineError> {
     let Some(measure) = Measure::of(engine, audited) else {
         return Ok(None);
     };
-    let Some((interval, served)) = audited
+    let served = audited
         .interval()
-        .and_then(|interval| Some((interval, read(blob, audited, interval)?)))
-    else {
+        .and_then(|interval| Some((interval, read(blob.as_ref(), audited, interval)?)));
+    drop(blob);
+    let Some((interval, served)) = served else {
         return Ok(Some(Finding::Failed));
     };
     let Served {
@@ -451,14 +457,21 @@ fn has_fit_moments(state: &trace::State) -> bool {
 
 /// The next vector, if it has this hash; nothing where the hash is zero, which stands for no bytes.
 fn take(rest: &mut &[u8], hash: H256, count: usize) -> Option<Option<Vec<f32>>> {
+    let vector = next(rest, hash, count)?;
+    Some(vector.map(|bytes| {
+        let numbers = bytes.as_chunks::<4>().0.iter();
+        numbers.map(|number| f32::from_le_bytes(*number)).collect()
+    }))
+}
+
+/// The bytes of the next vector, on the same terms.
+fn next<'a>(rest: &mut &'a [u8], hash: H256, count: usize) -> Option<Option<&'a [u8]>> {
     if hash.is_zero() {
         return Some(None);
     }
     let (vector, after) = rest.split_at_checked(count.checked_mul(4)?)?;
     *rest = after;
-    let numbers = vector.chunks_exact(4).filter_map(|it| it.try_into().ok());
-    let vector: Vec<f32> = numbers.map(f32::from_le_bytes).collect();
-    (vector_hash(&vector) == hash).then_some(Some(vector))
+    (vector_hash_of_bytes(vector) == hash).then_some(Some(vector))
 }
 
 #[cfg(test)]

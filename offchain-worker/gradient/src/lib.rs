@@ -63,7 +63,7 @@ pub use roots::{model_root, sealed_root, vector_hash, RootHasher};
 pub use seal::{open, seal, Opened};
 pub use simd::without_avx512;
 pub use sparse::{BlockFault, SparseError, SparseTensor};
-pub use vector::{bytes_in_place, read_vector, VectorMaker, READ_AT_ONCE};
+pub use vector::{bytes_in_place, read_vector, vector_hash_of_bytes, VectorMaker, READ_AT_ONCE};
 pub use wire::{
     decode, decode_header, encode, inspect, max_encoded_len, verify, Code, DecodeError,
     EncodeError, ReadError, Reader, TensorFault, TensorSummary, Verified, Writer, HEADER_LENGTH,

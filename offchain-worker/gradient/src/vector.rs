@@ -96,6 +96,13 @@ pub fn read_vector(mut source: impl Read, bytes: u64) -> io::Result<(Vec<f32>, H
     }
 }
 
+/// The [`vector_hash`](crate::vector_hash) of a vector of which its little-endian bytes are there.
+pub fn vector_hash_of_bytes(bytes: &[u8]) -> H256 {
+    let mut hasher = blake3::Hasher::new();
+    update(&mut hasher, bytes);
+    H256(*hasher.finalize().as_bytes())
+}
+
 /// A vector's little-endian bytes where they are in memory; `None` on machines with another byte order.
 pub fn bytes_in_place(vector: &[f32]) -> Option<&[u8]> {
     cfg!(target_endian = "little").then(|| bytemuck::cast_slice(vector))
@@ -162,6 +169,7 @@ mod tests {
                 let bytes = content(length);
                 let (vector, hash) = read_vector(Source::of(&bytes), length as u64).unwrap();
                 assert_eq!(bits(&vector), at_once(&bytes), "{length}");
+                assert_eq!(hash, vector_hash_of_bytes(&bytes), "{length}");
                 assert_eq!(hash, sealed_root(&bytes).0, "{length}");
                 if length % 4 == 0 {
                     assert_eq!(hash, vector_hash(&vector), "{length}");

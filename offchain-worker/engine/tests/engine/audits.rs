@@ -1,6 +1,6 @@
 //! What a miner serves of its steps passes for them, and nothing else does.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use cairn_engine::{
     audit::{find, open, open_kept, Audited, Kept, Traced},
@@ -82,6 +82,46 @@ fn found(
     let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(uid, 0, step)).collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
     find(engine, &audited, blob, &mut of_step).unwrap()
+}
+
+/// What was served, given away, and whether it is gone.
+struct Given<'a>(Vec<u8>, &'a Cell<bool>);
+
+impl AsRef<[u8]> for Given<'_> {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Given<'_> {
+    fn drop(&mut self) {
+        self.1.set(true);
+    }
+}
+
+/// Beside the steps are its numbers alone.
+#[test]
+fn a_blob_that_is_given_away_is_gone_before_the_first_step() {
+    let mut round = Round::of(auditor());
+    let (drawn, is_gone) = (1, Cell::new(false));
+    let blob = Given(round.open(drawn).unwrap().unwrap(), &is_gone);
+    let (config, layout) = (config(), Layout::of(&config().model));
+    let audited = Audited {
+        header: &round.header,
+        file: &round.file,
+        config: &config,
+        layout: &layout,
+        drawn,
+    };
+    let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
+    let mut steps = 0;
+    let mut of_step = |step: u32| {
+        assert!(is_gone.get());
+        steps += 1;
+        slices(&all[step as usize])
+    };
+    let found = find(auditor().as_mut(), &audited, blob, &mut of_step).unwrap();
+    assert_eq!((found, steps > 0), (Some(Finding::Passed), true));
 }
 
 fn auditor() -> Box<dyn Engine> {

@@ -89,7 +89,7 @@ async fn found<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<Finding
     with_engine(desk, move |engine| {
         let audited = Audited::new(&checked, &run.config, &run.layout, drawn);
         let mut sequences = |step| run.windows(&settled.plan.of_step(slot as u64, step));
-        Ok(find(engine, &audited, &blob, &mut sequences)?)
+        Ok(find(engine, &audited, blob, &mut sequences)?)
     })
     .await
 }
