@@ -261,8 +261,8 @@ struct Source {
 }
 
 /// Replays what was served. `None` if this engine does not give the bits of the one that the header names, nor is a CPU
-/// in a run that admits a card's within a tolerance, so that nothing can be said. A blob that is given away is gone once
-/// its numbers are held, before the first step.
+/// in a run that admits a card's within a tolerance, so that nothing can be said. A blob that is given away is gone
+/// once its numbers are held, before the first step.
 ///
 /// # Errors
 /// Those of [`Engine::replay`] that are this engine's fault; what others served is at worst a failed audit.

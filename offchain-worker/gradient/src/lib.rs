@@ -20,8 +20,8 @@
 //!
 //! These functions hold a whole model. Each is made of parts that hold one tensor at a time, for models that do not
 //! fit otherwise: [`Compressor`] and [`Writer`], [`Opened`] and [`Reader`], [`StreamedStep`] and [`RootHasher`].
-//! [`vector_hash_in_parts`] is for a vector that is not even held by tensors, [`read_vector`] and [`VectorMaker`] for one
-//! that comes from a file: then a model is held once.
+//! [`vector_hash_in_parts`] is for a vector that is not even held by tensors, [`read_vector`] and [`VectorMaker`] for
+//! one that comes from a file: then a model is held once.
 //!
 //! Nothing here knows of chains, networks or clocks. Work is spread over rayon's current thread pool; no
 //! result depends on how many threads that has, nor on the CPU's SIMD.

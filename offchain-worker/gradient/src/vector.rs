@@ -61,8 +61,8 @@ impl VectorMaker {
         rest
     }
 
-    /// The vector, and the BLAKE3 of all bytes that came: its [`vector_hash`](crate::vector_hash), and as parameters its
-    /// root. A rest of fewer than four bytes is in the hash and in no number.
+    /// The vector, and the BLAKE3 of all bytes that came: its [`vector_hash`](crate::vector_hash), and of parameters
+    /// the root. A rest of fewer than four bytes is in the hash and in no number.
     pub fn finish(self) -> (Vec<f32>, H256) {
         let hash = H256(*self.hasher.finalize().as_bytes());
         (self.numbers, hash)

@@ -281,8 +281,8 @@ impl Store {
         Ok(bytes.freeze())
     }
 
-    /// Begins to read a file of at most `max_len` bytes, for who does not want to hold all of it: as [`Store::get`] does,
-    /// and within the same time.
+    /// Begins to read a file of at most `max_len` bytes, for who does not want to hold all of it: as [`Store::get`]
+    /// does, and within the same time.
     ///
     /// # Errors
     /// Those of [`Store::get`].
