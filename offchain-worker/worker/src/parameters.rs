@@ -154,6 +154,11 @@ mod tests {
             let shorter = fetched(&file, length - 4, root);
             assert!(shorter.expect_err("too long").contains("more than"));
         }
+        // Who read all of a file first would take very long over this one.
+        let giant = File::create(&file).expect("room");
+        giant.set_len(1 << 40).expect("holes take no room");
+        let longer = fetched(&file, 8, ModelRoot::zero()).expect_err("too long");
+        assert!(longer.contains("more than 8 bytes"), "{longer}");
         let gone = fetched(&directory.path().join("4"), 4, ModelRoot::zero());
         assert!(gone.expect_err("it is not there").contains("cannot read"));
     }
