@@ -13,7 +13,7 @@ use crate::roots::update;
 pub const READ_AT_ONCE: usize = 1 << 18;
 
 /// A vector that is made of its little-endian bytes as they come, cut in any way, and hashed on the way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct VectorMaker {
     numbers: Vec<f32>,
     hasher: blake3::Hasher,

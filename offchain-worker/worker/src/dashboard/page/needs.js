@@ -49,7 +49,7 @@ export function needs(run) {
     training: training + onCpu,
     serving: isAudited ? serving + onCpu : 0,
     measuring: 3 * vectors.parameters,
-    auditing: isAudited ? 2 * vectors.parameters + 2 * vectors.served + onCpu : 0,
+    auditing: isAudited ? 2 * vectors.parameters + vectors.served + vectors.steps + onCpu : 0,
     mining: state(run, vectors, contribution, false) + store(run, vectors, contribution, false),
     validating: state(run, vectors, contribution, true) + store(run, vectors, contribution, true),
     text: tokens * NUMBER,
