@@ -95,9 +95,12 @@ pub(super) async fn join<C: Chain>(
     let (held, parameters) = newest(&desk.chain, &desk.run, at, info, (&place, &others)).await?;
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
-        let known = engine.state(Version::Held).ok();
+        // What is void is not copied.
         let has_open = state.lock()?.has_open();
-        let known = known.filter(|known| known.sent.is_none() && !has_open);
+        let known = match has_open || engine.optimizer_steps(Version::Sent).is_ok() {
+            true => None,
+            false => engine.state(Version::Held).ok(),
+        };
         let begins_anew = known.is_none();
         let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
         let root = engine.load(State {
