@@ -38,7 +38,7 @@ pub use error::DataError;
 pub use manifest::{Manifest, ShardInfo, MAX_MANIFEST_BYTES};
 pub use relays::{check_relays, MAX_RELAYS, MAX_RELAY_BYTES};
 pub use root::root;
-pub use set::{windows, DataSet};
+pub use set::{windows, DataSet, DataSetMaker};
 pub use shard::{Shard, TokenWidth, HEADER_BYTES};
 pub use text_error::{CorpusError, TokenizerError};
 pub use tokenizer::{train_tokenizer, TextTokenizer, END};

@@ -12,32 +12,75 @@ pub struct DataSet {
     heldout: Vec<u32>,
 }
 
+/// A data set that is put together shard by shard: beside its tokens the file of one shard is held.
+#[derive(Clone, Debug)]
+pub struct DataSetMaker<'a> {
+    manifest: &'a Manifest,
+    data: DataSet,
+    /// Shards that were taken, of [`Manifest::shards`].
+    taken: usize,
+}
+
+impl<'a> DataSetMaker<'a> {
+    /// Of a manifest; no shard was taken yet.
+    pub fn new(manifest: &'a Manifest) -> DataSetMaker<'a> {
+        DataSetMaker {
+            manifest,
+            data: DataSet {
+                vocabulary: manifest.vocabulary,
+                train: Vec::new(),
+                heldout: Vec::new(),
+            },
+            taken: 0,
+        }
+    }
+
+    /// The shard that is to be taken next; none if all were.
+    pub fn wanted(&self) -> Option<&'a ShardInfo> {
+        self.manifest.shards().nth(self.taken)
+    }
+
+    /// Takes the file of the shard that is [wanted](DataSetMaker::wanted); nothing if none is.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Root`] if the file is another one, and what else may be wrong with a shard.
+    pub fn take(&mut self, file: &[u8]) -> Result<(), DataError> {
+        let Some(shard) = self.wanted() else {
+            return Ok(());
+        };
+        let mut tokens = self.manifest.read(shard, file)?;
+        match self.taken < self.manifest.train.len() {
+            true => self.data.train.append(&mut tokens),
+            false => self.data.heldout.append(&mut tokens),
+        }
+        self.taken = self.taken.saturating_add(1);
+        Ok(())
+    }
+
+    /// What came of all shards that were taken.
+    pub fn finish(self) -> DataSet {
+        self.data
+    }
+}
+
 impl DataSet {
     /// Puts the data set together from its shards' files, which `file` gives by their root.
     ///
     /// # Errors
     ///
-    /// [`DataError::Missing`] if there is no file for a shard, [`DataError::Root`] if the file is another one,
-    /// and what else may be wrong with a shard.
+    /// [`DataError::Missing`] if there is no file for a shard, and those of [`DataSetMaker::take`].
     pub fn new<Bytes: AsRef<[u8]>>(
         manifest: &Manifest,
         mut file: impl FnMut(H256) -> Option<Bytes>,
     ) -> Result<DataSet, DataError> {
-        let mut stream = |shards: &[ShardInfo]| -> Result<Vec<u32>, DataError> {
-            let mut tokens = Vec::new();
-            for shard in shards {
-                let root = shard.root;
-                let bytes = file(root).ok_or(DataError::Missing { root })?;
-                tokens.append(&mut manifest.read(shard, bytes.as_ref())?);
-            }
-            Ok(tokens)
-        };
-        let (train, heldout) = (stream(&manifest.train)?, stream(&manifest.heldout)?);
-        Ok(DataSet {
-            vocabulary: manifest.vocabulary,
-            train,
-            heldout,
-        })
+        let mut data = DataSetMaker::new(manifest);
+        while let Some(shard) = data.wanted() {
+            let root = shard.root;
+            let bytes = file(root).ok_or(DataError::Missing { root })?;
+            data.take(bytes.as_ref())?;
+        }
+        Ok(data.finish())
     }
 
     /// Number of tokens in the vocabulary.

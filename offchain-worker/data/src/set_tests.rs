@@ -4,7 +4,7 @@ use cairn_primitives::H256;
 use proptest::prelude::*;
 
 use crate::{
-    root, DataError, DataSet, Manifest, Shard, ShardInfo, TokenWidth, UnseenText,
+    root, DataError, DataSet, DataSetMaker, Manifest, Shard, ShardInfo, TokenWidth, UnseenText,
     MAX_MANIFEST_BYTES,
 };
 
@@ -65,6 +65,27 @@ fn windows_follow_each_other_across_shards_and_share_one_token() {
         (212..=218).collect::<Vec<_>>()
     );
     assert_eq!(data.heldout_window(3, 6), None);
+}
+
+#[test]
+fn shards_are_taken_one_after_the_other_and_another_file_is_not_taken() {
+    let (manifest, files) = example();
+    let mut data = DataSetMaker::new(&manifest);
+    for number in 0..3 {
+        let wanted = data.wanted().unwrap();
+        assert_eq!(Some(wanted), manifest.shards().nth(number));
+        let mut file = files[&wanted.root].clone();
+        *file.last_mut().unwrap() ^= 1;
+        assert!(matches!(data.take(&file), Err(DataError::Root { .. })));
+        assert_eq!(data.wanted(), Some(wanted));
+        data.take(&files[&wanted.root]).unwrap();
+    }
+    assert_eq!(data.wanted(), None);
+    data.take(b"more").unwrap();
+    let (data, whole) = (data.finish(), load(&manifest, &files).unwrap());
+    assert_eq!(data.window(0, 129), whole.window(0, 129));
+    assert_eq!(data.heldout_window(0, 19), whole.heldout_window(0, 19));
+    assert_eq!((data.train_tokens(), data.heldout_tokens()), (130, 20));
 }
 
 #[test]

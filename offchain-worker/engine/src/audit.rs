@@ -8,7 +8,7 @@
 //! second state are served, too, and a CPU compares them with its own by the rule [`cairn_protocol::tolerance`]. The
 //! file is made of the second state that was served, to the bit.
 
-use cairn_gradient::{encode, vector_hash, Checked, Contribution, Header};
+use cairn_gradient::{encode, vector_hash, vector_hash_of_bytes, Checked, Contribution, Header};
 use cairn_primitives::{EngineClass, Finding, InnerOptimizer, Layout, Matrices, RunConfig, H256};
 use cairn_protocol::{
     audit::{interval, Interval, Opened, Proof},
@@ -16,9 +16,14 @@ use cairn_protocol::{
     trace,
 };
 use cairn_trainer::idle_steps;
-use codec::{Decode, Encode};
+use codec::Encode;
 
-use crate::{host::compressed, AdamState, Engine, EngineError, Sequences, State};
+pub use crate::served::{Incoming, Served};
+use crate::{
+    host::compressed,
+    served::{Parts, Source},
+    AdamState, Engine, EngineError, Sequences, State,
+};
 
 /// The inner steps of a contribution, as its maker knows them.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +67,12 @@ pub fn open(
     };
     is_as_traced(&opened.begin, traced.states, interval.number)?;
     is_as_traced(&opened.end, traced.states, next)?;
+    // What was put is held as bytes alone, and what is not served is not held.
+    let end = engine.class().is_card().then_some(end);
     let mut blob = opened.encode();
     put_state(&mut blob, begin, &opened.begin);
-    if engine.class().is_card() {
+    drop(later);
+    if let Some(end) = end {
         put_state(&mut blob, &end, &opened.end);
     }
     put_source(&mut blob, &before, interval, traced.steps);
@@ -85,13 +93,13 @@ impl Kept {
     fn is_whole(&self, parameters: usize) -> bool {
         let mut rest = self.vectors.as_slice();
         let state = &self.traced;
-        if take(&mut rest, state.parameters, parameters).is_none()
-            || take(&mut rest, state.first_moment, parameters).is_none()
+        if next(&mut rest, state.parameters, parameters).is_none()
+            || next(&mut rest, state.first_moment, parameters).is_none()
         {
             return false;
         }
         let seconds = rest.len() / 4;
-        take(&mut rest, state.second_moment, seconds).is_some() && rest.is_empty()
+        next(&mut rest, state.second_moment, seconds).is_some() && rest.is_empty()
     }
 }
 
@@ -159,6 +167,7 @@ fn put_source(blob: &mut Vec<u8>, before: &State, interval: Interval, steps: u32
 }
 
 fn put(blob: &mut Vec<u8>, vector: &[f32]) {
+    blob.reserve_exact(size_of_val(vector));
     blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
 }
 
@@ -228,7 +237,7 @@ impl<'a> Audited<'a> {
     }
 
     /// The interval, if any steps were made.
-    fn interval(&self) -> Option<Interval> {
+    pub(crate) fn interval(&self) -> Option<Interval> {
         let every = self.config.inner.trace_every;
         interval(self.drawn, self.header.inner_steps, every)
     }
@@ -248,12 +257,21 @@ impl<'a> Audited<'a> {
     }
 }
 
-/// What a file was made of, beside the parameters after the last step.
-struct Source {
-    /// The parameters before the first.
-    parameters: Vec<f32>,
-    /// The error feedback before; none before a maker's first contribution.
-    feedback: Option<Vec<f32>>,
+/// What [`judge`] finds of a blob that is there as a whole. One that is given away is gone once its numbers are held,
+/// before the first step.
+///
+/// # Errors
+/// Those of [`judge`].
+pub fn find(
+    engine: &mut dyn Engine,
+    audited: &Audited,
+    blob: impl AsRef<[u8]>,
+    sequences: &mut Sequences<'_, '_>,
+) -> Result<Option<Finding>, EngineError> {
+    let mut incoming = Incoming::of(audited);
+    incoming.take(blob.as_ref());
+    drop(blob);
+    judge(engine, audited, incoming.finish(), sequences)
 }
 
 /// Replays what was served. `None` if this engine does not give the bits of the one that the header names, nor is a CPU
@@ -261,27 +279,25 @@ struct Source {
 ///
 /// # Errors
 /// Those of [`Engine::replay`] that are this engine's fault; what others served is at worst a failed audit.
-pub fn find(
+pub fn judge(
     engine: &mut dyn Engine,
     audited: &Audited,
-    blob: &[u8],
+    served: Served,
     sequences: &mut Sequences<'_, '_>,
 ) -> Result<Option<Finding>, EngineError> {
     let Some(measure) = Measure::of(engine, audited) else {
         return Ok(None);
     };
-    let Some((interval, served)) = audited
-        .interval()
-        .and_then(|interval| Some((interval, read(blob, audited, interval)?)))
-    else {
+    let Some(parts) = served.0 else {
         return Ok(Some(Finding::Failed));
     };
-    let Served {
+    let Parts {
+        interval,
         opened,
         begin,
         end: shown,
         source,
-    } = served;
+    } = parts;
     if let Measure::Within(_) = measure {
         let inner = &audited.config.inner;
         let mut states = [Some(&begin), shown.as_ref()].into_iter().flatten();
@@ -380,118 +396,12 @@ fn has_possible_moments(inner: &InnerOptimizer, state: &State) -> bool {
     are_moments_possible(inner, vectors(state), steps)
 }
 
-/// What a blob holds.
-struct Served {
-    opened: Opened,
-    begin: State,
-    /// Of a card.
-    end: Option<State>,
-    /// Of the last interval.
-    source: Option<Source>,
-}
-
-/// What a blob holds, if all of it is what the contribution's header binds.
-fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
-    let mut rest = blob;
-    let (header, inner) = (audited.header, &audited.config.inner);
-    let opened = Opened::decode(&mut rest).ok()?;
-    opened.check(header, inner.trace_every, interval).ok()?;
-    let all = audited.layout.parameters();
-    let begin = take_state(&mut rest, &opened.begin, audited)?;
-    let end = match header.work.engine.is_card() {
-        true => Some(take_state(&mut rest, &opened.end, audited)?),
-        false => None,
-    };
-    let mut take = |hash: H256, count: usize| take(&mut rest, hash, count);
-    let source = match interval.is_last(header.inner_steps) {
-        false => None,
-        true => Some(Source {
-            parameters: match interval.begin {
-                0 => begin.parameters.clone(),
-                _ => take(header.parent_root.0, all)?.unwrap_or_default(),
-            },
-            feedback: take(header.work.before.feedback, all)?,
-        }),
-    };
-    // Each vector has its hash, so that the states are those that were traced.
-    rest.is_empty().then_some(Served {
-        opened,
-        begin,
-        end,
-        source,
-    })
-}
-
-/// The vectors of a traced state, if they have its hashes.
-fn take_state(rest: &mut &[u8], traced: &trace::State, audited: &Audited) -> Option<State> {
-    if !has_fit_moments(traced) {
-        return None;
-    }
-    let all = audited.layout.parameters();
-    let seconds = audited.config.inner.matrices.second_moments(audited.layout);
-    let parameters = take(rest, traced.parameters, all)??;
-    let moment = |found: Option<Vec<f32>>, count| found.unwrap_or_else(|| vec![0.0; count]);
-    let optimizer = AdamState {
-        m: moment(take(rest, traced.first_moment, all)?, all),
-        v: moment(take(rest, traced.second_moment, seconds)?, seconds),
-        step: traced.steps,
-    };
-    Some(State {
-        optimizer: Some(optimizer),
-        ..State::new(parameters)
-    })
-}
-
-/// Whether an engine can have a state with these hashes: moments have one from the optimizer's first step on.
-fn has_fit_moments(state: &trace::State) -> bool {
-    let has_begun = state.steps > 0;
-    let moments = [state.first_moment, state.second_moment];
-    moments.iter().all(|hash| hash.is_zero() != has_begun)
-}
-
-/// The next vector, if it has this hash; nothing where the hash is zero, which stands for no bytes.
-fn take(rest: &mut &[u8], hash: H256, count: usize) -> Option<Option<Vec<f32>>> {
+/// The bytes of the next vector, if it has this hash; nothing where the hash is zero, which stands for no bytes.
+fn next<'a>(rest: &mut &'a [u8], hash: H256, count: usize) -> Option<Option<&'a [u8]>> {
     if hash.is_zero() {
         return Some(None);
     }
     let (vector, after) = rest.split_at_checked(count.checked_mul(4)?)?;
     *rest = after;
-    let numbers = vector.chunks_exact(4).filter_map(|it| it.try_into().ok());
-    let vector: Vec<f32> = numbers.map(f32::from_le_bytes).collect();
-    (vector_hash(&vector) == hash).then_some(Some(vector))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_have_hashes_once_the_optimizer_has_begun() {
-        let after = |step| {
-            let state = State {
-                optimizer: Some(AdamState {
-                    m: vec![0.0; 4],
-                    v: vec![0.0; 4],
-                    step,
-                }),
-                ..State::new(vec![1.0; 4])
-            };
-            state.traced()
-        };
-        for step in [0, 1, 7] {
-            let traced = after(step);
-            assert!(has_fit_moments(&traced));
-            let other = u64::from(step == 0);
-            let forged = trace::State {
-                steps: other,
-                ..traced
-            };
-            assert!(!has_fit_moments(&forged), "{step}");
-        }
-        let half = trace::State {
-            second_moment: H256::zero(),
-            ..after(7)
-        };
-        assert!(!has_fit_moments(&half));
-    }
+    (vector_hash_of_bytes(vector) == hash).then_some(Some(vector))
 }

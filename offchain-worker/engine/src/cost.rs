@@ -113,8 +113,8 @@ impl Stepping for Walk<'_> {
         Ok(Look::at(parameters, optimizer, keeps))
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
-        Ok((self.steps.parameters.clone(), self.steps.optimizer.clone()))
+    fn left(self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        Ok((self.steps.parameters, self.steps.optimizer))
     }
 }
 
@@ -229,13 +229,13 @@ impl Engine for Cost {
     ) -> Result<State, EngineError> {
         self.host.no_steps("replay")?;
         self.host.check_moments(before)?;
-        let mut walk = Walk {
+        let walk = Walk {
             costs: &self.costs,
             meter: &self.meter,
             point: &self.point,
             steps: Steps::new(&before.parameters, &self.host, before.optimizer.as_ref()),
         };
-        replayed(steps, sequences, &mut walk)
+        replayed(steps, sequences, walk)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {

@@ -62,8 +62,8 @@ impl Stepping for OnCpu<'_> {
         Ok(Look::at(parameters, optimizer, keeps))
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
-        Ok((self.steps.parameters.clone(), self.steps.optimizer.clone()))
+    fn left(self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        Ok((self.steps.parameters, self.steps.optimizer))
     }
 }
 
@@ -166,7 +166,7 @@ impl Engine for Cpu {
         host.no_steps("replay")?;
         host.check_moments(before)?;
         host.end_measuring();
-        let mut stepping = OnCpu {
+        let stepping = OnCpu {
             trainer,
             inner: &host.config.inner,
             steps: Steps {
@@ -174,7 +174,7 @@ impl Engine for Cpu {
                 optimizer: host.begun(before.optimizer.as_ref()),
             },
         };
-        replayed(steps, sequences, &mut stepping)
+        replayed(steps, sequences, stepping)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {

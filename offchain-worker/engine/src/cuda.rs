@@ -59,7 +59,7 @@ impl Stepping for Under<'_> {
         true
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+    fn left(mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
         Ok(self.steps.copied()?)
     }
 }
@@ -171,11 +171,11 @@ impl Engine for Cuda {
         *measured = None;
         let parameters = &before.parameters;
         let optimizer = begun(before.optimizer.as_ref(), parameters.len());
-        let mut stepping = Under {
+        let stepping = Under {
             steps: card.begin(parameters, &optimizer)?,
             inner: &host.config.inner,
         };
-        replayed(steps, sequences, &mut stepping)
+        replayed(steps, sequences, stepping)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {

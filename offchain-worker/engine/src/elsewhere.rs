@@ -185,7 +185,7 @@ impl<A: Arithmetic> Stepping for Away<'_, A> {
         Ok(Look::only(traced))
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+    fn left(self) -> Result<(Vec<f32>, AdamState), EngineError> {
         self.arithmetic.copied()?.read(self.parameters, self.done)
     }
 }

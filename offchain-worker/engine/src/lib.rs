@@ -41,6 +41,7 @@ mod error;
 mod host;
 mod open;
 mod outside;
+mod served;
 mod start;
 mod state;
 mod work;

@@ -54,8 +54,8 @@ pub(crate) trait Stepping {
         false
     }
 
-    /// Parameters and moments now.
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError>;
+    /// Parameters and moments after the last, where no more are made. What is in this process is not copied.
+    fn left(self) -> Result<(Vec<f32>, AdamState), EngineError>;
 }
 
 /// Makes steps for as long as there is time, and traces their states at a distance of `every`; `keeper` sees all but the
@@ -130,12 +130,12 @@ fn ended(
 pub(crate) fn replayed(
     steps: Range<u32>,
     sequences: &mut Sequences<'_, '_>,
-    stepping: &mut impl Stepping,
+    mut stepping: impl Stepping,
 ) -> Result<State, EngineError> {
     for number in steps {
         stepping.step(&sequences(number))?;
     }
-    let (parameters, optimizer) = stepping.copied()?;
+    let (parameters, optimizer) = stepping.left()?;
     Ok(State {
         optimizer: Some(optimizer),
         ..State::new(parameters)

@@ -20,7 +20,8 @@
 //!
 //! These functions hold a whole model. Each is made of parts that hold one tensor at a time, for models that do not
 //! fit otherwise: [`Compressor`] and [`Writer`], [`Opened`] and [`Reader`], [`StreamedStep`] and [`RootHasher`].
-//! [`vector_hash_in_parts`] is for a vector that is not even held by tensors.
+//! [`vector_hash_in_parts`] is for a vector that is not even held by tensors, [`read_vector`] and [`VectorMaker`] for
+//! one that comes from a file: then a model is held once.
 //!
 //! Nothing here knows of chains, networks or clocks. Work is spread over rayon's current thread pool; no
 //! result depends on how many threads that has, nor on the CPU's SIMD.
@@ -46,6 +47,7 @@ mod simd;
 mod simd_tests;
 mod sparse;
 mod sums;
+mod vector;
 mod wire;
 
 pub use blocks::{LayoutError, BLOCK, BLOCK_SIDE};
@@ -61,6 +63,7 @@ pub use roots::{model_root, sealed_root, vector_hash, RootHasher};
 pub use seal::{open, seal, Opened};
 pub use simd::without_avx512;
 pub use sparse::{BlockFault, SparseError, SparseTensor};
+pub use vector::{bytes_in_place, read_vector, vector_hash_of_bytes, VectorMaker, READ_AT_ONCE};
 pub use wire::{
     decode, decode_header, encode, inspect, max_encoded_len, verify, Code, DecodeError,
     EncodeError, ReadError, Reader, TensorFault, TensorSummary, Verified, Writer, HEADER_LENGTH,

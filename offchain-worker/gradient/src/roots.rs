@@ -51,7 +51,8 @@ impl RootHasher {
     }
 }
 
-fn update(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+/// Hashes the next bytes, on several threads if that pays.
+pub(crate) fn update(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     if bytes.len() < WORTH_SPREADING {
         hasher.update(bytes);
     } else {

@@ -14,7 +14,8 @@ use std::{
 };
 
 use cairn_gradient::{
-    compress, decode, verify, Contribution, DecodeError, Header, TensorFault, Work, HEADER_LENGTH,
+    compress, decode, read_vector, verify, Contribution, DecodeError, Header, TensorFault, Work,
+    HEADER_LENGTH, READ_AT_ONCE,
 };
 use cairn_primitives::{ModelRoot, Netuid, H256};
 
@@ -306,5 +307,19 @@ fn ones_without_an_end_are_refused_at_once() {
                 ..
             })
         ));
+    });
+}
+
+/// A checkpoint is held once, however long it is, and a piece of its bytes beside.
+#[test]
+fn a_vector_takes_its_own_memory_and_a_pieces() {
+    alone(|| {
+        for pieces in [0, 1, 2, 16] {
+            let bytes = vec![7u8; pieces * READ_AT_ONCE + 4];
+            let length = bytes.len() as u64;
+            let most = most_of(|| drop(read_vector(bytes.as_slice(), length).unwrap()));
+            let more = READ_AT_ONCE + (64 << 10);
+            assert!((bytes.len()..=bytes.len() + more).contains(&most), "{most}");
+        }
     });
 }

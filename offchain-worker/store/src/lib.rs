@@ -24,7 +24,8 @@
 //! - **Atomic.** A file is written beside its place and renamed into it, after it has reached the disk.
 //!   A reader sees all of it or nothing, also when the writer is killed, and also from other processes.
 //! - **Bounded.** Reading takes the most bytes that the caller is prepared to hold, and asks for the
-//!   length before the content. Lists end at [`MAX_LISTED`] entries.
+//!   length before the content. What need not be held as a whole is read by [`Store::read`]. Lists end
+//!   at [`MAX_LISTED`] entries.
 //! - **Timely.** Each operation ends by its deadline, which grows with the size of what is moved
 //!   ([`Deadlines`]).
 //!
@@ -47,4 +48,4 @@ pub use blob::{
     Report, Source, GROUP, MAX_LENGTH, SMALL,
 };
 pub use error::StoreError;
-pub use store::{Deadlines, Entry, Store, MAX_LISTED};
+pub use store::{Deadlines, Entry, Reading, Store, MAX_LISTED};

@@ -11,10 +11,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt};
+use futures::{stream::BoxStream, StreamExt, TryStreamExt};
 use object_store::{
     local::LocalFileSystem, path::Path, GetOptions, ObjectStore, ObjectStoreExt, PutPayload,
 };
+use tokio::time::Instant;
 
 use crate::{
     error::{one_line, Doing},
@@ -74,6 +75,44 @@ pub struct Store {
     pub(crate) files: Arc<dyn ObjectStore>,
     pub(crate) deadlines: Deadlines,
     is_read_only: bool,
+}
+
+/// A file that is read chunk by chunk.
+pub struct Reading<'a> {
+    store: &'a Store,
+    doing: Doing<'a>,
+    /// What the store says.
+    length: u64,
+    max_len: u64,
+    came: u64,
+    chunks: BoxStream<'static, object_store::Result<Bytes>>,
+    /// How long it may take, and since when it does.
+    deadline: Duration,
+    began: Instant,
+}
+
+impl Reading<'_> {
+    /// Bytes that it has by what the store says. No more than were allowed come, but others may.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The next bytes, in chunks as the store sends them; none at the end.
+    ///
+    /// # Errors
+    /// Those of [`Store::get`].
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let Reading { store, doing, .. } = *self;
+        let left = self.deadline.saturating_sub(self.began.elapsed());
+        let next = tokio::time::timeout(left, self.chunks.next()).await;
+        let next = next.map_err(|_| doing.late(self.deadline))?;
+        let Some(chunk) = next.transpose().map_err(|error| doing.explain(error))? else {
+            return Ok(None);
+        };
+        self.came = self.came.saturating_add(chunk.len() as u64);
+        store.check_length(doing.path, self.came, self.max_len)?;
+        Ok(Some(chunk))
+    }
 }
 
 /// Its URL only: what is underneath has credentials.
@@ -233,6 +272,25 @@ impl Store {
     /// [`StoreError::NotFound`], [`StoreError::TooLarge`], [`StoreError::TimedOut`],
     /// [`StoreError::InvalidPath`].
     pub async fn get(&self, path: &str, max_len: u64) -> Result<Bytes, StoreError> {
+        let mut reading = self.read(path, max_len).await?;
+        let room = reading.length().min(FIRST_ALLOCATION) as usize;
+        let mut bytes = BytesMut::with_capacity(room);
+        while let Some(chunk) = reading.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// Begins to read a file of at most `max_len` bytes, for who does not want to hold all of it: as [`Store::get`]
+    /// does, and within the same time.
+    ///
+    /// # Errors
+    /// Those of [`Store::get`].
+    pub async fn read<'a>(
+        &'a self,
+        path: &'a str,
+        max_len: u64,
+    ) -> Result<Reading<'a>, StoreError> {
         let (doing, location) = self.doing("reading", path)?;
         let deadline = self.deadlines.of(0);
         let opened = self.files.get_opts(&location, GetOptions::default());
@@ -240,20 +298,16 @@ impl Store {
         let length = opened.meta.size;
         self.check_length(path, length, max_len)?;
         let deadline = self.deadlines.of(length);
-        let read = async {
-            let mut bytes = BytesMut::with_capacity(length.min(FIRST_ALLOCATION) as usize);
-            let mut chunks = opened.into_stream();
-            while let Some(chunk) = chunks.next().await {
-                let chunk = chunk.map_err(|error| doing.explain(error))?;
-                let length = (bytes.len() as u64).saturating_add(chunk.len() as u64);
-                self.check_length(path, length, max_len)?;
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(bytes.freeze())
-        };
-        tokio::time::timeout(deadline, read)
-            .await
-            .map_err(|_| doing.late(deadline))?
+        Ok(Reading {
+            store: self,
+            doing,
+            length,
+            max_len,
+            came: 0,
+            chunks: opened.into_stream(),
+            deadline,
+            began: Instant::now(),
+        })
     }
 
     /// Whether there is a file at `path`.

@@ -396,6 +396,58 @@ async fn no_path_leads_out_of_the_store() {
     }
 }
 
+/// What is read of a file of 100,000 bytes, of which so many are allowed, and its longest chunk.
+async fn read_of(store: &Store, max_len: u64) -> Result<(Vec<u8>, usize), StoreError> {
+    let mut reading = store.read("a", max_len).await?;
+    assert_eq!(reading.length(), 100_000);
+    let (mut bytes, mut longest) = (Vec::new(), 0);
+    while let Some(chunk) = reading.next().await? {
+        bytes.extend_from_slice(&chunk);
+        longest = longest.max(chunk.len());
+    }
+    Ok((bytes, longest))
+}
+
+#[tokio::test]
+async fn a_file_is_read_chunk_by_chunk() {
+    let (_directory, store) = store();
+    let content: Vec<u8> = (0..100_000u32).map(|at| (at % 251) as u8).collect();
+    store.put("a", content.clone().into()).await.unwrap();
+    let (bytes, longest) = read_of(&store, 100_000).await.unwrap();
+    assert_eq!(bytes, content);
+    assert!(longest <= 16 << 10, "{longest}");
+    assert!(matches!(
+        read_of(&store, 99_999).await,
+        Err(StoreError::TooLarge {
+            length: 100_000,
+            ..
+        })
+    ));
+    let missing = store.read("b", 1).await.map(drop);
+    assert!(matches!(missing, Err(StoreError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn what_grows_while_it_is_read_is_given_up() {
+    let (_directory, store) = store();
+    store.put("a", Bytes::from(vec![1; 10])).await.unwrap();
+    let mut reading = store.read("a", 20).await.unwrap();
+    let chunks = [(); 3].map(|()| Ok(Bytes::from_static(&[1; 10])));
+    reading.chunks = futures::stream::iter(chunks).boxed();
+    for _ in 0..2 {
+        assert_eq!(reading.next().await.unwrap().unwrap().len(), 10);
+    }
+    let error = reading.next().await.unwrap_err();
+    assert!(matches!(
+        error,
+        StoreError::TooLarge {
+            length: 30,
+            limit: 20,
+            ..
+        }
+    ));
+}
+
 /// A deadline that passes at once, beside which an hour is for ever.
 const SHORT: Duration = Duration::from_millis(1);
 

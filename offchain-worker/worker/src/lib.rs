@@ -26,6 +26,7 @@ pub mod needs;
 pub mod new_file;
 pub mod notices;
 pub mod output;
+mod parameters;
 pub mod prepare;
 pub mod printable;
 pub mod process;

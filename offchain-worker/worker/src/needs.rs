@@ -127,10 +127,16 @@ pub fn mining(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
     held
 }
 
-/// What a miner holds at most while it makes again what an audit drew, the last of its steps. `elsewhere`: on cards,
-/// which have gradient and activations.
+/// What a miner holds at most while it makes again what an audit drew, the last of its steps, and puts together what it
+/// serves. `elsewhere`: on cards, which have gradient and activations.
 pub fn serving(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
     let vectors = Vectors::of(config);
+    // A state goes once it is put as bytes. Where that after the steps is served, too, the first is there twice beside
+    // it, and then the second.
+    let states = match config.audits.admits_cards() {
+        false => 2,
+        true => 3,
+    };
     let mut held = vec![
         Held {
             what: "state, and moments and error feedback of what was sent",
@@ -142,11 +148,7 @@ pub fn serving(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
         },
         Held {
             what: "parameters and moments before the last steps, and after them",
-            bytes: vectors.steps().saturating_mul(2),
-        },
-        Held {
-            what: "what is served",
-            bytes: vectors.served(&config.audits),
+            bytes: vectors.steps().saturating_mul(states),
         },
     ];
     if !elsewhere {
@@ -183,12 +185,12 @@ pub fn auditing(config: &RunConfig) -> Vec<Held> {
             bytes: vectors.sum(2, 0),
         },
         Held {
-            what: "what is served, and the same as numbers",
-            bytes: vectors.served(&config.audits).saturating_mul(2),
+            what: "what is served, as numbers",
+            bytes: vectors.served(&config.audits),
         },
         Held {
-            what: "parameters and moments of its steps, and after them",
-            bytes: vectors.steps().saturating_mul(2),
+            what: "parameters and moments of its steps",
+            bytes: vectors.steps(),
         },
         Held {
             what: "gradient",
@@ -390,7 +392,7 @@ mod tests {
         }
     }
 
-    /// Bytes per parameter, where nothing but vectors counts: 36 and 92 of a miner, 12 and 76 of a validator; 104 and 100
+    /// Bytes per parameter, where nothing but vectors counts: 36 and 72 of a miner, 12 and 44 of a validator; 84 and 56
     /// where cards are admitted. Of a miner that trains 48 where work is audited.
     #[test]
     fn each_role_holds_so_many_vectors() {
@@ -403,13 +405,13 @@ mod tests {
         config.audits.rate = 0;
         assert_eq!(total(&mining(&config, false)) - layers, 36 * parameters);
         assert_eq!(total(&mining(&config, true)), 32 * parameters);
-        assert_eq!(total(&serving(&config, false)) - layers, 92 * parameters);
-        assert_eq!(total(&serving(&config, true)), 88 * parameters);
+        assert_eq!(total(&serving(&config, false)) - layers, 72 * parameters);
+        assert_eq!(total(&serving(&config, true)), 68 * parameters);
         assert_eq!(total(&measuring(&config)), 12 * parameters);
-        assert_eq!(total(&auditing(&config)) - layers, 76 * parameters);
+        assert_eq!(total(&auditing(&config)) - layers, 44 * parameters);
         (config.audits.rate, config.audits.tolerance) = (1, 1);
-        assert_eq!(total(&serving(&config, false)) - layers, 104 * parameters);
-        assert_eq!(total(&auditing(&config)) - layers, 100 * parameters);
+        assert_eq!(total(&serving(&config, false)) - layers, 84 * parameters);
+        assert_eq!(total(&auditing(&config)) - layers, 56 * parameters);
     }
 
     /// Bytes per parameter: 18 on a card alone, 10 + 8/N on each of N. From each of the others come 16 MiB.

@@ -1,14 +1,12 @@
 //! A run's data set and first parameters in a store: finding, fetching, checking.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
-use cairn_data::{DataSet, Manifest, TextTokenizer, MAX_MANIFEST_BYTES};
+use cairn_data::{DataSet, DataSetMaker, Manifest, TextTokenizer, MAX_MANIFEST_BYTES};
 use cairn_gradient::model_root;
 use cairn_primitives::{InitialParameters, Layout, RunConfig, H256};
 use cairn_store::{paths, Store};
 
-use crate::{error::Failure, prepare::check_window, unseen};
+use crate::{error::Failure, parameters::of_store, prepare::check_window, unseen};
 
 /// The largest tokenizer file that is read, in bytes.
 const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
@@ -127,16 +125,15 @@ async fn check_tokenizer(store: &Store, manifest: &Manifest) -> Result<(), Failu
     ))
 }
 
-/// The data set of a manifest, every byte of it checked.
+/// The data set of a manifest, every byte of it checked. Beside its tokens one shard's file is held.
 pub async fn load(store: &Store, manifest: &Manifest) -> Result<DataSet, Failure> {
-    let mut files: HashMap<H256, Bytes> = HashMap::new();
-    for shard in manifest.shards() {
-        let bytes = store
-            .get_blob(paths::DATA, &shard.root.0, manifest.file_length(shard))
-            .await?;
-        files.insert(shard.root, bytes);
+    let mut data = DataSetMaker::new(manifest);
+    while let Some(shard) = data.wanted() {
+        let length = manifest.file_length(shard);
+        let file = store.get_blob(paths::DATA, &shard.root.0, length).await?;
+        data.take(&file)?;
     }
-    Ok(DataSet::new(manifest, |root| files.get(&root))?)
+    Ok(data.finish())
 }
 
 /// The same from the store that a run names. Where a worker's own store is a directory and another one, what is not in
@@ -150,13 +147,13 @@ pub async fn load_into(
     if own.directory().is_none() || own.url() == named.url() {
         return load(named, manifest).await;
     }
-    let mut files: HashMap<H256, Bytes> = HashMap::new();
-    for shard in manifest.shards() {
+    let mut data = DataSetMaker::new(manifest);
+    while let Some(shard) = data.wanted() {
         let length = manifest.file_length(shard);
-        let bytes = kept(own, named, shard.root, length).await?;
-        files.insert(shard.root, bytes);
+        let file = kept(own, named, shard.root, length).await?;
+        data.take(&file)?;
     }
-    Ok(DataSet::new(manifest, |root| files.get(&root))?)
+    Ok(data.finish())
 }
 
 /// A shard from the own store; if it is not there, or damaged, from the other one, and then it is kept.
@@ -222,19 +219,8 @@ pub async fn initial_parameters(config: &RunConfig, store: &Store) -> Result<Vec
         }
         InitialParameters::Checkpoint(path) => {
             let expected = Layout::of(&config.model).parameters() as u64 * 4;
-            let bytes = store.get(&path.to_text(), expected).await?;
-            if bytes.len() as u64 != expected {
-                let what = format!(
-                    "the checkpoint {} has {} bytes, the model {expected}",
-                    path.to_text(),
-                    bytes.len()
-                );
-                return Err(Failure::new(what, "name a checkpoint of this model"));
-            }
-            let numbers = bytes
-                .chunks_exact(4)
-                .filter_map(|number| number.try_into().ok());
-            Ok(numbers.map(f32::from_le_bytes).collect())
+            let (parameters, _) = of_store(store, &path.to_text(), expected).await?;
+            Ok(parameters)
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What a miner serves of its steps passes for them, and nothing else does.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use cairn_engine::{
-    audit::{find, open, open_kept, Audited, Kept, Traced},
+    audit::{find, judge, open, open_kept, Audited, Incoming, Kept, Traced},
     Engine, EngineError, Keeper, State, Trained,
 };
 use cairn_gradient::{decode, decode_header, encode, Contribution, Header, SparseTensor};
@@ -82,6 +82,82 @@ fn found(
     let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(uid, 0, step)).collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
     find(engine, &audited, blob, &mut of_step).unwrap()
+}
+
+/// What was served, given away, and whether it is gone.
+struct Given<'a>(Vec<u8>, &'a Cell<bool>);
+
+impl AsRef<[u8]> for Given<'_> {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Given<'_> {
+    fn drop(&mut self) {
+        self.1.set(true);
+    }
+}
+
+/// Beside the steps are its numbers alone.
+#[test]
+fn a_blob_that_is_given_away_is_gone_before_the_first_step() {
+    let mut round = Round::of(auditor());
+    let (drawn, is_gone) = (1, Cell::new(false));
+    let blob = Given(round.open(drawn).unwrap().unwrap(), &is_gone);
+    let (config, layout) = (config(), Layout::of(&config().model));
+    let audited = Audited {
+        header: &round.header,
+        file: &round.file,
+        config: &config,
+        layout: &layout,
+        drawn,
+    };
+    let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
+    let mut steps = 0;
+    let mut of_step = |step: u32| {
+        assert!(is_gone.get());
+        steps += 1;
+        slices(&all[step as usize])
+    };
+    let found = find(auditor().as_mut(), &audited, blob, &mut of_step).unwrap();
+    assert_eq!((found, steps > 0), (Some(Finding::Passed), true));
+}
+
+/// However it is cut; in front of the vectors stand 2,048 bytes at most.
+#[test]
+fn what_comes_in_pieces_is_judged_as_the_whole() {
+    let mut round = Round::of(auditor());
+    let (config, layout) = (config(), Layout::of(&config().model));
+    let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
+    for drawn in 0..2 {
+        let blob = round.open(drawn).unwrap().unwrap();
+        let audited = Audited {
+            header: &round.header,
+            file: &round.file,
+            config: &config,
+            layout: &layout,
+            drawn,
+        };
+        let judged = |blob: &[u8], at_a_time: usize| {
+            let mut incoming = Incoming::of(&audited);
+            blob.chunks(at_a_time).for_each(|some| incoming.take(some));
+            let mut of_step = |step: u32| slices(&all[step as usize]);
+            let served = incoming.finish();
+            judge(auditor().as_mut(), &audited, served, &mut of_step).unwrap()
+        };
+        for at_a_time in [3, 2_047, 2_048, 2_049, blob.len()] {
+            assert_eq!(judged(&blob, at_a_time), Some(Finding::Passed));
+        }
+        let (last, rest) = blob.split_last().unwrap();
+        let (longer, other) = ([&blob[..], &[0]].concat(), [rest, &[last ^ 1]].concat());
+        let (none, half) = (&blob[..0], &blob[..blob.len() / 2]);
+        for wrong in [none, &blob[..100], half, rest, &longer[..], &other[..]] {
+            for at_a_time in [7, 2_048, longer.len()] {
+                assert_eq!(judged(wrong, at_a_time), Some(Finding::Failed));
+            }
+        }
+    }
 }
 
 fn auditor() -> Box<dyn Engine> {

@@ -1,28 +1,24 @@
 //! Which parameters of a run a command is about, and where they are found.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use cairn_data::{root, TextTokenizer};
-use cairn_gradient::model_root;
 use cairn_primitives::{
     BlockNumber, Layout, ModelRoot, ModelShape, Netuid, Round, RunConfig, H256,
 };
-use cairn_store::{paths, Store};
+use cairn_store::{paths, Store, StoreError};
 use clap::Args;
 
 use super::args::{NetuidArg, NodeArgs};
 use crate::{
-    error::Failure, progress::progress, roles::chain::Chain, run_file::RunFile, serving::Origin,
+    error::Failure,
+    parameters::{of_file, of_store, Rooted},
+    progress::progress,
+    roles::chain::Chain,
+    run_file::RunFile,
+    serving::Origin,
     shards,
 };
-
-/// Bytes of a file that are read at once, whole numbers.
-const AT_ONCE: usize = 1 << 16;
 
 /// Which parameters.
 #[derive(Args, Debug)]
@@ -147,12 +143,10 @@ impl CheckpointArgs {
     /// The same of a run of which this is known.
     pub(crate) async fn find_of(&self, store: &Store, known: Known) -> Result<Found, Failure> {
         let tokenizer = self.tokenizer(store, &known).await?;
-        let (round, parameters) = {
+        let (round, (parameters, model_root)) = {
             let _told = progress("reading the parameters", 0);
             self.parameters(store, &known).await?
         };
-        let hash = move || (model_root(&parameters), parameters);
-        let (model_root, parameters) = tokio::task::spawn_blocking(hash).await?;
         let on_chain = known.on_chain.as_ref();
         let origin = Origin {
             run: Some(known.about.config.name.to_text()),
@@ -292,16 +286,17 @@ impl CheckpointArgs {
         &self,
         store: &Store,
         known: &Known,
-    ) -> Result<(Option<Round>, Vec<f32>), Failure> {
+    ) -> Result<(Option<Round>, Rooted), Failure> {
         let netuid = self.netuid.netuid;
         let expected = Layout::of(&known.about.config.model).parameters() as u64 * 4;
         if let Some(path) = &self.checkpoint {
-            let numbers = match Path::new(path).is_file() {
-                true => of_file(Path::new(path), expected)?,
-                false => floats(path, &store.get(path, expected).await?, expected)?,
+            let file = PathBuf::from(path);
+            let parameters = match file.is_file() {
+                true => tokio::task::spawn_blocking(move || of_file(&file, expected)).await??,
+                false => of_store(store, path, expected).await?,
             };
             let round = paths::parse_checkpoint(netuid.get(), path).map(|(round, _)| round);
-            return Ok((round, numbers));
+            return Ok((round, parameters));
         }
         let Some(run) = &known.on_chain else {
             return Err(Failure::new(
@@ -321,7 +316,7 @@ async fn newest(
     netuid: Netuid,
     run: &OnChain,
     expected: u64,
-) -> Result<(Round, Vec<f32>), Failure> {
+) -> Result<(Round, Rooted), Failure> {
     let files = files(store, netuid).await?;
     for (round, root) in &run.roots {
         let Some(file) = files.get(root.bytes()) else {
@@ -335,10 +330,10 @@ async fn newest(
     }
     // Nothing was learned yet, or ever: the parameters are the first ones, which the configuration describes.
     match run.roots.first() {
-        Some((round, root)) if *root == run.config.initial_root => Ok((
-            *round,
-            shards::verified_parameters(&run.config, store).await?,
-        )),
+        Some((round, root)) if *root == run.config.initial_root => {
+            let parameters = shards::verified_parameters(&run.config, store).await?;
+            Ok((*round, (parameters, *root)))
+        }
         _ => Err(no_checkpoint(store, netuid, run)),
     }
 }
@@ -380,23 +375,27 @@ fn no_checkpoint(store: &Store, netuid: Netuid, run: &OnChain) -> Failure {
     Failure::new(what, remedy)
 }
 
-/// The numbers of a blob, whose root is compared.
+/// The parameters of a blob, whose root is compared.
 async fn blob(
     store: &Store,
     prefix: &str,
     root: ModelRoot,
     expected: u64,
-) -> Result<Vec<f32>, Failure> {
+) -> Result<Rooted, Failure> {
+    let path = paths::blob(prefix, root.bytes());
     let Some(directory) = store.directory() else {
-        let bytes = store.get_blob(prefix, root.bytes(), expected).await?;
-        return floats(prefix, &bytes, expected);
+        let (parameters, found) = of_store(store, &path, expected).await?;
+        if found != root {
+            let (store, found) = (store.url().to_string(), hex::encode(found.bytes()));
+            return Err(StoreError::RootMismatch { store, path, found }.into());
+        }
+        return Ok((parameters, root));
     };
-    let path = directory.join(paths::blob(prefix, root.bytes()));
+    let path = directory.join(path);
     let read = move || {
-        let numbers = of_file(&path, expected)?;
-        let found = model_root(&numbers);
+        let (parameters, found) = of_file(&path, expected)?;
         match found == root {
-            true => Ok(numbers),
+            true => Ok((parameters, root)),
             false => {
                 let what = format!("{} has the root {found:?}", path.display());
                 Err(Failure::new(
@@ -409,48 +408,11 @@ async fn blob(
     tokio::task::spawn_blocking(read).await?
 }
 
-/// The numbers of a checkpoint's file, read a few at a time: they are in memory once.
-fn of_file(path: &Path, expected: u64) -> Result<Vec<f32>, Failure> {
-    let name = path.to_string_lossy();
-    let cannot = |error: std::io::Error| {
-        let what = format!("cannot read the checkpoint {name}: {error}");
-        Failure::new(what, "name another with --checkpoint")
-    };
-    let mut file = File::open(path).map_err(cannot)?;
-    check_length(&name, file.metadata().map_err(cannot)?.len(), expected)?;
-    let mut numbers = Vec::new();
-    numbers.try_reserve_exact(usize::try_from(expected / 4)?)?;
-    let mut room = [0u8; AT_ONCE];
-    let mut left = expected;
-    while left > 0 {
-        let some = usize::try_from(left).map_or(AT_ONCE, |left| left.min(AT_ONCE));
-        let (part, _) = room.split_at_mut(some);
-        file.read_exact(part).map_err(cannot)?;
-        let found = part.as_chunks::<4>().0;
-        numbers.extend(found.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-        left = left.saturating_sub(some as u64);
-    }
-    Ok(numbers)
-}
-
-/// The numbers of a checkpoint.
-fn floats(path: &str, bytes: &[u8], expected: u64) -> Result<Vec<f32>, Failure> {
-    check_length(path, bytes.len() as u64, expected)?;
-    let numbers = bytes.as_chunks::<4>().0.iter();
-    Ok(numbers.map(|bytes| f32::from_le_bytes(*bytes)).collect())
-}
-
-/// Makes sure that a checkpoint is as long as the model's.
-fn check_length(path: &str, found: u64, expected: u64) -> Result<(), Failure> {
-    if found == expected {
-        return Ok(());
-    }
-    let what = format!("the checkpoint {path} has {found} bytes, the model {expected}");
-    Err(Failure::new(what, "name a checkpoint of this model"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use cairn_gradient::model_root;
     use cairn_primitives::InitialParameters;
     use cairn_trainer::initial_parameters;
 
@@ -496,12 +458,12 @@ mod tests {
         put(&store, 8, &other).await;
         run.roots = vec![(7, new_root), (6, new_root), (5, old_root)];
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
-        assert_eq!((found.0, found.1 == new), (7, true));
+        assert_eq!((found.0, found.1 .0 == new), (7, true));
         // A damaged file is passed over.
         let name = paths::blob(&paths::checkpoints(NETUID.get(), 6), new_root.bytes());
         std::fs::write(directory.path().join(name), b"damaged").unwrap();
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
-        assert_eq!((found.0, found.1 == old), (5, true));
+        assert_eq!((found.0, found.1 .0 == old), (5, true));
     }
 
     #[tokio::test]
@@ -515,7 +477,7 @@ mod tests {
         run.config.initial_root = model_root(&first);
         run.roots = vec![(4, run.config.initial_root)];
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
-        assert_eq!((found.0, found.1 == first), (4, true));
+        assert_eq!((found.0, found.1 .0 == first), (4, true));
     }
 
     #[test]

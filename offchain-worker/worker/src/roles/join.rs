@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use cairn_chain::RunInfo;
-use cairn_engine::{Part, Shared, State, Version};
+use cairn_engine::{Part, State, Version};
 use cairn_primitives::{InitialParameters, ModelRoot, Round, H256};
 use cairn_protocol::{
     checkpoint::{self, Source as From},
@@ -27,10 +27,10 @@ use super::{
     run::Run,
     setup::locked,
     sources::{self, Asked, Notes},
-    state::{floats, Change, OpenChange},
+    state::{Change, OpenChange},
     RoleError,
 };
-use crate::shards;
+use crate::{parameters, shards};
 
 /// For a checkpoint: this, and a second for each MiB, is a window. After one of them another checkpoint is tried unless
 /// this one comes so fast that it is whole within [`WINDOWS`] of them.
@@ -66,17 +66,9 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     let Some(parameters) = parameters else {
         return Ok(false);
     };
-    let bytes = tokio::task::spawn_blocking(move || little_endian(&parameters)).await?;
+    let bytes = parameters::as_bytes(parameters);
     run.store.publish(&prefix, bytes).await?;
     Ok(true)
-}
-
-/// A vector's numbers as little-endian bytes.
-fn little_endian(vector: &Shared) -> Vec<u8> {
-    let numbers = vector.numbers();
-    let mut bytes = Vec::with_capacity(size_of_val(numbers));
-    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-    bytes
 }
 
 /// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on
@@ -103,9 +95,12 @@ pub(super) async fn join<C: Chain>(
     let (held, parameters) = newest(&desk.chain, &desk.run, at, info, (&place, &others)).await?;
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
-        let known = engine.state(Version::Held).ok();
+        // What is void is not copied.
         let has_open = state.lock()?.has_open();
-        let known = known.filter(|known| known.sent.is_none() && !has_open);
+        let known = match has_open || engine.optimizer_steps(Version::Sent).is_ok() {
+            true => None,
+            false => engine.state(Version::Held).ok(),
+        };
         let begins_anew = known.is_none();
         let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
         let root = engine.load(State {
@@ -380,12 +375,12 @@ pub(super) async fn read_checkpoint(
 ) -> Option<Vec<f32>> {
     let round = held.round;
     match download(run, held, place, others).await {
-        Ok(file) => {
+        Ok(parameters) => {
             // Others that were begun are of no use any more.
             if let Err(error) = tokio::fs::remove_dir_all(place).await {
                 tracing::debug!("{} stays: {error}", place.display());
             }
-            Some(floats(&file))
+            Some(parameters)
         }
         Err(error) => {
             tracing::warn!("the checkpoint of round {round}: {error}; passed over");
@@ -485,12 +480,13 @@ fn how_far(length: u64, (before, at): (u64, Duration), (there, now): (u64, Durat
     }
 }
 
+/// Brings a checkpoint to its place, and gives its parameters.
 async fn download(
     run: &Run,
     held: Held,
     place: &Path,
     others: &[Asked],
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<f32>, String> {
     let length = checkpoint_bytes(run);
     let blob = Blob::new(
         &paths::checkpoints(run.netuid.get(), held.round),
@@ -508,8 +504,9 @@ async fn download(
         let (had, all) = (fetched.resumed >> 20, length >> 20);
         tracing::info!("the download went on where it was: {had} of {all} MiB were there");
     }
-    let read = tokio::fs::read(&into).await;
-    read.map_err(|error| error.to_string())
+    let read = move || parameters::fetched(&into, length, held.root);
+    let read = tokio::task::spawn_blocking(read).await;
+    read.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ fn audit(network: &mut Network, made: &Made, blob: Vec<u8>) -> Result<(), Failur
     let (plan, data) = (network.plan(ROUND), &network.data);
     let length = config.inner.sequence_length;
     let mut sequences = |step| windows(data, &plan.of_step(0, step), length);
-    match find(network.engine.as_mut(), &audited, &blob, &mut sequences)? {
+    match find(network.engine.as_mut(), &audited, blob, &mut sequences)? {
         Some(Finding::Passed) => Ok(()),
         _ => Err(Failure::new(
             "an honest contribution did not pass its audit",

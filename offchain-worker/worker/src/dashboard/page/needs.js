@@ -43,13 +43,13 @@ export function needs(run) {
   const tokens = run.windows * run.sequenceLength;
   const onCpu = vectors.parameters + layers(run, shape);
   const training = 2 * vectors.state + (isAudited ? vectors.steps : 0);
-  const serving = 2 * vectors.state + 3 * vectors.steps + vectors.served;
+  const serving = 2 * vectors.state + (isNear(run) ? 4 : 3) * vectors.steps;
   const found = {
     contribution,
     training: training + onCpu,
     serving: isAudited ? serving + onCpu : 0,
     measuring: 3 * vectors.parameters,
-    auditing: isAudited ? 2 * vectors.parameters + 2 * vectors.served + 2 * vectors.steps + onCpu : 0,
+    auditing: isAudited ? 2 * vectors.parameters + vectors.served + vectors.steps + onCpu : 0,
     mining: state(run, vectors, contribution, false) + store(run, vectors, contribution, false),
     validating: state(run, vectors, contribution, true) + store(run, vectors, contribution, true),
     text: tokens * NUMBER,
@@ -84,9 +84,11 @@ function vectorsOf(run, { matrices }) {
   const parameters = NUMBER * run.parameters;
   const second = run.matrices === 'muon' ? parameters - NUMBER * matrices : parameters;
   const steps = 2 * parameters + second;
-  const isNear = run.auditRate > 0 && run.tolerance > 0;
-  return { parameters, steps, state: steps + parameters, served: 4 * parameters + second + (isNear ? steps : 0) };
+  return { parameters, steps, state: steps + parameters, served: 4 * parameters + second + (isNear(run) ? steps : 0) };
 }
+
+/** Whether audited work may be a card's, of which the state after the steps is served, too. */
+const isNear = (run) => run.auditRate > 0 && run.tolerance > 0;
 
 /** What the layers keep of a step for its backward pass, and the logits. */
 function layers(run, { kept }) {

@@ -18,6 +18,7 @@ mod visitor;
 
 use std::{
     collections::BTreeMap,
+    future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -441,29 +442,63 @@ pub(super) async fn validators<C: Chain>(
 /// # Errors
 /// Those of the own store: [`StoreError::NotFound`] if nobody has it.
 pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<Bytes, StoreError> {
-    let (store, root) = (&desk.run.store, &wanted.root.0);
     let _timer = desk.time(Stage::Fetch);
     if let Some(file) = ahead::found(desk, wanted).await {
         return Ok(file);
     }
-    let missing = match store.get_blob(&wanted.prefix, root, wanted.most).await {
-        Ok(file) => {
-            desk.metrics().fetched(Came::FromStore, file.len() as u64);
-            return Ok(file);
+    let (store, root) = (&desk.run.store, &wanted.root.0);
+    own(desk, wanted, move || async move {
+        let file = store.get_blob(&wanted.prefix, root, wanted.most).await?;
+        let length = file.len() as u64;
+        Ok((file, length))
+    })
+    .await
+}
+
+/// What `by` reads of such a file out of the own store, for who does not want to hold all of it. It checks the root,
+/// and says how many bytes there were; it is called again if the file has to come from others.
+///
+/// # Errors
+/// Those of [`file`].
+pub(super) async fn read<C: Chain, T, F>(
+    desk: &Desk<C>,
+    wanted: &Wanted,
+    by: impl Fn() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<(T, u64), StoreError>>,
+{
+    let _timer = desk.time(Stage::Fetch);
+    own(desk, wanted, by).await
+}
+
+/// What `by` reads out of the own store, into which the file is brought if it is not there.
+async fn own<C: Chain, T, F>(
+    desk: &Desk<C>,
+    wanted: &Wanted,
+    by: impl Fn() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<(T, u64), StoreError>>,
+{
+    let missing = match by().await {
+        Ok((read, length)) => {
+            desk.metrics().fetched(Came::FromStore, length);
+            return Ok(read);
         }
         Err(
             error @ (StoreError::NotFound { .. }
             | StoreError::RootMismatch { .. }
             | StoreError::TooLarge { .. }),
         ) => error,
-        other => return other,
+        Err(error) => return Err(error),
     };
     if wanted.length > wanted.most {
         return Err(missing);
     }
     let limit = whole(wanted.length);
     match into_store(desk, wanted, (Whom::Anybody, limit)).await? {
-        Brought::Whole => store.get_blob(&wanted.prefix, root, wanted.most).await,
+        Brought::Whole => by().await.map(|(read, _)| read),
         Brought::FromNobody => Err(missing),
         Brought::Failed => {
             desk.metrics().failed(Failed::Fetch);

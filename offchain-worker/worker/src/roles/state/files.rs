@@ -8,7 +8,7 @@ use std::{
 };
 
 use cairn_engine::Shared;
-use cairn_gradient::vector_hash;
+use cairn_gradient::{read_vector, vector_hash};
 use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Netuid, H256};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
@@ -228,16 +228,38 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
 
     /// Reads a piece; `None` if there is none of that name.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
-        let Some(piece) = self.current.as_ref().and_then(|m| m.pieces.get(name)) else {
+        let Some((piece, path)) = self.piece(name) else {
             return Ok(None);
         };
-        let path = self.directory.join(&piece.file);
         let bytes = fs::read(&path).map_err(failed("read", &path))?;
         if bytes.len() as u64 != piece.length || digest(&bytes) != piece.root {
-            let why = "its content is not what the manifest says".into();
-            return Err(StateError::Damaged { path, why });
+            return Err(damaged(path));
         }
         Ok(Some(bytes))
+    }
+
+    /// Reads a piece that is numbers, some of them at a time: in memory they are once. `None` if there is none of that
+    /// name.
+    pub fn numbers(&self, name: &str) -> Result<Option<Vec<f32>>, StateError> {
+        let Some((piece, path)) = self.piece(name) else {
+            return Ok(None);
+        };
+        let file = File::open(&path).map_err(failed("read", &path))?;
+        let length = file.metadata().map_err(failed("read", &path))?.len();
+        if length != piece.length {
+            return Err(damaged(path));
+        }
+        let (numbers, root) = read_vector(file, length).map_err(failed("read", &path))?;
+        match root == piece.root {
+            true => Ok(Some(numbers)),
+            false => Err(damaged(path)),
+        }
+    }
+
+    /// A piece, and where it lies.
+    fn piece(&self, name: &str) -> Option<(&Piece, PathBuf)> {
+        let piece = self.current.as_ref()?.pieces.get(name)?;
+        Some((piece, self.directory.join(&piece.file)))
     }
 
     /// Changes pieces, keeps the others, and says `meta` of them, all at once.
@@ -327,6 +349,12 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         }
         Ok(())
     }
+}
+
+/// A piece's file is another one.
+fn damaged(path: PathBuf) -> StateError {
+    let why = "its content is not what the manifest says".into();
+    StateError::Damaged { path, why }
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {

@@ -1,5 +1,7 @@
 //! Whenever the plug is pulled, the directory is as before or as after.
 
+use cairn_gradient::READ_AT_ONCE;
+
 use super::*;
 
 fn identity() -> Identity {
@@ -104,6 +106,36 @@ fn numbers_of_many_pieces_are_written_as_they_are() {
     let bytes: Vec<u8> = numbers.iter().flat_map(|it| it.to_le_bytes()).collect();
     let found = content(&open(directory.path()));
     assert_eq!(found, (Some(7), vec![Some(bytes), Some(Vec::new()), None]));
+}
+
+/// One number more or fewer than are read at a time, and none.
+#[test]
+fn numbers_are_read_back_to_the_bit_and_checked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    assert_eq!(files.numbers("a").expect("new"), None);
+    let edge = READ_AT_ONCE / 4;
+    for (generation, length) in (1..).zip([0, 1, edge - 1, edge, edge + 1]) {
+        let numbers: Vec<f32> = (0..length).map(|at| (at as f32).ln()).collect();
+        let pieces = vec![("a", New::Numbers(numbers.clone().into()))];
+        files.change(pieces, 7).expect("room");
+        let found = files.numbers("a").expect("undamaged");
+        assert_eq!(found, Some(numbers));
+        let file = directory.path().join(format!("a-{generation}.bin"));
+        let whole = fs::read(&file).expect("it is there");
+        let longer = [&whole[..], &[0; 4]].concat();
+        let mut others = vec![longer];
+        if let Some((last, rest)) = whole.split_last() {
+            others.extend([[rest, &[last ^ 1]].concat(), rest.to_vec()]);
+        }
+        for other in others {
+            fs::write(&file, other).expect("room");
+            let error = files.numbers("a").expect_err("damaged");
+            assert!(matches!(error, StateError::Damaged { .. }), "{error}");
+        }
+        fs::write(&file, whole).expect("room");
+        assert!(files.numbers("a").expect("as before").is_some());
+    }
 }
 
 #[test]

@@ -28,5 +28,5 @@ pub use beside::SharedState;
 pub use files::LOCK;
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
-pub use saved::{floats, Audited, Change, Debt, OpenChange, Saved, StateDir, Traced};
+pub use saved::{Audited, Change, Debt, OpenChange, Saved, StateDir, Traced};
 pub use traces::{Sizes, Traces};

@@ -288,11 +288,7 @@ impl StateDir {
     }
 
     fn part(&self, part: Part) -> Result<Option<Vec<f32>>, StateError> {
-        self.numbers(name(part))
-    }
-
-    fn numbers(&self, name: &str) -> Result<Option<Vec<f32>>, StateError> {
-        Ok(self.files.read(name)?.map(|bytes| floats(&bytes)))
+        self.files.numbers(name(part))
     }
 
     fn ends(&self) -> Result<Ends, StateError> {
@@ -370,9 +366,9 @@ impl StateDir {
         [m, v, feedback]: [&str; 3],
         step: u64,
     ) -> Result<(Option<AdamState>, Option<Vec<f32>>), StateError> {
-        let moments = self.numbers(m)?.zip(self.numbers(v)?);
+        let moments = self.files.numbers(m)?.zip(self.files.numbers(v)?);
         let optimizer = moments.map(|(m, v)| AdamState { m, v, step });
-        Ok((optimizer, self.numbers(feedback)?))
+        Ok((optimizer, self.files.numbers(feedback)?))
     }
 
     /// What the newest contribution left.
@@ -400,14 +396,14 @@ impl StateDir {
     pub fn audited(&self) -> Result<Option<(Audited, State)>, StateError> {
         let audited = self.files.meta().and_then(|meta| meta.audited.clone());
         let [(_, parameters), (_, m), (_, v), (_, feedback)] = AUDITED;
-        let (Some(audited), Some(parameters)) = (audited, self.numbers(parameters)?) else {
+        let (Some(audited), Some(parameters)) = (audited, self.files.numbers(parameters)?) else {
             return Ok(None);
         };
         let step = audited.steps;
-        let moments = self.numbers(m)?.zip(self.numbers(v)?);
+        let moments = self.files.numbers(m)?.zip(self.files.numbers(v)?);
         let before = State {
             optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
-            feedback: self.numbers(feedback)?,
+            feedback: self.files.numbers(feedback)?,
             ..State::new(parameters)
         };
         Ok(Some((audited, before)))
@@ -588,14 +584,6 @@ fn set(
         (meta.open, meta.sent_steps) = (Some(intent), steps);
         meta.traced = Some(traced);
     }
-}
-
-/// Numbers of little-endian bytes; a rest of fewer than four bytes is left out.
-pub fn floats(bytes: &[u8]) -> Vec<f32> {
-    let numbers = bytes
-        .chunks_exact(4)
-        .filter_map(|number| number.try_into().ok());
-    numbers.map(f32::from_le_bytes).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Audits for which this validator was drawn.
 
-use cairn_engine::audit::{find, Audited};
+use cairn_engine::audit::{judge, Audited, Incoming, Served};
 use cairn_gradient::Checked;
 use cairn_primitives::{api::AuditorInfo, Finding, Hotkey, Secret};
 use cairn_protocol::verdict::Before;
@@ -9,7 +9,7 @@ use cairn_round::{
     validator::Claim,
     Settlement,
 };
-use cairn_store::{paths, StoreError};
+use cairn_store::{paths, Store, StoreError};
 
 use super::{Outcome, ValidatorRole};
 use crate::metrics::{Failed, Stage};
@@ -81,15 +81,16 @@ async fn found<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<Finding
     ) else {
         return Ok(None);
     };
-    let Some(blob) = blob(desk, audit).await? else {
+    let (run, drawn) = (desk.run.clone(), audit.drawn);
+    let audited = Audited::new(&checked, &run.config, &run.layout, drawn);
+    let Some(served) = served(desk, audit, audited).await? else {
         let is_last = is_last(audit, desk.heads.best.number);
         return Ok(is_last.then_some(Finding::Failed));
     };
-    let (run, drawn) = (desk.run.clone(), audit.drawn);
     with_engine(desk, move |engine| {
         let audited = Audited::new(&checked, &run.config, &run.layout, drawn);
         let mut sequences = |step| run.windows(&settled.plan.of_step(slot as u64, step));
-        Ok(find(engine, &audited, &blob, &mut sequences)?)
+        Ok(judge(engine, &audited, served, &mut sequences)?)
     })
     .await
 }
@@ -136,8 +137,12 @@ fn holders(audit: &Audit) -> (Vec<Hotkey>, Vec<Hotkey>) {
     }
 }
 
-/// What the miner serves; `None` if it is not to be had.
-async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::Bytes>, RoleError> {
+/// What the miner serves, of which no more is held than its numbers; `None` if it is not to be had.
+async fn served<C: Chain>(
+    desk: &Desk<C>,
+    audit: &Audit,
+    audited: Audited<'_>,
+) -> Result<Option<Served>, RoleError> {
     let Some(served) = audit.served else {
         return Ok(None);
     };
@@ -154,8 +159,9 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
         holders,
         others,
     };
-    match sources::file(desk, &wanted).await {
-        Ok(blob) => Ok(Some(blob)),
+    let (store, wanted) = (&desk.run.store, &wanted);
+    match sources::read(desk, wanted, move || taken(store, wanted, audited)).await {
+        Ok(served) => Ok(Some(served)),
         Err(
             error @ (StoreError::NotFound { .. }
             | StoreError::TooLarge { .. }
@@ -166,6 +172,30 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is served, as the own store has it, and its bytes.
+async fn taken(
+    store: &Store,
+    wanted: &Wanted,
+    audited: Audited<'_>,
+) -> Result<(Served, u64), StoreError> {
+    let path = paths::blob(&wanted.prefix, &wanted.root.0);
+    let mut reading = store.read(&path, wanted.most).await?;
+    let (mut incoming, mut root) = (Incoming::of(&audited), blake3::Hasher::new());
+    while let Some(bytes) = reading.next().await? {
+        root.update(&bytes);
+        incoming.take(&bytes);
+    }
+    let found = root.finalize();
+    if *found.as_bytes() != wanted.root.0 {
+        return Err(StoreError::RootMismatch {
+            store: store.url().to_string(),
+            path: path.clone(),
+            found: found.to_hex().to_string(),
+        });
+    }
+    Ok((incoming.finish(), root.count()))
 }
 
 #[cfg(test)]
