@@ -26,7 +26,7 @@ EXAMPLES = {"relay": "relay", "s3": "bucket"}
 SCENARIOS = {
     "still": Scenario("nothing is disturbed"),
     "loss": Scenario("every line: 50 ms each way, 1 % lost", {"delay": 50, "loss": 1}),
-    "far": Scenario("every line: 500 ms each way, also to the node", {"delay": 500}),
+    "far": Scenario("every line: 150 ms each way, also to the node", {"delay": 150}),
     "uplink": Scenario("miner-1 sends at a tenth of the rate", lines={"miner-1": {"up": RATE / 10}}),
     "cut": Scenario("miner-1 is cut off for two rounds", cut=("miner-1", 2, 4)),
     "unplugged": Scenario("miner-1 has no address for a round", cut=("miner-1", 2, 3), unplugged=True),
