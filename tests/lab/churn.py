@@ -240,11 +240,24 @@ class Cell(Play):
             begun = training_since(before, number, last.get(name, 0.0))
             if begun is not None and number < self.args.rounds:
                 made = gone_on_after(before, number, last.get(name, 0.0)) / steps + (at - begun) / max(usual, 0.1)
-                later = min((one["at"] for one in self.kills if one["name"] == name and one["at"] > at), default=None)
-                after = [one for one in courses[name] if later is None or one.at < later]
-                tokens += whole * max(0.0, min(1.0, made) - gone_on_after(after, number, at) / steps)
+                tokens += whole * max(0.0, min(1.0, made) - self.saved(courses[name], kill) / steps)
             last[name] = at
         return round(tokens), round(usual, 1)
+
+    def saved(self, course, kill):
+        """How many of the steps that a kill cut short went into a contribution, or into a training that the next kill
+        counts."""
+        name, number, at = kill["name"], kill["round"], kill["at"]
+        kills = [one for one in self.kills if one["name"] == name and one["at"] > at]
+        following = min(kills, key=lambda one: one["at"], default=None)
+        after = [one for one in course if one.at > at and (following is None or one.at < following["at"])]
+        is_made = any(one.kind == "made" and one.round == number for one in after)
+        is_counted = (
+            following is not None
+            and following["round"] == number
+            and training_since(after, number, at) is not None
+        )
+        return gone_on_after(after, number, at) if is_made or is_counted else 0
 
     def seen(self):
         """The cell's facts."""

@@ -54,4 +54,5 @@ pub use engine::{Begun, Engine, Keeper, Order, Sequences, Settlement, StepDone, 
 pub use error::EngineError;
 pub use open::{open, CPU};
 pub use outside::Outside;
+pub use start::is_on_the_way;
 pub use state::{Part, Sent, Shared, State, Version};

@@ -1,7 +1,7 @@
 //! Where the steps of a round begin: at the held state, or where a process that is gone had come to.
 
-use cairn_primitives::RunConfig;
-use cairn_protocol::trace;
+use cairn_primitives::{InnerOptimizer, RunConfig};
+use cairn_protocol::trace::{self, count};
 use cairn_trainer::AdamState;
 
 use crate::{host::Host, work::predicted, Begun, Keeper, Order, Sequences, State, Trained};
@@ -74,6 +74,12 @@ impl Start {
     }
 }
 
+/// Whether the state after `done` of `all` inner steps, one at least, is one that a round of so many traces: who ends
+/// before that traces its last state, too, and no other steps may follow there.
+pub fn is_on_the_way(done: u32, all: u32, inner: &InnerOptimizer) -> bool {
+    done > 0 && trace::is_traced(done, all, inner.trace_every)
+}
+
 /// Whether steps that were kept lead from the first state of a round to a later one that it traces, as far as can be
 /// told without making them again.
 fn follows(begun: &Begun, first: trace::State, order: &Order, config: &RunConfig) -> bool {
@@ -82,15 +88,14 @@ fn follows(begun: &Begun, first: trace::State, order: &Order, config: &RunConfig
         trace,
         state,
     } = begun;
-    let every = u64::from(config.inner.trace_every);
-    let done = losses.len() as u64;
-    let traced = trace.len().saturating_sub(1) as u64;
-    let is_between = done > 0 && done <= u64::from(order.steps);
-    if !is_between || traced.checked_mul(every) != Some(done) || state.optimizer.is_none() {
+    let done = u32::try_from(losses.len()).unwrap_or(u32::MAX);
+    let can_go_on = done <= order.steps && is_on_the_way(done, order.steps, &config.inner);
+    let is_traced = trace.len() == count(done, config.inner.trace_every) as usize;
+    if !can_go_on || !is_traced || state.optimizer.is_none() {
         return false;
     }
     let reached = state.traced();
-    reached.steps == first.steps.saturating_add(done)
+    reached.steps == first.steps.saturating_add(done.into())
         && trace.first() == Some(&first.hash())
         && trace.last() == Some(&reached.hash())
         && losses.iter().all(|loss| loss.is_finite())

@@ -77,6 +77,9 @@ pub struct Store {
     is_read_only: bool,
 }
 
+/// So many empty chunks in a row are passed over.
+const EMPTY_CHUNKS: usize = 16;
+
 /// A file that is read chunk by chunk.
 pub struct Reading<'a> {
     store: &'a Store,
@@ -103,15 +106,28 @@ impl Reading<'_> {
     /// Those of [`Store::get`].
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         let Reading { store, doing, .. } = *self;
-        let left = self.deadline.saturating_sub(self.began.elapsed());
-        let next = tokio::time::timeout(left, self.chunks.next()).await;
-        let next = next.map_err(|_| doing.late(self.deadline))?;
-        let Some(chunk) = next.transpose().map_err(|error| doing.explain(error))? else {
+        let mut chunk = self.chunk().await?;
+        // Of a file that is cut off while it is read empty ones come for ever.
+        for _ in 0..EMPTY_CHUNKS {
+            if !chunk.as_ref().is_some_and(Bytes::is_empty) {
+                break;
+            }
+            chunk = self.chunk().await?;
+        }
+        let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty()) else {
             return Ok(None);
         };
         self.came = self.came.saturating_add(chunk.len() as u64);
         store.check_length(doing.path, self.came, self.max_len)?;
         Ok(Some(chunk))
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let Reading { doing, .. } = *self;
+        let left = self.deadline.saturating_sub(self.began.elapsed());
+        let next = tokio::time::timeout(left, self.chunks.next()).await;
+        let next = next.map_err(|_| doing.late(self.deadline))?;
+        next.transpose().map_err(|error| doing.explain(error))
     }
 }
 

@@ -196,7 +196,8 @@ Churn of n % means two things at once:
 - In each round each miner is killed with a probability of n %, at any moment of it.
   Half of the kills take with them what was not on the disk yet.
   It comes back with what its disk has, after at most as long as the last round took: in that round or in the next one.
-  On its disk is the state after each inner step, once the next one has been made: in the same round it goes on there.
+  In the same round it goes on from the state after an inner step. That of each is taken to be on the disk once the
+  next one has been made, and to be there again at once.
 - In each round, the first one aside, each of the first miners brings one along with the same probability.
   A newcomer buys a seat, bonds, fetches the newest checkpoint, and applies the rounds since.
   Newcomers are killed like all others, and nobody leaves for good, so the network grows.

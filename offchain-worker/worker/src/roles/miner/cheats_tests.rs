@@ -19,7 +19,7 @@ use crate::{
             round_job::Timing,
             serve, Opener,
         },
-        state::{Sizes, Traced, Traces},
+        state::{Traced, Traces},
         testing::{Network, NETUID},
     },
 };
@@ -65,8 +65,7 @@ pub(in super::super) async fn desk_of(
     let (mut engine, _) = cairn_engine::open(Device::Cpu, &run.config, 1).unwrap();
     let parameters = cairn_trainer::initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).unwrap();
-    let sizes = Sizes::of(&run.config);
-    let traces = Traces::open(&network.state_dir(name), 1 << 20, sizes);
+    let traces = Traces::open(&network.state_dir(name), 1 << 20, &run.config);
     let order = Order {
         plan: plan(&run),
         run: Arc::new(run),

@@ -2,7 +2,7 @@
 
 use cairn_engine::{Engine, EngineError, StepDone, Trained, Version};
 use cairn_gradient::{seal, sealed_root, Header, Work};
-use cairn_primitives::{key_hash, Commitment, ModelRoot, Secret, H256};
+use cairn_primitives::{key_hash, Commitment, EngineClass, ModelRoot, Secret, H256};
 use cairn_round::{miner::Intent, plan::Plan};
 use codec::Encode;
 
@@ -68,17 +68,18 @@ fn train(
         }
         !order.control.is_stopped() && has_time
     };
-    let work = work(text, order, engine);
+    let work = work(text, order, &engine.class());
     let mut keeper = order.traces.of(order.round, work);
     engine.train_keeping(&steps, &mut sequences, &mut go_on, &mut keeper)
 }
 
-/// What inner steps follow from, beside the state that they begin with: who makes them, the run, and their text.
-fn work(text: Text, order: &Order, engine: &dyn Engine) -> H256 {
+/// What inner steps follow from, beside the state that they begin with: who makes them, with which release of this
+/// program, the run, and their text. Nobody goes on with another release's steps: made again, they would have to have
+/// the same bits.
+fn work(text: Text, order: &Order, class: &EngineClass) -> H256 {
     let config = &order.run.config;
-    let class = engine.class();
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&(class.text(), config).encode());
+    hasher.update(&(class.text(), env!("CARGO_PKG_VERSION"), config).encode());
     for step in 0..u32::from(config.inner.steps) {
         hasher.update(&text(&order.plan, order.slot, step).encode());
     }

@@ -36,7 +36,7 @@ use super::{
     look::Looked,
     retention::may_be_asked_for,
     setup::{connect, work, WorkerOptions},
-    state::{Sizes, StateDir, Traces},
+    state::{StateDir, Traces},
     RoleError, Status,
 };
 use crate::metrics::Stage;
@@ -133,8 +133,8 @@ pub(super) async fn mine<C: Chain>(
             0 => 0,
             _ => options.keep_states,
         };
-        let sizes = Sizes::of(&run.config);
-        let traces = Traces::open(&StateDir::traces_in(&resumed.directory), budget, sizes);
+        let traces = StateDir::traces_in(&resumed.directory);
+        let traces = Traces::open(&traces, budget, &run.config);
         let copies = StateDir::outgoing_in(&resumed.directory);
         let made = resumed.open.iter().chain(&resumed.ahead);
         // A crash may have come before it was stored: its machine says when to.

@@ -5,16 +5,17 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{Read, Seek, SeekFrom},
     path::Path,
 };
 
-use cairn_engine::{AdamState, Begun, State, Trained};
-use cairn_primitives::H256;
+use cairn_engine::{is_on_the_way, AdamState, Begun, State, Trained};
+use cairn_gradient::read_vector;
+use cairn_primitives::{InnerOptimizer, H256};
 use cairn_protocol::trace;
 use codec::{Decode, Encode};
 
-use super::traces::HEAD;
+use super::traces::{Sizes, HEAD};
 
 /// Bytes of the hash at the end.
 const HASH: usize = 32;
@@ -71,14 +72,18 @@ fn bound(traced: &trace::State, course: &[u8]) -> H256 {
     H256(*hasher.finalize().as_bytes())
 }
 
-/// The steps that led to the state in a file, of which `vectors` bytes are vectors and `most` at most lie behind them;
-/// none if they follow from something else than `work` and `first`, or the file is damaged. That the vectors are those
-/// of the state is for the engine to find out.
+/// The steps that led to the state in a file, as a run has it; none if they follow from something else than `work` and
+/// `first`, no steps of that run go on from there, or the file is damaged. Of the vectors, nothing beside them is held in
+/// memory.
 pub(super) fn read(
     path: &Path,
-    (vectors, most): (u64, u64),
+    (sizes, inner): (Sizes, &InnerOptimizer),
     (work, first): (H256, &trace::State),
 ) -> Option<Begun> {
+    let Sizes {
+        vectors,
+        course: most,
+    } = sizes;
     let mut file = File::open(path).ok()?;
     let behind = file.metadata().ok()?.len();
     let behind = behind.checked_sub(HEAD)?.checked_sub(vectors)?;
@@ -92,16 +97,18 @@ pub(super) fn read(
     let is_it = course.work == work
         && course.trace.first() == Some(&first.hash())
         && course.trace.last() == Some(&traced.hash());
+    let done = u32::try_from(course.losses.len()).ok()?;
     let numbers = course.lengths.iter().copied().fold(0, u64::saturating_add);
-    if !is_it || numbers.checked_mul(4) != Some(vectors) {
+    let fits = numbers.checked_mul(4) == Some(vectors);
+    if !is_it || !fits || !is_on_the_way(done, inner.steps.into(), inner) {
         return None;
     }
-    let mut file = BufReader::new(at(file, HEAD)?);
+    file.seek(SeekFrom::Start(HEAD)).ok()?;
     let [parameters, m, v] = course.lengths;
-    let parameters = numbers_of(&mut file, parameters).ok()?;
+    let parameters = numbers_of(&mut file, parameters, traced.parameters)?;
     let optimizer = AdamState {
-        m: numbers_of(&mut file, m).ok()?,
-        v: numbers_of(&mut file, v).ok()?,
+        m: numbers_of(&mut file, m, traced.first_moment)?,
+        v: numbers_of(&mut file, v, traced.second_moment)?,
         step: traced.steps,
     };
     Some(Begun {
@@ -116,26 +123,16 @@ pub(super) fn read(
 
 /// What lies behind the vectors.
 fn course(file: &mut File, vectors: u64, traced: &trace::State) -> Option<Course> {
-    let file = at(file, HEAD.checked_add(vectors)?)?;
+    let behind = HEAD.checked_add(vectors)?;
+    file.seek(SeekFrom::Start(behind)).ok()?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).ok()?;
     Course::read(&bytes, traced)
 }
 
-/// A file from a place on.
-fn at<F: io::Seek>(mut file: F, place: u64) -> Option<F> {
-    file.seek(io::SeekFrom::Start(place)).ok()?;
-    Some(file)
-}
-
-/// So many numbers, which fit the file.
-fn numbers_of(file: &mut impl Read, count: u64) -> io::Result<Vec<f32>> {
-    let count = usize::try_from(count).map_err(io::Error::other)?;
-    let mut numbers = Vec::with_capacity(count);
-    let mut number = [0u8; 4];
-    for _ in 0..count {
-        file.read_exact(&mut number)?;
-        numbers.push(f32::from_le_bytes(number));
-    }
-    Ok(numbers)
+/// So many numbers from where the file is, if they have this hash.
+fn numbers_of(file: &mut File, count: u64, hash: H256) -> Option<Vec<f32>> {
+    let bytes = count.checked_mul(4)?;
+    let (numbers, found) = read_vector(file.take(bytes), bytes).ok()?;
+    (found == hash).then_some(numbers)
 }

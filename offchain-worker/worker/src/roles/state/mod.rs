@@ -29,4 +29,4 @@ pub use files::LOCK;
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
 pub use saved::{Audited, Change, Debt, OpenChange, Saved, StateDir, Traced};
-pub use traces::{Sizes, Traces};
+pub use traces::Traces;

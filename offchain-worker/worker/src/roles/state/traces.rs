@@ -16,7 +16,7 @@ use std::{
 };
 
 use cairn_engine::{audit::Kept, Begun, Keeper, State, Trained};
-use cairn_primitives::{Round, RunConfig, H256};
+use cairn_primitives::{InnerOptimizer, Round, RunConfig, H256};
 use cairn_protocol::trace;
 use codec::{Decode, Encode};
 
@@ -134,15 +134,21 @@ pub struct Traces(Arc<Inner>);
 struct Inner {
     directory: PathBuf,
     limits: Limits,
+    /// How the run's steps are made and traced.
+    inner: InnerOptimizer,
     queue: Mutex<Queue>,
     /// Something was done, or there is nothing left to do.
     is_done: Condvar,
 }
 
 impl Traces {
-    /// Those in a directory, which is made if need be, and of which so many bytes are kept at most; none: nothing is
-    /// kept.
-    pub fn open(directory: &Path, budget: u64, sizes: Sizes) -> Traces {
+    /// Those of a run in a directory, which is made if need be, and of which so many bytes are kept at most; none:
+    /// nothing is kept.
+    pub fn open(directory: &Path, budget: u64, config: &RunConfig) -> Traces {
+        Traces::of_sizes(directory, budget, (Sizes::of(config), config.inner.clone()))
+    }
+
+    fn of_sizes(directory: &Path, budget: u64, (sizes, inner): (Sizes, InnerOptimizer)) -> Traces {
         if budget > 0 {
             if let Err(error) = fs::create_dir_all(directory) {
                 let place = directory.display();
@@ -163,6 +169,7 @@ impl Traces {
         Traces(Arc::new(Inner {
             directory: directory.to_path_buf(),
             limits: Limits { budget, sizes },
+            inner,
             queue: Mutex::new(queue),
             is_done: Condvar::new(),
         }))
@@ -181,17 +188,19 @@ impl Traces {
     /// The newest state of a round from which its steps can go on. Those after it go: they are made anew. Called within
     /// a runtime.
     fn begun(&self, round: Round, work: H256, first: &trace::State) -> Option<Begun> {
-        let Sizes { vectors, course } = self.0.limits.sizes;
+        let inner = (self.0.limits.sizes, &self.0.inner);
         let numbers: Vec<u32> = {
             let queue = locked(&self.0.queue);
-            let own = queue.files.keys().filter(|(of, _)| *of == round);
-            own.map(|(_, number)| *number).rev().collect()
+            // What is still to come is not waited for: it is this process's own, of steps that it gave up.
+            let is_it = |(name, bytes): &(&Name, &u64)| {
+                name.0 == round && **bytes > HEAD && !queue.is_to_come(**name)
+            };
+            let own = queue.files.iter().filter(is_it);
+            own.map(|((_, number), _)| *number).rev().collect()
         };
         let found = numbers.into_iter().find_map(|number| {
             let path = self.place((round, number));
-            let is_there = self.wait((round, number));
-            let begun = || begun::read(&path, (vectors, course), (work, first));
-            Some((number, is_there.then(begun)??))
+            Some((number, begun::read(&path, inner, (work, first))?))
         });
         let last = found.as_ref().map(|(number, _)| *number);
         self.remove(|(of, number)| of == round && Some(number) > last);

@@ -41,13 +41,7 @@ fn state(number: u32) -> State {
 }
 
 fn traced(number: u32) -> trace::State {
-    let hash = |byte: u8| H256([byte; 32]);
-    trace::State {
-        parameters: hash(number as u8),
-        first_moment: hash(101),
-        second_moment: hash(102),
-        steps: number.into(),
-    }
+    state(number).traced()
 }
 
 fn bytes(state: &State) -> Vec<u8> {
@@ -58,7 +52,14 @@ fn bytes(state: &State) -> Vec<u8> {
 }
 
 fn opened(directory: &TempDir, budget: u64) -> Traces {
-    Traces::open(&directory.path().join("traced"), budget, SIZES)
+    open(directory, budget, SIZES)
+}
+
+/// The same of files of other lengths. Nine steps are made, and each is traced.
+fn open(directory: &TempDir, budget: u64, sizes: Sizes) -> Traces {
+    let mut inner = crate::roles::testing::config().inner;
+    (inner.steps, inner.trace_every) = (9, 1);
+    Traces::of_sizes(&directory.path().join("traced"), budget, (sizes, inner))
 }
 
 /// Keeps states of a round: with vectors, as long as there is room.
@@ -120,7 +121,7 @@ async fn what_is_kept_is_found_again_also_by_another_process() {
         vectors: u64::MAX,
         ..SIZES
     };
-    let large = Traces::open(&directory.path().join("traced"), 1 << 20, large);
+    let large = open(&directory, 1 << 20, large);
     assert!(there(&large, 4).is_empty());
     assert_eq!(bytes_on_disk(&directory), 0);
 }
