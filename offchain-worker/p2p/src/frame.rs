@@ -1,8 +1,9 @@
 //! The frames of the protocol `cairn/blobs/1`, as `docs/peers.md` states them byte by byte.
 //!
 //! Each request has a QUIC stream of its own: the client writes one [`Request`] and ends its side; the server writes
-//! one [`Head`], then the bytes if there are any, and ends its side. All numbers are little-endian, as SCALE has them.
-//! One content has one encoding: what decodes encodes to the same bytes.
+//! one [`Head`], then the bytes if there are any, and ends its side. A stream that begins with [`PROBE`] is none of
+//! these: the client writes one [`Probe`], then bytes, and the server throws them away and writes one [`Receipt`]. All
+//! numbers are little-endian, as SCALE has them. One content has one encoding: what decodes encodes to the same bytes.
 
 use std::ops::Range;
 
@@ -12,8 +13,17 @@ use codec::{Decode, DecodeAll, Encode};
 /// The protocol's name in QUIC's handshake.
 pub const ALPN: &[u8] = b"cairn/blobs/1";
 
-/// The first byte of every frame.
+/// The first byte of every frame but those of a probe.
 pub const VERSION: u8 = 1;
+
+/// The first byte of a [`Probe`] and of a [`Receipt`]. Who does not know them takes it for another version.
+pub const PROBE: u8 = 2;
+
+/// Most bytes of a probe: 4 MiB.
+pub const MAX_PROBE: u64 = 4 << 20;
+
+/// Length of every [`Probe`].
+pub const PROBE_FRAME: usize = 9;
 
 /// Most bytes of a file that one request asks for: 64 MiB.
 pub const MAX_RANGE: u64 = 64 << 20;
@@ -21,7 +31,7 @@ pub const MAX_RANGE: u64 = 64 << 20;
 /// Length of the longest request: version, path with its length, two numbers.
 pub const MAX_REQUEST: usize = 1 + 2 + paths::MAX_PATH + 8 + 8;
 
-/// Length of every head.
+/// Length of every head, and of every receipt.
 pub const HEAD: usize = 10;
 
 /// Why some bytes are no frame.
@@ -53,6 +63,12 @@ pub enum FrameError {
         from: u64,
         /// The byte after the last.
         to: u64,
+    },
+    /// A probe of nothing, or of more than [`MAX_PROBE`].
+    #[error("a probe of {bytes} bytes")]
+    Probe {
+        /// So many.
+        bytes: u64,
     },
 }
 
@@ -184,6 +200,106 @@ impl Head {
             (1, 0) => Ok(Head::Absent),
             (2, length) => Ok(Head::Beyond { length }),
             (3, 0) => Ok(Head::Failed),
+            _ => Err(FrameError::Malformed),
+        }
+    }
+}
+
+/// "Throw away what follows, and say how much came of it."
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    bytes: u64,
+}
+
+#[derive(Encode, Decode)]
+struct ProbeFrame {
+    kind: u8,
+    bytes: u64,
+}
+
+impl Probe {
+    /// A probe of 1 to [`MAX_PROBE`] bytes.
+    ///
+    /// # Errors
+    /// [`FrameError::Probe`].
+    pub fn new(bytes: u64) -> Result<Probe, FrameError> {
+        match bytes {
+            1..=MAX_PROBE => Ok(Probe { bytes }),
+            _ => Err(FrameError::Probe { bytes }),
+        }
+    }
+
+    /// Bytes that follow at most: at least one, at most [`MAX_PROBE`].
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The frame.
+    pub fn encode(&self) -> [u8; PROBE_FRAME] {
+        let frame = ProbeFrame {
+            kind: PROBE,
+            bytes: self.bytes,
+        };
+        let mut bytes = [0; PROBE_FRAME];
+        frame.encode_to(&mut bytes.as_mut_slice());
+        bytes
+    }
+
+    /// The probe of a frame.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`], [`FrameError::Probe`].
+    pub fn decode(frame: &[u8]) -> Result<Probe, FrameError> {
+        match ProbeFrame::decode_all(&mut &*frame) {
+            Ok(ProbeFrame { kind: PROBE, bytes }) => Probe::new(bytes),
+            _ => Err(FrameError::Malformed),
+        }
+    }
+}
+
+/// What a server says of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// So many bytes came.
+    Took {
+        /// Bytes.
+        bytes: u64,
+    },
+    /// It takes none now.
+    Busy,
+}
+
+impl Receipt {
+    /// The frame.
+    pub fn encode(&self) -> [u8; HEAD] {
+        let (status, length) = match *self {
+            Receipt::Took { bytes } => (0, bytes),
+            Receipt::Busy => (1, 0),
+        };
+        let frame = HeadFrame {
+            version: PROBE,
+            status,
+            length,
+        };
+        let mut bytes = [0; HEAD];
+        frame.encode_to(&mut bytes.as_mut_slice());
+        bytes
+    }
+
+    /// The receipt of a frame.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`], also for a number of bytes where there is none to say.
+    pub fn decode(frame: &[u8; HEAD]) -> Result<Receipt, FrameError> {
+        let frame = HeadFrame::decode_all(&mut frame.as_slice());
+        let HeadFrame {
+            version: kind,
+            status,
+            length,
+        } = frame.map_err(|_| FrameError::Malformed)?;
+        match (kind, status, length) {
+            (PROBE, 0, bytes) => Ok(Receipt::Took { bytes }),
+            (PROBE, 1, 0) => Ok(Receipt::Busy),
             _ => Err(FrameError::Malformed),
         }
     }

@@ -8,6 +8,7 @@
 //!   admits, within [`Limits`].
 //! - [`Peer::source`] is a [`cairn_store::Source`], so [`cairn_store::fetch`] takes from peers as it takes from any
 //!   store: checked in groups of 16 KiB, resumed, from several at once by their speed.
+//! - [`Peer::probe`] says how fast this machine sends to a peer, which throws away what it is sent.
 //!
 //! Nothing is looked up anywhere: a peer is reached at the addresses that the caller gives ([`Address`]), and relays
 //! are those that the caller names ([`Settings::relays`]) or none.
@@ -38,6 +39,7 @@ mod limits;
 mod names;
 mod peer;
 mod policy;
+mod probe;
 mod serve;
 mod shelf;
 mod source;
@@ -52,6 +54,7 @@ pub use key::{PeerId, PeerKey};
 pub use limits::{Limits, PIECE};
 pub use peer::{Peer, Settings};
 pub use policy::{is_blob, Policy};
+pub use probe::{ProbeError, Uplink};
 pub use serve::{Counts, Serving};
 pub use shelf::{Directory, File, Shelf};
 pub use source::PeerSource;

@@ -9,9 +9,16 @@ use crate::frame::MAX_REQUEST;
 /// Bytes that are read from a file and sent at a time.
 pub const PIECE: usize = 64 << 10;
 
-/// Bytes that one peer may send before they are read. noq gives a connection up that has more than 1,024 packets to be
-/// read, be there gaps between them or not, and honest packets have more than 1,100 bytes each.
+/// Bytes that one peer may send before they are read, where it may send so many at all. noq gives a connection up that
+/// has more than 1,024 packets to be read, be there gaps between them or not, and honest packets have more than 1,100
+/// bytes each.
 pub(crate) const WINDOW: u32 = 1 << 20;
+
+/// How long a probe is read.
+pub(crate) const PROBE_LASTS: Duration = Duration::from_secs(5);
+
+/// The time of which [`Limits::probes`] are counted.
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Addresses that a peer may name to be reached at another way; iroh takes no fewer.
 const ADDRESSES: u8 = 8;
@@ -43,11 +50,16 @@ pub struct Limits {
     pub step: Duration,
     /// After so long without a request a connection is closed.
     pub idle: Duration,
+    /// Probes that are taken in an hour, of all peers together and one at a time; 0 for none.
+    pub probes: usize,
+    /// From one probe of a peer to its next; an hour at most.
+    pub probe_pause: Duration,
 }
 
 impl Default for Limits {
     /// 64 connections, 2 of one peer, 32 handshakes, 4 requests on each connection, a window of 1 MiB, no rate, at
     /// least 16 KiB a second, 10 s for a step, idle for 180 s: who asks once a round need not connect anew each time.
+    /// 12 probes an hour, 10 minutes from one to the next of the same peer.
     fn default() -> Self {
         Limits {
             connections: 64,
@@ -59,13 +71,15 @@ impl Default for Limits {
             slowest: 16 << 10,
             step: Duration::from_secs(10),
             idle: Duration::from_secs(180),
+            probes: 12,
+            probe_pause: Duration::from_secs(600),
         }
     }
 }
 
 impl Limits {
     /// Most bytes that peers can make a server hold in buffers: what waits to be acknowledged, a piece and a frame for
-    /// each request, and the handshakes. What a connection itself is made of comes on top.
+    /// each request, the handshakes, and what a probe may send ahead. What a connection itself is made of comes on top.
     pub fn most_held(&self) -> u64 {
         let requests = u64::from(self.requests_each);
         let request = (PIECE as u64).saturating_add(FRAMES);
@@ -80,14 +94,16 @@ impl Limits {
         (self.connections as u64)
             .saturating_mul(connection)
             .saturating_add(handshakes)
+            .saturating_add(WINDOW.into())
     }
 
-    /// QUIC for those who connect to us: they open [`Limits::requests_each`] streams and send a frame on each.
+    /// QUIC for those who connect to us: they open [`Limits::requests_each`] streams and send a frame on each. What all
+    /// streams may hold together bounds each, until a probe is let in: [`WINDOW`] is that of the connection then.
     pub(crate) fn server(&self) -> QuicTransportConfig {
         let frames = frame_window().saturating_mul(self.requests_each.into());
         common()
             .max_concurrent_bidi_streams(self.requests_each.into())
-            .stream_receive_window(VarInt::from_u32(frame_window() as u32))
+            .stream_receive_window(VarInt::from_u32(WINDOW))
             .receive_window(VarInt::from_u64(frames).unwrap_or(VarInt::MAX))
             .send_window(self.window.into())
             .build()
@@ -101,6 +117,16 @@ pub(crate) fn client() -> QuicTransportConfig {
         .stream_receive_window(VarInt::from_u32(WINDOW))
         .receive_window(VarInt::from_u32(WINDOW))
         .send_window(FRAMES)
+        .build()
+}
+
+/// QUIC for those to whom we send a probe.
+pub(crate) fn prober() -> QuicTransportConfig {
+    common()
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(WINDOW))
+        .receive_window(VarInt::from_u32(WINDOW))
+        .send_window(WINDOW.into())
         .build()
 }
 
@@ -191,8 +217,8 @@ mod tests {
     #[test]
     fn what_peers_can_make_a_server_hold_is_bounded_and_known() {
         let limits = Limits::default();
-        // 64 x (1 MiB + 4 x (64 KiB + two frames + 2 KiB) + 16 KiB) + 32 x 32 KiB
-        assert_eq!(limits.most_held(), 87_041_536);
+        // 64 x (1 MiB + 4 x (64 KiB + two frames + 2 KiB) + 16 KiB) + 32 x 32 KiB + 1 MiB
+        assert_eq!(limits.most_held(), 88_090_112);
         let all = Limits {
             connections: usize::MAX,
             requests_each: u32::MAX,

@@ -11,13 +11,17 @@ use cairn_store::guard::Origin;
 use iroh::{
     dns::DnsResolver,
     endpoint::{presets, BindOpts},
-    Endpoint, RelayMap, RelayMode, RelayUrl,
+    Endpoint, EndpointAddr, RelayMap, RelayMode, RelayUrl,
 };
 use tokio::task::JoinHandle;
 
 use crate::{
-    address::relay, frame::ALPN, names::Names, serve::Server, Address, Limits, PeerError, PeerId,
-    PeerKey, PeerSource, Policy, Serving, Shelf,
+    address::relay,
+    frame::ALPN,
+    names::Names,
+    probe::{self, ProbeError, Uplink},
+    serve::Server,
+    Address, Limits, PeerError, PeerId, PeerKey, PeerSource, Policy, Serving, Shelf,
 };
 
 /// How an endpoint comes up.
@@ -29,7 +33,7 @@ pub struct Settings {
     pub relays: Vec<String>,
     /// Who named the relays.
     pub relays_by: Origin,
-    /// For a connection, for the head of an answer, and for each of its chunks.
+    /// For a connection, for the head of an answer, for each of its chunks, and for a probe.
     pub deadline: Duration,
 }
 
@@ -151,14 +155,30 @@ impl Peer {
     /// # Errors
     /// Those of [`Address::check`]; [`PeerError::UnknownRelay`].
     pub fn source(&self, address: &Address, origin: Origin) -> Result<PeerSource, PeerError> {
+        let at = self.way(address, origin)?;
+        let deadline = self.settings.deadline;
+        Ok(PeerSource::new(self.endpoint.clone(), at, deadline))
+    }
+
+    /// How fast this machine sends to a peer at addresses that somebody named: up to 4 MiB go there, over 5 s or a
+    /// little more, and are thrown away. It has [`Settings::deadline`] to be connected to, and as long again.
+    ///
+    /// # Errors
+    /// [`ProbeError`].
+    pub async fn probe(&self, address: &Address, origin: Origin) -> Result<Uplink, ProbeError> {
+        let at = self.way(address, origin)?;
+        probe::probe(&self.endpoint, at, self.settings.deadline).await
+    }
+
+    /// The way to a peer at addresses that somebody named.
+    fn way(&self, address: &Address, origin: Origin) -> Result<EndpointAddr, PeerError> {
         address.check(origin)?;
         let at = address.endpoint()?;
         if let Some(unknown) = at.relay_urls().find(|url| !self.relays.contains(url)) {
             let (id, relay) = (address.id, unknown.to_string());
             return Err(PeerError::UnknownRelay { id, relay });
         }
-        let deadline = self.settings.deadline;
-        Ok(PeerSource::new(self.endpoint.clone(), at, deadline))
+        Ok(at)
     }
 
     /// Closes all connections and tells the other sides.

@@ -8,7 +8,8 @@ use cairn_store::{Fault, Reply, Source};
 use futures::{stream::try_unfold, StreamExt};
 use iroh::{
     endpoint::{
-        ConnectOptions, Connection, ConnectionError, ReadError, ReadExactError, RecvStream,
+        ConnectOptions, Connection, ConnectionError, QuicTransportConfig, ReadError,
+        ReadExactError, RecvStream,
     },
     Endpoint, EndpointAddr,
 };
@@ -162,21 +163,10 @@ impl Line {
         if let Some(open) = connection.as_ref().filter(|it| it.close_reason().is_none()) {
             return Ok((open.clone(), false));
         }
-        let new = self.in_time(self.connect()).await?;
+        let connecting = connect(&self.endpoint, self.address.clone(), client());
+        let new = self.in_time(connecting).await?;
         *connection = Some(new.clone());
         Ok((new, true))
-    }
-
-    async fn connect(&self) -> Result<Connection, Fault> {
-        let options = ConnectOptions::new().with_transport_config(client());
-        let connecting = self
-            .endpoint
-            .connect_with_opts(self.address.clone(), ALPN, options)
-            .await
-            .map_err(|error| failed(format!("it is not reached: {error}")))?;
-        connecting
-            .await
-            .map_err(|error| failed(format!("it is not reached: {error}")))
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
@@ -184,6 +174,22 @@ impl Line {
         let ended = tokio::time::timeout(deadline, work).await;
         ended.unwrap_or(Err(Fault::Stalled { deadline }))
     }
+}
+
+/// A new connection. It has no deadline of its own.
+pub(crate) async fn connect(
+    endpoint: &Endpoint,
+    address: EndpointAddr,
+    config: QuicTransportConfig,
+) -> Result<Connection, Fault> {
+    let options = ConnectOptions::new().with_transport_config(config);
+    let connecting = endpoint
+        .connect_with_opts(address, ALPN, options)
+        .await
+        .map_err(|error| failed(format!("it is not reached: {error}")))?;
+    connecting
+        .await
+        .map_err(|error| failed(format!("it is not reached: {error}")))
 }
 
 /// Sends a request and reads the head of the answer.
@@ -208,7 +214,7 @@ async fn exchange(connection: &Connection, request: &Request) -> Result<(Head, R
     ))
 }
 
-fn failed(why: impl Into<String>) -> Fault {
+pub(crate) fn failed(why: impl Into<String>) -> Fault {
     Fault::Failed { why: why.into() }
 }
 
@@ -218,7 +224,7 @@ fn why_closed(connection: &Connection, otherwise: String) -> Fault {
     failed(closed.map_or(otherwise, |error| of_connection(&error)))
 }
 
-fn of_read(error: &ReadError) -> String {
+pub(crate) fn of_read(error: &ReadError) -> String {
     match error {
         ReadError::Reset(code) => said(code.into_inner()),
         ReadError::ConnectionLost(error) => of_connection(error),
@@ -227,7 +233,7 @@ fn of_read(error: &ReadError) -> String {
 }
 
 /// The peer's words are not repeated: they would get into logs. Its code is one of ours.
-fn of_connection(error: &ConnectionError) -> String {
+pub(crate) fn of_connection(error: &ConnectionError) -> String {
     match error {
         ConnectionError::ApplicationClosed(close) => said(close.error_code.into_inner()),
         ConnectionError::ConnectionClosed(_) => "its network library closed the connection".into(),

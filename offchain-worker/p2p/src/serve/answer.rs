@@ -1,4 +1,4 @@
-//! One request: a frame in, a head and bytes out.
+//! One request: a frame in, a head and bytes out; or a probe: a frame and bytes in, a receipt out.
 
 use std::{io, sync::Arc};
 
@@ -7,10 +7,14 @@ use tokio::{
     time::{timeout, Instant},
 };
 
-use super::{tally::Tally, throttle::Throttle};
+use super::{
+    probes::{Permit, Probes},
+    tally::Tally,
+    throttle::Throttle,
+};
 use crate::{
-    frame::{FrameError, Head, Request, MAX_REQUEST},
-    limits::{Limits, Patience, PIECE},
+    frame::{FrameError, Head, Probe, Receipt, Request, MAX_REQUEST, PROBE, PROBE_FRAME},
+    limits::{Limits, Patience, PIECE, PROBE_LASTS},
     policy::is_blob,
     shelf::{File, Shelf},
     Code, PeerId, Policy,
@@ -22,7 +26,22 @@ pub(crate) struct Desk {
     pub policy: Arc<dyn Policy>,
     pub limits: Limits,
     pub throttle: Throttle,
+    pub probes: Probes,
     pub tally: Tally,
+}
+
+/// What a peer asked for.
+enum Asked {
+    File(Request),
+    Probe(Probe),
+}
+
+/// What was answered.
+pub(crate) struct Answered {
+    /// How long the peer may take for what is still under way to it.
+    pub patience: Patience,
+    /// Of a probe that was taken: its connection, which may hold more than others, has to be closed.
+    pub probe: Option<Permit>,
 }
 
 /// Why a request was not answered to its end.
@@ -37,6 +56,9 @@ pub(crate) enum Stop {
     /// It is gone, or does not want the rest. No fault.
     #[error("it does not want the rest")]
     Left,
+    /// The same of a probe that was let in, whose connection may hold more than others.
+    #[error("it left a probe")]
+    LeftProbe,
     /// Our disk failed after the head was sent.
     #[error("our disk failed: {0}")]
     Disk(io::Error),
@@ -48,43 +70,110 @@ impl Stop {
         match self {
             Stop::Frame(_) => Some(Code::Malformed),
             Stop::Stalled => Some(Code::Stalled),
+            Stop::LeftProbe => Some(Code::Done),
             Stop::Left | Stop::Disk(_) => None,
         }
     }
 }
 
 impl Desk {
-    /// Reads a request and writes the reply. Holds one frame, one [`PIECE`] and one open file. Gives how long the peer
-    /// may take for what is still under way to it.
+    /// Reads a request and writes the reply. Holds one frame, one [`PIECE`] and one open file. `widen` is called if a
+    /// probe is let in: more of it may be on its way then than a frame.
     pub async fn answer(
         &self,
         peer: &PeerId,
         from: &mut (impl AsyncRead + Unpin),
         to: &mut (impl AsyncWrite + Unpin),
-    ) -> Result<Patience, Stop> {
-        let request = self.request(from).await?;
+        widen: &(dyn Fn() + Sync),
+    ) -> Result<Answered, Stop> {
         let mut patience = Patience::new(&self.limits);
-        let (head, file) = self.find(peer, &request).await;
-        self.write(to, &head.encode(), &mut patience).await?;
-        if let Some(file) = file {
-            self.send(&*file, &request, to, &mut patience).await?;
-        }
+        let probe = match self.asked(from).await? {
+            Asked::File(request) => {
+                self.file(peer, &request, to, &mut patience).await?;
+                None
+            }
+            Asked::Probe(probe) => match self.probes.begin(peer, Instant::now()) {
+                None => {
+                    let busy = Receipt::Busy.encode();
+                    self.write(to, &busy, &mut patience).await?;
+                    None
+                }
+                Some(permit) => {
+                    widen();
+                    let taken = self.probe(&probe, from, to, &mut patience).await;
+                    taken.map_err(|stop| match stop {
+                        Stop::Left => Stop::LeftProbe,
+                        other => other,
+                    })?;
+                    Some(permit)
+                }
+            },
+        };
         self.tally.replied();
-        Ok(patience)
+        Ok(Answered { patience, probe })
     }
 
-    /// The request, whole and in time.
-    async fn request(&self, from: &mut (impl AsyncRead + Unpin)) -> Result<Request, Stop> {
-        // One byte more than a frame has, to see that there is one.
-        let most = MAX_REQUEST.saturating_add(1);
-        let mut frame = Vec::with_capacity(most);
-        let mut bounded = from.take(most as u64);
-        let read = timeout(self.limits.step, bounded.read_to_end(&mut frame)).await;
-        match read {
+    /// What is asked for, whole and in time.
+    async fn asked(&self, from: &mut (impl AsyncRead + Unpin)) -> Result<Asked, Stop> {
+        let mut frame = Vec::with_capacity(MAX_REQUEST.saturating_add(1));
+        match timeout(self.limits.step, read_frame(from, &mut frame)).await {
             Err(_) => Err(Stop::Stalled),
             Ok(Err(_)) => Err(Stop::Left),
-            Ok(Ok(_)) => Ok(Request::decode(&frame)?),
+            Ok(Ok(())) if frame.first() == Some(&PROBE) => Ok(Asked::Probe(Probe::decode(&frame)?)),
+            Ok(Ok(())) => Ok(Asked::File(Request::decode(&frame)?)),
         }
+    }
+
+    /// Says what there is of a file, and sends it.
+    async fn file(
+        &self,
+        peer: &PeerId,
+        request: &Request,
+        to: &mut (impl AsyncWrite + Unpin),
+        patience: &mut Patience,
+    ) -> Result<(), Stop> {
+        let (head, file) = self.find(peer, request).await;
+        self.write(to, &head.encode(), patience).await?;
+        if let Some(file) = file {
+            self.send(&*file, request, to, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// Throws away what comes, for [`PROBE_LASTS`] at most, and says how much it was. Who sends nothing has stalled.
+    async fn probe(
+        &self,
+        probe: &Probe,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+        patience: &mut Patience,
+    ) -> Result<(), Stop> {
+        let mut piece = vec![0u8; PIECE];
+        let mut came = 0u64;
+        let taking = async {
+            // What is beyond the bytes that were announced is not read.
+            let mut bounded = from.take(probe.bytes());
+            while came < probe.bytes() {
+                let bytes = bounded.read(&mut piece).await? as u64;
+                if bytes == 0 {
+                    break;
+                }
+                came = came.saturating_add(bytes);
+                self.tally.probed(bytes);
+                self.throttle.pass(bytes).await;
+            }
+            Ok::<(), io::Error>(())
+        };
+        let ended = timeout(PROBE_LASTS, taking).await;
+        match ended {
+            Ok(Err(_)) => return Err(Stop::Left),
+            Err(_) if came == 0 => return Err(Stop::Stalled),
+            Ok(Ok(())) | Err(_) => {}
+        }
+        let receipt = Receipt::Took { bytes: came };
+        self.write(to, &receipt.encode(), patience).await?;
+        self.tally.took();
+        Ok(())
     }
 
     /// What to say, and the file if there is something to send.
@@ -150,4 +239,17 @@ impl Desk {
             }
         }
     }
+}
+
+/// The bytes of a frame: those of a probe are so many, and those of a request end with the stream; one more than the
+/// longest has is read, to see that there is one.
+async fn read_frame(from: &mut (impl AsyncRead + Unpin), frame: &mut Vec<u8>) -> io::Result<()> {
+    let mut first = (&mut *from).take(PROBE_FRAME as u64);
+    first.read_to_end(frame).await?;
+    if frame.first() != Some(&PROBE) {
+        let rest = MAX_REQUEST.saturating_add(1).saturating_sub(frame.len());
+        let mut rest = from.take(rest as u64);
+        rest.read_to_end(frame).await?;
+    }
+    Ok(())
 }

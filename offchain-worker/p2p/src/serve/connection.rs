@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use iroh::endpoint::{Connection, RecvStream, SendStream};
+use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
 use tokio::{
     task::JoinSet,
     time::{sleep_until, timeout, Instant},
 };
 
-use super::{answer::Stop, room::Place, Server};
-use crate::{Code, PeerId};
+use super::{
+    answer::{Answered, Stop},
+    probes::Permit,
+    room::Place,
+    Server,
+};
+use crate::{limits::WINDOW, Code, PeerId};
 
 /// A request that is under way, for the counts; over when dropped, also by a task that is aborted.
 struct Underway {
@@ -44,7 +49,7 @@ impl Server {
     ) -> Code {
         let limits = self.desk.limits;
         let mut leaving = self.leaving.subscribe();
-        let mut tasks: JoinSet<Result<(), Stop>> = JoinSet::new();
+        let mut tasks: JoinSet<Result<Option<Permit>, Stop>> = JoinSet::new();
         let mut idle_until = Instant::now().checked_add(limits.idle);
         loop {
             let idle = async {
@@ -61,16 +66,20 @@ impl Server {
                         return Code::Done;
                     };
                     let underway = Underway::begin(self, place);
-                    tasks.spawn(request(underway, *peer, from, to));
+                    tasks.spawn(request(underway, *peer, connection.clone(), (from, to)));
                 }
                 Some(ended) = tasks.join_next() => {
                     idle_until = Instant::now().checked_add(limits.idle);
-                    if let Ok(Err(stop)) = ended {
-                        tracing::debug!("peer {peer}: {stop}");
-                        self.desk.tally.stopped(&stop);
-                        if let Some(code) = stop.closes() {
-                            return code;
+                    match ended {
+                        Ok(Ok(Some(_permit))) => return Code::Done,
+                        Ok(Err(stop)) => {
+                            tracing::debug!("peer {peer}: {stop}");
+                            self.desk.tally.stopped(&stop);
+                            if let Some(code) = stop.closes() {
+                                return code;
+                            }
                         }
+                        Ok(Ok(None)) | Err(_) => {}
                     }
                 }
                 () = idle, if tasks.is_empty() => return Code::Idle,
@@ -82,16 +91,18 @@ impl Server {
     }
 }
 
-/// Answers one request, and sees that the reply arrives.
+/// Answers one request, and sees that the reply arrives. Gives what a probe leaves, whose connection ends with it.
 async fn request(
     underway: Underway,
     peer: PeerId,
-    mut from: RecvStream,
-    mut to: SendStream,
-) -> Result<(), Stop> {
+    connection: Connection,
+    (mut from, mut to): (RecvStream, SendStream),
+) -> Result<Option<Permit>, Stop> {
     let desk = &underway.server.desk;
-    let patience = match desk.answer(&peer, &mut from, &mut to).await {
-        Ok(patience) => patience,
+    let widen = || connection.set_receive_window(VarInt::from_u32(WINDOW));
+    let answered = desk.answer(&peer, &mut from, &mut to, &widen).await;
+    let Answered { patience, probe } = match answered {
+        Ok(answered) => answered,
         Err(stop) => {
             // A stream that just ended would look whole to somebody who did not ask how much there is.
             let code = stop.closes().unwrap_or(Code::Failed);
@@ -100,11 +111,16 @@ async fn request(
         }
     };
     if to.finish().is_err() {
-        return Err(Stop::Left);
+        return probe.map_or(Err(Stop::Left), |permit| Ok(Some(permit)));
     }
-    let left = patience.left_for(desk.limits.window.into());
+    // Of a probe only the receipt is on its way.
+    let under_way = match probe {
+        Some(_) => 0,
+        None => desk.limits.window.into(),
+    };
+    let left = patience.left_for(under_way);
     match timeout(left, to.stopped()).await {
         Err(_) => Err(Stop::Stalled),
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(probe),
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod connection;
+mod probes;
 mod room;
 mod tally;
 mod throttle;
@@ -19,6 +20,7 @@ use tokio::sync::{watch, Semaphore};
 
 use self::{
     answer::Desk,
+    probes::Probes,
     room::{Entry, Place, Room},
     tally::Tally,
     throttle::Throttle,
@@ -97,6 +99,7 @@ impl Server {
                 policy,
                 limits,
                 throttle: Throttle::new(limits.rate),
+                probes: Probes::new(&limits),
                 tally: Tally::default(),
             },
         }

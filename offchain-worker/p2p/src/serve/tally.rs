@@ -22,6 +22,10 @@ pub struct Counts {
     pub replies: u64,
     /// Bytes of files that were handed to the network.
     pub bytes: u64,
+    /// Probes that were taken to their end; those that were refused are replies and nothing else.
+    pub probes: u64,
+    /// Bytes of probes that came and were thrown away, also of those that broke off.
+    pub probed: u64,
     /// Connections that were not let in: no room, not admitted, no handshake in time.
     pub refused: u64,
     /// Connections that were closed for a request that no honest peer writes.
@@ -76,6 +80,16 @@ impl Tally {
         counts.bytes = counts.bytes.saturating_add(bytes);
     }
 
+    pub fn probed(&self, bytes: u64) {
+        let mut counts = self.counts();
+        counts.probed = counts.probed.saturating_add(bytes);
+    }
+
+    pub fn took(&self) {
+        let mut counts = self.counts();
+        counts.probes = counts.probes.saturating_add(1);
+    }
+
     pub fn refused(&self) {
         let mut counts = self.counts();
         counts.refused = counts.refused.saturating_add(1);
@@ -86,7 +100,7 @@ impl Tally {
         match why {
             Stop::Frame(_) => counts.malformed = counts.malformed.saturating_add(1),
             Stop::Stalled => counts.stalled = counts.stalled.saturating_add(1),
-            Stop::Left | Stop::Disk(_) => {}
+            Stop::Left | Stop::LeftProbe | Stop::Disk(_) => {}
         }
     }
 }

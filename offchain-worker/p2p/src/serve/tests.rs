@@ -1,5 +1,7 @@
 //! Requests without a network, under a clock that stands until everybody waits.
 
+mod probes;
+
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ use tokio::{
 
 use super::{
     answer::{Desk, Stop},
+    probes::Probes,
     tally::Tally,
     throttle::Throttle,
 };
@@ -96,6 +99,7 @@ fn desk(limits: Limits) -> Arc<Desk> {
         policy: Arc::new(Not(path(2))),
         limits,
         throttle: Throttle::new(limits.rate),
+        probes: Probes::new(&limits),
         tally: Tally::default(),
     })
 }
@@ -120,7 +124,10 @@ fn ask(desk: &Arc<Desk>) -> Ends {
     let (mut server_to, from) = tokio::io::duplex(256);
     let desk = desk.clone();
     let task = tokio::spawn(async move {
-        let done = desk.answer(&PEER, &mut server_from, &mut server_to).await;
+        let (from, to) = (&mut server_from, &mut server_to);
+        let done = desk
+            .answer(&PEER, from, to, &|| panic!("it is no probe"))
+            .await;
         done.map(|_| ())
     });
     (to, from, task)

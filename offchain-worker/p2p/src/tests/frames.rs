@@ -3,7 +3,9 @@
 use cairn_store::paths;
 use proptest::prelude::*;
 
-use crate::frame::{FrameError, Head, Request, HEAD, MAX_RANGE, MAX_REQUEST};
+use crate::frame::{
+    FrameError, Head, Probe, Receipt, Request, HEAD, MAX_PROBE, MAX_RANGE, MAX_REQUEST, PROBE_FRAME,
+};
 
 #[test]
 fn requests_have_golden_bytes() {
@@ -38,6 +40,40 @@ fn heads_have_golden_bytes() {
         assert_eq!(head.encode(), golden);
         assert_eq!(Head::decode(&golden), Ok(head));
     }
+}
+
+#[test]
+fn probes_and_their_receipts_have_golden_bytes() {
+    let probe = Probe::new(0x0001_0203).unwrap();
+    let golden = [2, 3, 2, 1, 0, 0, 0, 0, 0];
+    assert_eq!(probe.encode(), golden);
+    assert_eq!(Probe::decode(&golden), Ok(probe));
+    let bytes = 0x0102_0304_0506_0708;
+    for (receipt, golden) in [
+        (Receipt::Took { bytes }, [2, 0, 8, 7, 6, 5, 4, 3, 2, 1]),
+        (Receipt::Busy, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ] {
+        assert_eq!(receipt.encode(), golden);
+        assert_eq!(Receipt::decode(&golden), Ok(receipt));
+        // It is no head, and no head is one.
+        assert_eq!(Head::decode(&golden), Err(FrameError::Version { found: 2 }));
+        assert_eq!(
+            Receipt::decode(&Head::Absent.encode()),
+            Err(FrameError::Malformed)
+        );
+    }
+}
+
+#[test]
+fn who_does_not_know_probes_takes_them_for_another_version() {
+    // As much as such a server reads of it.
+    let frame = Probe::new(MAX_PROBE).unwrap().encode();
+    let request = [&frame[..], &vec![0; MAX_REQUEST - frame.len()][..]].concat();
+    let found = Request::decode(&request);
+    assert_eq!(found, Err(FrameError::Version { found: 2 }));
+    let more = [&request[..], &[0]].concat();
+    let most = MAX_REQUEST;
+    assert_eq!(Request::decode(&more), Err(FrameError::TooLong { most }));
 }
 
 /// A frame made by hand.
@@ -153,6 +189,37 @@ proptest! {
         let request = Request::new(&path, from..from + length).unwrap();
         prop_assert!(request.encode().len() <= MAX_REQUEST);
         prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+    }
+
+    #[test]
+    fn any_bytes_are_one_probe_or_none(
+        mut frame in proptest::collection::vec(any::<u8>(), 0..12),
+        bytes in 0..2 * MAX_PROBE,
+        is_near: bool,
+    ) {
+        if is_near {
+            frame = [&[2][..], &bytes.to_le_bytes()].concat();
+        }
+        match Probe::decode(&frame) {
+            Ok(probe) => {
+                prop_assert!((1..=MAX_PROBE).contains(&probe.bytes()));
+                prop_assert_eq!(&probe.encode()[..], &frame[..]);
+            }
+            Err(error) if frame.len() == PROBE_FRAME && frame[0] == 2 => {
+                prop_assert!(matches!(error, FrameError::Probe { .. }));
+            }
+            Err(error) => prop_assert_eq!(error, FrameError::Malformed),
+        }
+    }
+
+    #[test]
+    fn any_ten_bytes_are_one_receipt_or_none(mut bytes in any::<[u8; HEAD]>(), status in 0u8..3, is_near: bool) {
+        if is_near {
+            (bytes[0], bytes[1]) = (2, status);
+        }
+        if let Ok(receipt) = Receipt::decode(&bytes) {
+            prop_assert_eq!(receipt.encode(), bytes);
+        }
     }
 
     #[test]

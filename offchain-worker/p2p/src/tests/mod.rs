@@ -4,6 +4,7 @@ mod exchange;
 mod frames;
 mod hostile;
 mod liars;
+mod probes;
 mod relayed;
 
 use std::{future::Future, io, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};

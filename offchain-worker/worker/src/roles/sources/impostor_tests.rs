@@ -8,14 +8,14 @@ use cairn_store::paths;
 use super::*;
 
 /// A worker that is a peer, with a store of its own.
-struct Place {
+pub(super) struct Place {
     directory: tempfile::TempDir,
     store: Store,
-    sources: Sources,
+    pub sources: Sources,
 }
 
 impl Place {
-    async fn new() -> Place {
+    pub async fn new() -> Place {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::create_in(&directory.path().join("store")).expect("room");
         let state = directory.path().join("state");

@@ -14,6 +14,7 @@ mod peer;
 mod reach_tests;
 mod relays;
 mod standing;
+mod uplink;
 mod visitor;
 
 use std::{
@@ -42,6 +43,7 @@ pub(super) use self::{
 pub use self::{
     outside::{only_inside, HOW_TO_BE_REACHED},
     relays::{Relays, IF_TRUSTED},
+    uplink::{uplink, Probed},
     visitor::{is_peer, Visitor},
 };
 use self::{peer::Node, standing::Standing};

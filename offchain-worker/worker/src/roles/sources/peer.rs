@@ -10,7 +10,8 @@ mod with {
     use std::{path::Path, sync::Arc, time::Duration};
 
     use cairn_p2p::{
-        Address, Directory, Limits, Peer, PeerError, PeerId, PeerKey, Policy, Serving, Settings,
+        Address, Directory, Limits, Peer, PeerError, PeerId, PeerKey, Policy, ProbeError, Serving,
+        Settings,
     };
     use cairn_primitives::{text::MAX_TEXT, Text};
     use cairn_store::{
@@ -18,7 +19,7 @@ mod with {
         Source, Store,
     };
 
-    use super::super::{PeerOptions, Relays, RoleError};
+    use super::super::{PeerOptions, Relays, RoleError, Unanswered};
 
     /// How long a relay is waited for.
     const RELAY: Duration = Duration::from_secs(10);
@@ -50,6 +51,20 @@ mod with {
         /// Why it is not asked.
         pub fn source(&self, text: &str, origin: Origin) -> Result<Arc<dyn Source>, String> {
             source(&self.0, text, origin)
+        }
+
+        /// Bits a second at least that go from here to the peer at an endpoint of the chain, by a few MiB.
+        ///
+        /// # Errors
+        /// Why it took none.
+        pub async fn probe(&self, text: &str, origin: Origin) -> Result<f64, Unanswered> {
+            let not_asked = |error: PeerError| Unanswered::NotAsked(error.to_string());
+            let address = text.parse::<Address>().map_err(not_asked)?;
+            match self.0.probe(&address, origin).await {
+                Ok(uplink) => Ok(uplink.bits_per_s),
+                Err(ProbeError::NotAsked(error)) => Err(not_asked(error)),
+                Err(error) => Err(Unanswered::Silent(error.to_string())),
+            }
         }
 
         /// Tells other peers that it is gone.
@@ -256,7 +271,7 @@ mod without {
     use cairn_primitives::Text;
     use cairn_store::{guard::Origin, Source, Store};
 
-    use super::super::{PeerOptions, Relays, RoleError};
+    use super::super::{PeerOptions, Relays, RoleError, Unanswered};
 
     const NOT_BUILT: &str = "this cairn was built without peers: build it with --features p2p";
 
@@ -274,6 +289,12 @@ mod without {
         /// That there are no peers.
         pub fn source(&self, _: &str, _: Origin) -> Result<Arc<dyn Source>, String> {
             Err(NOT_BUILT.into())
+        }
+
+        /// # Errors
+        /// That there are no peers.
+        pub async fn probe(&self, _: &str, _: Origin) -> Result<f64, Unanswered> {
+            Err(Unanswered::NotAsked(NOT_BUILT.into()))
         }
 
         /// Nobody is told.

@@ -73,6 +73,7 @@ mod tests {
             oldest: None,
             members: vec![miner(1, OWNER), miner(2, STRANGER)],
             endpoints: Vec::new(),
+            validators: Vec::new(),
         }
     }
 

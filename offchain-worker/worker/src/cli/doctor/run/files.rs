@@ -55,8 +55,8 @@ pub async fn time(url: &str, config: &RunConfig) -> Result<Timed, StoreError> {
     })
 }
 
-/// Whether a contribution is stored in the time that is kept free for it, and what others' fetching asks of the line.
-pub fn store(timed: &Timed, run: &RunInfo, block: Duration) -> Vec<Check> {
+/// Whether a contribution is stored in the time that is kept free for it.
+pub fn store(timed: &Timed, run: &RunInfo, block: Duration) -> Check {
     let config = &run.config;
     let (most, times) = (contribution(config), Timetable::new(0, &config.phases));
     let margin = times
@@ -72,34 +72,11 @@ pub fn store(timed: &Timed, run: &RunInfo, block: Duration) -> Vec<Check> {
     );
     let remedy =
         "use a nearer bucket or a faster line: what is stored too late is not committed to";
-    let check = Check::either("store", takes <= there, found, remedy)
+    Check::either("store", takes <= there, found, remedy)
         .with("contribution_bytes", most as f64)
         .with("bytes_per_s", rate)
         .with("seconds", takes)
-        .with("seconds_there", there);
-    match timed.is_directory {
-        true => vec![check, uplink(run, block)],
-        false => vec![check],
-    }
-}
-
-/// What others fetch of a contribution, which cannot be measured without them.
-fn uplink(run: &RunInfo, block: Duration) -> Check {
-    let most = contribution(&run.config);
-    let validators = run.round.validators.len().max(1) as u64;
-    let phases = &run.config.phases;
-    let half = phases.attest.div_ceil(2);
-    let there = block.saturating_mul(phases.reveal.saturating_add(half));
-    let bytes = most.saturating_mul(validators);
-    let bits = 8.0 * bytes as f64 / there.as_secs_f64().max(1e-9);
-    let found = format!(
-        "not measured: the store is a directory, and how fast others get files out of it only they can tell; {validators} \
-         validators fetch {} in {:.0} s",
-        size(bytes),
-        there.as_secs_f64()
-    );
-    let remedy = format!("have a line that sends {:.2} Mbit/s or more", bits / 1e6);
-    Check::unknown("uplink", found, remedy).with("needed_bits_per_s", bits)
+        .with("seconds_there", there)
 }
 
 /// A line for a store that cannot be used, or was not named.
@@ -191,11 +168,11 @@ mod tests {
 
     const BLOCK: Duration = Duration::from_secs(2);
 
-    fn timed(milliseconds: u64, is_directory: bool) -> Timed {
+    fn timed(milliseconds: u64) -> Timed {
         Timed {
             bytes: contribution(&a_run().config),
             time: Duration::from_millis(milliseconds),
-            is_directory,
+            is_directory: false,
         }
     }
 
@@ -203,19 +180,16 @@ mod tests {
     fn a_store_that_is_too_slow_is_said_to_be() {
         // Two of six blocks are kept free.
         let run = a_run();
-        let good = store(&timed(3_999, false), &run, BLOCK);
-        assert_eq!((good.len(), good[0].state), (1, State::Ok));
-        assert_eq!(good[0].figures["seconds_there"], 4.0);
-        let bad = store(&timed(4_001, false), &run, BLOCK);
-        assert_eq!(bad[0].state, State::Fix);
-        assert!(bad[0].text().contains("faster line"));
+        let good = store(&timed(3_999), &run, BLOCK);
+        assert_eq!(good.state, State::Ok);
+        assert_eq!(good.figures["seconds_there"], 4.0);
+        let bad = store(&timed(4_001), &run, BLOCK);
+        assert_eq!(bad.state, State::Fix);
+        assert!(bad.text().contains("faster line"));
     }
 
     #[test]
-    fn what_cannot_be_measured_is_said_not_to_be() {
-        let found = store(&timed(1, true), &a_run(), BLOCK);
-        assert_eq!((found[1].check, found[1].state), ("uplink", State::Unknown));
-        assert!(found[1].text().contains("Mbit/s"));
+    fn a_store_that_is_not_named_is_not_measured() {
         assert_eq!(no_store(None).state, State::Unknown);
     }
 

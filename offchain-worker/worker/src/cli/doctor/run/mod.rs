@@ -6,15 +6,19 @@ mod files;
 pub(in crate::cli) mod machine;
 mod member;
 mod nodes;
+mod uplink;
 
 use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use cairn_chain::{AccountId, Block, Client, MemberInfo, RoundInfo, RunInfo, SubnetInfo, View};
+use cairn_chain::{
+    AccountId, Block, Client, MemberEndpoints, MemberInfo, RoundInfo, RunInfo, SubnetInfo, View,
+};
 use cairn_engine::Device;
-use cairn_primitives::{api::Duty, BlockNumber, Netuid, Role, Round, Text};
+use cairn_primitives::{api::Duty, BlockNumber, Hotkey, Netuid, Role, Round, Text};
+use cairn_protocol::endpoint;
 use cairn_store::Store;
 use clap::Args;
 use serde::Serialize;
@@ -23,13 +27,21 @@ use self::{
     check::{Check, State},
     machine::Place,
     member::Seen,
+    uplink::Need,
 };
 use super::super::{
     args::{numbered, KeepArg, KeyArgs, NodeArgs},
     look::no_subnet,
     reach::AskArgs,
 };
-use crate::{error::Failure, progress::progress, roles::state::StatePlace};
+use crate::{
+    error::Failure,
+    progress::progress,
+    roles::{
+        sources::{self, is_peer},
+        state::StatePlace,
+    },
+};
 
 /// What is measured, and with what a worker would be started.
 #[derive(Args, Debug)]
@@ -43,7 +55,8 @@ pub struct RunArgs {
     hotkey: Option<String>,
     #[command(flatten)]
     key: KeyArgs,
-    /// The store that the worker is started with: a file is written there, read back and removed
+    /// The store that the worker is started with: a file is written there, read back and removed; if it is a directory,
+    /// up to three validators are sent 4 MiB to see how fast this machine sends
     #[arg(long, env = "CAIRN_STORE", value_name = "URL")]
     store: Option<String>,
     /// Directory of the worker's state [default: below ~/.cairn/state]
@@ -114,6 +127,8 @@ struct Facts {
     oldest: Option<RoundInfo>,
     members: Vec<MemberInfo>,
     endpoints: Vec<Text>,
+    /// A peer of each other validator of the round that names one.
+    validators: Vec<Text>,
 }
 
 impl Facts {
@@ -134,6 +149,10 @@ impl Facts {
             Some(hotkey) => view.endpoints_of(netuid, &[hotkey]).await?,
             None => Vec::new(),
         };
+        let validators = match &run {
+            Some(run) => validators(&view, netuid, run, hotkey).await?,
+            None => Vec::new(),
+        };
         Ok(Facts {
             block,
             made: view.made_at().await?,
@@ -146,8 +165,29 @@ impl Facts {
                 .into_iter()
                 .flat_map(|member| member.endpoints)
                 .collect(),
+            validators,
         })
     }
+}
+
+/// A peer of each validator of the round that names one, `own` left out, in the order in which this member asks them.
+async fn validators(
+    view: &View,
+    netuid: Netuid,
+    run: &RunInfo,
+    own: Option<AccountId>,
+) -> Result<Vec<Text>, Failure> {
+    let own = own.unwrap_or(AccountId([0; 32])).hotkey();
+    let all = run.round.validators.iter();
+    let all: Vec<Hotkey> = all.map(|one| one.hotkey.hotkey()).collect();
+    let others = endpoint::ask(&own, None, &all, &[]);
+    let others: Vec<AccountId> = others.iter().map(|one| AccountId(one.0 .0)).collect();
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = view.endpoints_of(netuid, &others).await?;
+    let peer = |member: MemberEndpoints| member.endpoints.into_iter().find(is_peer);
+    Ok(named.into_iter().filter_map(peer).collect())
 }
 
 impl RunArgs {
@@ -261,11 +301,27 @@ impl RunArgs {
             None => checks.push(files::no_store(None)),
             Some(url) => match files::time(url, &run.config).await {
                 Err(error) => checks.push(files::no_store(Some(&error))),
-                Ok(timed) => checks.extend(files::store(&timed, run, facts.every)),
+                Ok(timed) => {
+                    checks.push(files::store(&timed, run, facts.every));
+                    if timed.is_directory {
+                        checks.push(self.uplink(run, facts).await);
+                    }
+                }
             },
         }
         checks.extend(self.disks(run, duty).await);
         Ok(checks)
+    }
+
+    /// What others fetch out of a store that is a directory, and how fast validators get what this machine sends.
+    async fn uplink(&self, run: &RunInfo, facts: &Facts) -> Check {
+        let (need, peers) = (Need::of(run, facts.every), &facts.validators);
+        let (config, own) = (Some(&run.config), self.store.as_deref());
+        let (relays, _) = self.ask.relays(peers, config, own).await;
+        let _told = progress("sending a few MiB to validators", 0);
+        let by = (self.ask.origin(), &relays);
+        let probed = sources::uplink(peers, by, need.bits()).await;
+        uplink::judge(&need, &probed)
     }
 
     /// The device with which a worker of this duty is started.
