@@ -74,10 +74,10 @@ async fn send(connection: &Connection) -> Result<Uplink, ProbeError> {
     let ends = connection.open_bi().await;
     let (mut to, mut from) = ends.map_err(|error| failed(of_connection(&error)))?;
     let began = Instant::now();
-    let mut half = None;
+    let mut sent = Sent::default();
     // Written or not, what comes of it the other side says, or nobody does.
     let written = async {
-        write(&mut to, &probe, &mut half).await;
+        write(&mut to, &probe, &mut sent).await;
         None
     };
     let mut receipt = [0; HEAD];
@@ -91,11 +91,11 @@ async fn send(connection: &Connection) -> Result<Uplink, ProbeError> {
     match receipt.map_err(|error| failed(format!("it sent {error}")))? {
         Receipt::Busy => Err(ProbeError::Busy),
         Receipt::Took { bytes: 0 } => Err(failed("it took nothing").into()),
-        Receipt::Took { bytes } if bytes > MAX_PROBE => {
+        Receipt::Took { bytes } if bytes > sent.begun => {
             Err(failed("it says that more came than was sent").into())
         }
         Receipt::Took { bytes } => {
-            let since_half = half.map(|half: Instant| ended.saturating_duration_since(half));
+            let since_half = sent.half.map(|half| ended.saturating_duration_since(half));
             let took = ended.saturating_duration_since(began);
             Ok(Uplink {
                 bytes,
@@ -105,18 +105,28 @@ async fn send(connection: &Connection) -> Result<Uplink, ProbeError> {
     }
 }
 
-/// Writes a probe as far as it is taken, and takes note of when the first half was handed to the network.
-async fn write(to: &mut SendStream, probe: &Probe, half: &mut Option<Instant>) {
+/// How far a probe was handed to the network.
+#[derive(Default)]
+struct Sent {
+    /// Bytes, with those of the piece that is being handed over.
+    begun: u64,
+    /// When the first half was.
+    half: Option<Instant>,
+}
+
+/// Writes a probe as far as it is taken.
+async fn write(to: &mut SendStream, probe: &Probe, sent: &mut Sent) {
     if to.write_all(&probe.encode()).await.is_err() {
         return;
     }
     let piece = vec![0u8; PIECE];
-    for sent in 1..=PIECES {
+    for number in 1..=PIECES {
+        sent.begun = sent.begun.saturating_add(PIECE as u64);
         if to.write_all(&piece).await.is_err() {
             return;
         }
-        if sent == HALF {
-            *half = Some(Instant::now());
+        if number == HALF {
+            sent.half = Some(Instant::now());
         }
     }
     let _ = to.finish();

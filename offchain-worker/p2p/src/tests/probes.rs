@@ -114,6 +114,50 @@ async fn who_leaves_a_probe_loses_its_connection() {
     probe(&me, &host.address()).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_that_was_taken_ends_its_connection_and_one_that_was_not_does_not() {
+    let site = Site::new(&content(10)).await;
+    let limits = Limits {
+        probes: 1,
+        ..Limits::default()
+    };
+    let host = Host::new(1, site.shelf(), limits).await;
+    let enemy = stranger(2).await;
+    let frame = [&Probe::new(1).unwrap().encode()[..], &[7]].concat();
+    let mut receipt = [0; HEAD];
+    let taken = connect(&enemy, &host.address()).await;
+    let (mut to, mut from) = taken.open_bi().await.unwrap();
+    to.write_all(&frame).await.unwrap();
+    soon(from.read_exact(&mut receipt)).await.unwrap();
+    assert_eq!(Receipt::decode(&receipt), Ok(Receipt::Took { bytes: 1 }));
+    assert_eq!(closed(&taken).await, Some(Code::Done));
+    let busy = connect(&enemy, &host.address()).await;
+    for _ in 0..2 {
+        let (mut to, mut from) = busy.open_bi().await.unwrap();
+        to.write_all(&frame).await.unwrap();
+        soon(from.read_exact(&mut receipt)).await.unwrap();
+        assert_eq!(Receipt::decode(&receipt), Ok(Receipt::Busy));
+    }
+    assert!(busy.close_reason().is_none());
+}
+
+/// Who reads as slowly as that holds what is on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_that_is_let_in_may_have_more_under_way_than_a_request() {
+    let site = Site::new(&content(10)).await;
+    let limits = Limits {
+        rate: Some(1),
+        ..Limits::default()
+    };
+    let host = Host::new(1, site.shelf(), limits).await;
+    let enemy = stranger(2).await;
+    let connection = connect(&enemy, &host.address()).await;
+    let (mut to, _from) = connection.open_bi().await.unwrap();
+    let frame = Probe::new(MAX_PROBE).unwrap().encode();
+    to.write_all(&frame).await.unwrap();
+    soon(to.write_all(&vec![7; 512 << 10])).await.unwrap();
+}
+
 /// A server that does something with each stream that comes.
 async fn enemy<F, T>(does: F) -> Address
 where
@@ -189,6 +233,11 @@ async fn receipts_that_are_none_are_faults() {
             }
             .encode()
             .to_vec(),
+            failed("it says that more came than was sent"),
+        ),
+        // It reads nothing, so not all can have been handed to the network.
+        (
+            Receipt::Took { bytes: MAX_PROBE }.encode().to_vec(),
             failed("it says that more came than was sent"),
         ),
         (Receipt::Busy.encode().to_vec(), Err(ProbeError::Busy)),

@@ -594,6 +594,8 @@ pub enum Unanswered {
     NotAsked(String),
     /// It was asked, and does not answer.
     Silent(String),
+    /// It answered that it does not do what it was asked for, now or at all.
+    Declined(String),
 }
 
 /// How long a source at an endpoint takes to answer, for who only wants to know.

@@ -63,6 +63,9 @@ mod with {
             match self.0.probe(&address, origin).await {
                 Ok(uplink) => Ok(uplink.bits_per_s),
                 Err(ProbeError::NotAsked(error)) => Err(not_asked(error)),
+                Err(error @ (ProbeError::Busy | ProbeError::Unknown)) => {
+                    Err(Unanswered::Declined(error.to_string()))
+                }
                 Err(error) => Err(Unanswered::Silent(error.to_string())),
             }
         }

@@ -5,14 +5,14 @@ use cairn_store::guard::Origin;
 
 use super::{peer::Guest, Relays, Unanswered};
 
-/// Peers that are asked at most.
+/// Peers to which something is sent at most.
 const MOST: usize = 3;
 
 /// An endpoint, and the bits a second at least that went there, or why none did.
 pub type Probed = (Text, Result<f64, Unanswered>);
 
 /// Sends to one of these peers after the other, under a key that is used once, until one of them got so many bits a
-/// second, or three were asked. Those that may not be asked do not count.
+/// second, or three were sent some. Those that may not be asked, are busy, or of an older version do not count.
 pub async fn uplink(
     peers: &[Text],
     (origin, relays): (Origin, &Relays),
@@ -29,7 +29,7 @@ pub async fn uplink(
     for peer in peers {
         let found = guest.probe(&peer.to_text(), origin).await;
         let is_enough = matches!(found, Ok(bits) if bits >= enough);
-        if !matches!(found, Err(Unanswered::NotAsked(_))) {
+        if matches!(found, Ok(_) | Err(Unanswered::Silent(_))) {
             asked = asked.saturating_add(1);
         }
         probed.push((peer.clone(), found));
@@ -58,12 +58,13 @@ mod tests {
             panic!("{found:?}");
         };
         assert!(*at == one_at && *bits >= 1.0, "{found:?}");
-        // Nothing is enough, and nobody takes two of one key.
-        let all = [0; 4].map(|_| other_at.clone());
+        // Nothing is enough, and nobody takes two of one key: who is busy does not count.
+        let all = [&one_at, &one_at, &one_at, &other_at].map(Clone::clone);
         let found = uplink(&all, by, f64::INFINITY).await;
-        assert!(found.len() == 3 && found[0].1.is_ok(), "{found:?}");
-        let are_busy = |(_, found): &Probed| matches!(found, Err(Unanswered::Silent(_)));
-        assert!(found[1..].iter().all(are_busy), "{found:?}");
+        assert!(found.len() == 4 && found[0].1.is_ok(), "{found:?}");
+        let are_busy = |(_, found): &Probed| matches!(found, Err(Unanswered::Declined(_)));
+        assert!(found[1..3].iter().all(are_busy), "{found:?}");
+        assert!(found[3].1.is_ok(), "{found:?}");
         // What a chain named is not asked on this machine, and does not count.
         let found = uplink(&all, (Origin::Chain, &none), 1.0).await;
         let are_left_out = |(_, found): &Probed| matches!(found, Err(Unanswered::NotAsked(_)));

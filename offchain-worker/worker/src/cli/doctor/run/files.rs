@@ -131,7 +131,7 @@ pub fn endpoints(answered: &[Answered], role: Role) -> Vec<Check> {
                           that, others do not ask it there either";
             Check::unknown("endpoint", found, remedy)
         }
-        (endpoint, Err(Unanswered::Silent(why))) => {
+        (endpoint, Err(Unanswered::Silent(why) | Unanswered::Declined(why))) => {
             let found = format!("{endpoint} does not answer: {why}");
             let remedy =
                 "start the worker; if it runs, open its UDP port or name a relay (--p2p-relay)";
