@@ -207,7 +207,7 @@ impl Heads {
         let (kernels, row, all) = (Kernels::get(), self.row(), 0..self.length);
         let [values, queries, ..] = &mut scratch.rights;
         let keys = self.head(qkv, task, self.key_at(task.key), row, all.clone());
-        let keys = Left::pack(keys, kernels, &mut scratch.keys);
+        let keys = Left::of(keys, kernels, &mut scratch.keys);
         let packed = self.head(qkv, task, self.value_at(task.key), row, all);
         values.pack_here(packed, kernels);
         scratch.scores.reach(self.length * BLOCK);
@@ -342,9 +342,9 @@ impl Heads {
         scratch.block.reach(BLOCK * width);
         let (scores, dscores) = (scratch.scores.numbers(), scratch.dscores.numbers());
 
-        let left = Left::pack(queries, kernels, &mut scratch.left);
+        let left = Left::of(queries, kernels, &mut scratch.left);
         keys_t.tiles(kernels, left, end, scores, stride, Start::Zero, visible);
-        let left = Left::pack(doutputs, kernels, &mut scratch.left);
+        let left = Left::of(doutputs, kernels, &mut scratch.left);
         values_t.tiles(kernels, left, end, dscores, stride, Start::Zero, visible);
 
         let stats = (task.sequence * self.queries + head) * self.length;

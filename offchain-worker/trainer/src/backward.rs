@@ -20,7 +20,7 @@ struct Parameters<'a> {
     values: &'a [f32],
     gradient: &'a mut [f32],
     /// Whether gradients are overwritten or added to.
-    start: Start,
+    start: Start<'a>,
 }
 
 impl Parameters<'_> {

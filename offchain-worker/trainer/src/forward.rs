@@ -147,9 +147,10 @@ impl Model {
             .for_each(|(input, mixed, middle, rates, gate_up, next)| {
                 let rows = rates.len();
                 with_rows([input.len(), rows * ffn], |[normed, hidden]| {
-                    middle.copy_from_slice(input);
                     let mixed = Matrix::new(mixed, width);
-                    packed.output.product(mixed, middle, width, Start::Present);
+                    packed
+                        .output
+                        .product(mixed, middle, width, Start::From(input));
                     norm::forward(middle, weight, normed, rates);
                     let normed = Matrix::new(normed, width);
                     packed
@@ -157,9 +158,10 @@ impl Model {
                         .product(normed, gate_up, 2 * ffn, Start::Zero);
                     if output == Output::Wanted {
                         swiglu::forward(gate_up, ffn, hidden);
-                        next.copy_from_slice(middle);
                         let hidden = Matrix::new(hidden, ffn);
-                        packed.down.product(hidden, next, width, Start::Present);
+                        packed
+                            .down
+                            .product(hidden, next, width, Start::From(middle));
                     }
                 });
             });

@@ -23,7 +23,7 @@ pub struct Gradients<'a> {
     /// Of its weight.
     pub weight: &'a mut [f32],
     /// Whether that of the weight is overwritten or added to.
-    pub start: Start,
+    pub start: Start<'a>,
 }
 
 /// The head's weight, `[vocabulary, width]`, and the number of tokens in the mean: its gradient is wanted.

@@ -9,7 +9,8 @@
 //! The work is organised as Goto and van de Geijn have it (2008, ACM TOMS 34, 12): the right factor is packed
 //! into panels of a tile's width, which all threads share; each thread packs some rows of the left factor into
 //! panels of a tile's height that stay in its second-level cache, and a kernel ([`kernel`]) multiplies panel by
-//! panel. A right factor that is used again and again is packed once ([`Right`]).
+//! panel. A right factor that is used again and again is packed once ([`Right`]). A left factor that kernels read as
+//! fast where it lies is not packed at all ([`Left::of`]).
 
 mod kernel;
 mod pack;
@@ -22,7 +23,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 pub use self::kernel::Kernels;
-use self::kernel::{MOST_COLUMNS, MOST_ROWS};
+use self::kernel::{Kernel, MOST_COLUMNS, MOST_ROWS};
 pub use self::pack::Buffer;
 
 /// Length of a chain: a longer inner dimension is cut into blocks of as many. Part of the arithmetic.
@@ -30,6 +31,10 @@ pub const BLOCK: usize = 256;
 /// Rows of a left factor that are packed at once: with [`BLOCK`] numbers each they fill a fraction of a
 /// second-level cache.
 const CHUNK: usize = 168;
+/// A shorter block at the end of an inner dimension is computed together with the one before it.
+const SHORT: usize = 128;
+/// Numbers between rows, 4 KiB, a multiple of which crowds a cache.
+const CROWDED: usize = 1_024;
 /// Numbers of a right factor that are packed at once, unless the caller keeps it packed: 16 MiB.
 const PACKED: usize = 1 << 22;
 
@@ -107,20 +112,38 @@ fn fits(len: usize, rows: usize, columns: usize, stride: usize) -> bool {
 
 /// What the sums of a product begin with.
 #[derive(Clone, Copy)]
-pub enum Start {
+pub enum Start<'a> {
     /// Zero: what was there is overwritten.
     Zero,
     /// What is there: the product is added to it.
     Present,
+    /// These numbers, which lie as the product will: what was there is overwritten.
+    From(&'a [f32]),
 }
 
-impl Start {
+impl<'a> Start<'a> {
     /// What the sums of a block begin with: later blocks are added.
-    fn of_block(self, inner: &Range<usize>) -> Start {
+    fn of_block(self, inner: &Range<usize>) -> Start<'a> {
         if inner.start == 0 {
             self
         } else {
             Start::Present
+        }
+    }
+
+    /// The same of the part that begins at `place`.
+    fn at(self, place: usize) -> Start<'a> {
+        match self {
+            Start::From(numbers) => Start::From(&numbers[place.min(numbers.len())..]),
+            other => other,
+        }
+    }
+
+    /// Whether there is a number for each of so many rows and columns.
+    fn reaches(self, rows: usize, columns: usize, stride: usize) -> bool {
+        match self {
+            Start::From(numbers) => fits(numbers.len(), rows, columns, stride),
+            _ => true,
         }
     }
 }
@@ -131,8 +154,18 @@ pub struct Left<'a> {
     numbers: &'a [f32],
     rows: usize,
     k: usize,
-    /// How far apart steps of the inner dimension lie; none if the factor is packed.
-    stride: Option<usize>,
+    lie: Lie,
+}
+
+/// How the numbers of a left factor lie.
+#[derive(Clone, Copy)]
+enum Lie {
+    /// Packed.
+    Packed,
+    /// Steps of the inner dimension so far apart, without gaps between rows.
+    Columns(usize),
+    /// Rows so far apart, without gaps between steps.
+    Rows(usize),
 }
 
 impl<'a> Left<'a> {
@@ -144,7 +177,22 @@ impl<'a> Left<'a> {
             numbers: buffer.get(),
             rows: a.rows,
             k: a.columns,
-            stride: None,
+            lie: Lie::Packed,
+        }
+    }
+
+    /// `a` as it lies if kernels read that as fast, otherwise packed into a buffer.
+    pub fn of(a: Matrix<'a>, kernels: &Kernels, buffer: &'a mut Buffer) -> Left<'a> {
+        // Rows that lie a multiple of so much apart would share a few sets of a cache.
+        let crowded = a.row_stride.is_multiple_of(CROWDED);
+        if kernels.by_rows.is_none() || a.column_stride != 1 || crowded {
+            return Left::pack(a, kernels, buffer);
+        }
+        Left {
+            numbers: a.data,
+            rows: a.rows,
+            k: a.columns,
+            lie: Lie::Rows(a.row_stride),
         }
     }
 
@@ -158,36 +206,39 @@ impl<'a> Left<'a> {
             numbers,
             rows,
             k,
-            stride: Some(stride),
+            lie: Lie::Columns(stride),
         }
     }
 
     /// Steps of the inner dimension from `inner.start` on.
     fn steps(self, inner: &Range<usize>) -> Left<'a> {
-        match self.stride {
-            Some(stride) => Left {
-                numbers: &self.numbers[(inner.start * stride).min(self.numbers.len())..],
-                k: inner.len(),
-                ..self
-            },
-            None => {
+        let first = match self.lie {
+            Lie::Columns(stride) => inner.start * stride,
+            Lie::Rows(_) => inner.start,
+            Lie::Packed => {
                 assert!(inner.len() == self.k, "a packed factor is one block");
-                self
+                0
             }
+        };
+        Left {
+            numbers: &self.numbers[first.min(self.numbers.len())..],
+            k: inner.len(),
+            ..self
         }
     }
 
-    /// Where a panel begins, and how far apart its steps lie.
-    fn panel(&self, rows: &Range<usize>) -> (usize, usize) {
-        match self.stride {
-            Some(stride) => (rows.start, stride),
-            None => (rows.start * self.k, rows.len()),
+    /// Where a panel begins, how far apart its steps lie, or its rows, and the kernels that read it.
+    fn panel(&self, kernels: &Kernels, rows: &Range<usize>) -> (usize, usize, &'static [Kernel]) {
+        match (self.lie, kernels.by_rows) {
+            (Lie::Rows(stride), Some(by_rows)) => (rows.start * stride, stride, by_rows),
+            (Lie::Columns(stride), _) => (rows.start, stride, kernels.tiles),
+            _ => (rows.start * self.k, rows.len(), kernels.tiles),
         }
     }
 }
 
-/// A right factor, packed: block after block of the inner dimension, in each panel after panel. So the panels that a
-/// left factor's block meets lie side by side, and do not share a few sets of a cache.
+/// A right factor, packed: group after group of blocks of the inner dimension ([`groups`]), in each panel after panel.
+/// So the panels that a left factor's group meets lie side by side, and do not share a few sets of a cache.
 pub struct Right {
     buffer: Buffer,
     k: usize,
@@ -231,10 +282,13 @@ impl Right {
         // A few panels per task, so that a row of `b` is read in one piece.
         let panels = b.columns.div_ceil(width);
         let share = panels.div_ceil(rayon::current_num_threads()).min(8);
-        let each = self.buffer.numbers()[..total].par_chunks_mut(panels * width * BLOCK);
-        each.enumerate().for_each(|(block, to)| {
-            let steps = (b.rows - block * BLOCK).min(BLOCK);
-            let b = b.rows(block * BLOCK, steps);
+        let last = groups(b.rows).last().map_or(0, |group| group.start);
+        let (whole, last) = self.buffer.numbers()[..total].split_at_mut(last * panels * width);
+        let whole = whole.par_chunks_mut(panels * width * BLOCK);
+        let each = whole.chain(rayon::iter::once(last));
+        each.enumerate().for_each(|(group, to)| {
+            let steps = to.len() / (panels * width);
+            let b = b.rows(group * BLOCK, steps);
             let tasks = to.par_chunks_mut(share * width * steps).enumerate();
             tasks.for_each(|(i, to)| {
                 let columns = i * share * width..b.columns.min((i + 1) * share * width);
@@ -249,8 +303,9 @@ impl Right {
         if total == 0 {
             return;
         }
-        let each = self.buffer.numbers()[..total].chunks_mut(total / b.rows * BLOCK);
-        for (steps, to) in blocks(b.rows).zip(each) {
+        for steps in groups(b.rows) {
+            let to = &mut self.buffer.numbers()[total / b.rows * steps.start..]
+                [..total / b.rows * steps.len()];
             pack::right(b.rows(steps.start, steps.len()), kernels.columns, to);
         }
     }
@@ -277,17 +332,19 @@ impl Right {
         wanted: impl Fn(&Range<usize>, &Range<usize>) -> bool,
     ) {
         assert!(
-            a.columns <= self.k && fits(c.len(), a.rows, self.columns, stride),
+            a.columns <= self.k
+                && fits(c.len(), a.rows, self.columns, stride)
+                && start.reaches(a.rows, self.columns, stride),
             "matrices that do not fit each other"
         );
         let mut buffer = LEFT.take();
         for rows in pack::panels(a.rows, CHUNK) {
             let first = (rows.start * stride).min(c.len());
             let c = &mut c[first..];
-            for inner in blocks(a.columns) {
-                let block = a.rows(rows.start, rows.len()).columns(&inner);
-                let left = Left::pack(block, kernels, &mut buffer);
-                let start = start.of_block(&inner);
+            let chunk = a.rows(rows.start, rows.len());
+            for inner in self.groups(a.columns) {
+                let left = Left::of(chunk.columns(&inner), kernels, &mut buffer);
+                let start = start.at(first).of_block(&inner);
                 self.block(
                     kernels,
                     left,
@@ -304,6 +361,12 @@ impl Right {
             }
         }
         LEFT.set(buffer);
+    }
+
+    /// The groups of blocks in which this is packed, as far as `k` reaches; one empty group if there is none.
+    fn groups(&self, k: usize) -> impl Iterator<Item = Range<usize>> {
+        let reached = groups(self.k).filter(move |group| group.start < k.max(1));
+        reached.map(move |group| group.start..group.end.min(k))
     }
 
     /// `left` times the first `columns` columns of this, and of these as many rows as `left` has columns, in this
@@ -323,27 +386,27 @@ impl Right {
         assert!(
             left.k <= self.k
                 && columns <= self.columns
-                && fits(c.len(), left.rows, columns, stride),
+                && fits(c.len(), left.rows, columns, stride)
+                && start.reaches(left.rows, columns, stride),
             "matrices that do not fit each other"
         );
-        for inner in blocks(left.k) {
+        for inner in self.groups(left.k) {
             let (left, start) = (left.steps(&inner), start.of_block(&inner));
             self.block(kernels, left, &inner, columns, c, stride, start, &wanted);
         }
     }
 
-    /// Panel `j` in steps of one block of the inner dimension, from its first on, and as much of what lies behind it:
-    /// the next panel.
+    /// Panel `j` in steps of one group of blocks, from its first on, and as much of what lies behind it: the next one.
     fn steps(&self, kernels: &Kernels, inner: &Range<usize>, j: usize) -> (&[f32], &[f32]) {
         let (width, panels) = (kernels.columns, self.columns.div_ceil(kernels.columns));
-        let (before, block) = (inner.start, BLOCK.min(self.k - inner.start));
-        assert!(before.is_multiple_of(BLOCK) && inner.len() <= block && j < panels);
-        let from = &self.buffer.get()[(before * panels + j * block) * width..];
+        let group = group(self.k, inner.start);
+        assert!(group.start == inner.start && inner.end <= group.end && j < panels);
+        let from = &self.buffer.get()[(group.start * panels + j * group.len()) * width..];
         let (right, rest) = from.split_at(inner.len() * width);
         (right, &rest[..rest.len().min(right.len())])
     }
 
-    /// One block of the inner dimension; the caller has made sure that `c` has all rows and columns.
+    /// One group of blocks of the inner dimension; the caller has made sure that `c` has all rows and columns.
     #[allow(clippy::too_many_arguments)] // A product has as many.
     fn block(
         &self,
@@ -367,11 +430,15 @@ impl Right {
             let (right, next) = self.steps(kernels, inner, j);
             let mut next = next.chunks(next.len().div_ceil(tiles).max(1));
             for rows in pack::panels(left.rows, kernels.rows) {
-                pack::fetch_numbers(next.next().unwrap_or_default());
+                let ahead = next.next().unwrap_or_default();
+                if !kernels.fetch_ahead {
+                    pack::fetch_numbers(ahead);
+                }
                 if rows.is_empty() || !wanted(&rows, &columns) {
                     continue;
                 }
-                let c = &mut c[rows.start * stride + columns.start..];
+                let place = rows.start * stride + columns.start;
+                let (c, start) = (&mut c[place..], start.at(place));
                 tile(
                     kernels,
                     &left,
@@ -381,15 +448,24 @@ impl Right {
                     c,
                     stride,
                     start,
+                    ahead,
                 );
             }
         }
     }
 }
 
-/// Blocks of the inner dimension; one empty block if there is none, whose sums are zero.
-fn blocks(k: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..k.div_ceil(BLOCK).max(1)).map(move |i| i * BLOCK..k.min((i + 1) * BLOCK))
+/// The blocks of an inner dimension of `k` by groups: the last one has a short block at the end beside the block before
+/// it. One empty group if there is none.
+fn groups(k: usize) -> impl Iterator<Item = Range<usize>> {
+    let whole = (k.saturating_sub(SHORT)).div_ceil(BLOCK).max(1);
+    (0..whole).map(move |i| group(k, i * BLOCK))
+}
+
+/// The group that begins at `start`.
+fn group(k: usize, start: usize) -> Range<usize> {
+    let end = start + BLOCK;
+    start..if end + SHORT >= k { k } else { end }
 }
 
 /// One tile into the beginning of `c`.
@@ -404,52 +480,46 @@ fn tile(
     c: &mut [f32],
     stride: usize,
     start: Start,
+    ahead: &[f32],
 ) {
-    let (from, step) = left.panel(rows);
+    let (from, step, tiles) = left.panel(kernels, rows);
     let (left, k) = (&left.numbers[from..], left.k);
-    let kernel = kernels.tiles[rows.len() - 1];
-    debug_assert!(fits(left.len(), k, rows.len(), step));
+    let kernel = tiles[rows.len() - 1];
     debug_assert!(right.len() == k * kernels.columns);
     debug_assert!(fits(c.len(), rows.len(), width, stride));
-    let add = matches!(start, Start::Present);
+    debug_assert!(start.reaches(rows.len(), width, stride));
+    let (left, right, ahead) = (left.as_ptr(), right.as_ptr(), ahead.as_ptr());
     if width == kernels.columns {
+        let c = c.as_mut_ptr();
+        let from = match start {
+            Start::Zero => std::ptr::null(),
+            Start::Present => c.cast_const(),
+            Start::From(numbers) => numbers.as_ptr(),
+        };
         // SAFETY: `left` has `k` steps of a panel's rows: `Left` is made so. `right` is one panel of `k` steps.
-        // `block`'s callers assert that `c` has the tile. The CPU has what `Kernels` were chosen for.
-        unsafe {
-            kernel(
-                k,
-                left.as_ptr(),
-                step,
-                right.as_ptr(),
-                c.as_mut_ptr(),
-                stride,
-                add,
-            );
-        }
+        // `block`'s callers assert that `c` has the tile, and `start`. The CPU has what `Kernels` were chosen for.
+        unsafe { kernel(k, left, step, right, from, c, stride, ahead) };
         return;
     }
     let mut whole = [0f32; MOST_ROWS * MOST_COLUMNS];
-    // SAFETY: as above; `whole` has room for any tile.
-    unsafe {
-        let to = whole.as_mut_ptr();
-        kernel(
-            k,
-            left.as_ptr(),
-            step,
-            right.as_ptr(),
-            to,
-            MOST_COLUMNS,
-            false,
-        );
-    }
-    for (from, to) in whole
-        .chunks_exact(MOST_COLUMNS)
-        .zip(c.chunks_mut(stride))
-        .take(rows.len())
-    {
-        for (to, from) in to[..width].iter_mut().zip(from) {
-            *to = if add { *to + from } else { *from };
+    let present = match start {
+        Start::Zero => None,
+        Start::Present => Some(&*c),
+        Start::From(numbers) => Some(numbers),
+    };
+    if let Some(present) = present {
+        let each = whole.chunks_exact_mut(MOST_COLUMNS);
+        for (to, from) in each.zip(present.chunks(stride)).take(rows.len()) {
+            to[..width].copy_from_slice(&from[..width]);
         }
+    }
+    let to = whole.as_mut_ptr();
+    let from = present.map_or(std::ptr::null(), |_| to.cast_const());
+    // SAFETY: as above; `whole` has room for any tile.
+    unsafe { kernel(k, left, step, right, from, to, MOST_COLUMNS, ahead) };
+    let each = whole.chunks_exact(MOST_COLUMNS);
+    for (from, to) in each.zip(c.chunks_mut(stride)).take(rows.len()) {
+        to[..width].copy_from_slice(&from[..width]);
     }
 }
 
@@ -463,6 +533,7 @@ pub fn parallel_product(a: Matrix, b: Matrix, c: &mut [f32], start: Start) {
     let n = b.columns;
     assert_eq!(c.len(), a.rows * n, "a result of another size");
     assert_eq!(a.columns, b.rows, "matrices that do not fit each other");
+    assert!(start.reaches(a.rows, n, n), "too few to start from");
     if c.is_empty() {
         return;
     }
@@ -477,6 +548,7 @@ pub fn parallel_product(a: Matrix, b: Matrix, c: &mut [f32], start: Start) {
         let tasks = c.par_chunks_mut(rows * n).with_max_len(1).enumerate();
         tasks.for_each(|(i, c)| {
             let a = a.rows(i * rows, c.len() / n);
+            let start = start.at(i * rows * n + from);
             packed.product(a, &mut c[from..], n, start);
         });
     }

@@ -50,7 +50,9 @@ impl Buffer {
 /// The rows of each panel when `rows` rows are dealt to panels of at most `most` as evenly as possible.
 pub fn panels(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     let count = rows.div_ceil(most).max(1);
-    (0..count).map(move |i| rows * i / count..rows * (i + 1) / count)
+    let (each, more) = (rows / count, rows % count);
+    let start = move |i: usize| i * each + i.min(more);
+    (0..count).map(move |i| start(i)..start(i + 1))
 }
 
 /// Steps of the inner dimension that are copied for one panel before the next panel's: their rows' pages are then still

@@ -76,6 +76,7 @@ impl Case {
         match start {
             Start::Zero => 0.0,
             Start::Present => self.c[place],
+            Start::From(numbers) => numbers[place],
         }
     }
 
@@ -148,7 +149,7 @@ impl Case {
     }
 }
 
-const SHAPES: [(usize, usize, usize); 14] = [
+const SHAPES: [(usize, usize, usize); 17] = [
     (1, 1, 1),
     (7, 2, 3),
     (33, 7, 1025),
@@ -163,6 +164,9 @@ const SHAPES: [(usize, usize, usize); 14] = [
     (29, 33, 256),
     (337, 65, 9),
     (13, 31, 511),
+    (20, 40, 384),
+    (17, 33, 385),
+    (9, 20, 1024),
 ];
 
 const TURNS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
@@ -187,6 +191,31 @@ fn products_follow_the_rule_to_the_bit() {
 #[test]
 fn sums_follow_the_rule_to_the_bit() {
     check_all(Start::Present);
+}
+
+/// What sums begin with lies elsewhere, and what was in the result is gone.
+#[test]
+fn sums_from_other_numbers_follow_the_rule_to_the_bit() {
+    for sizes in SHAPES {
+        for turned in TURNS {
+            let case = Case::new(sizes, turned);
+            let numbers = numbers(sizes.0 * sizes.1, 9);
+            let start = Start::From(&numbers);
+            for simd in instruction_sets() {
+                case.check(&format!("{simd:?}"), start, &case.kernels(simd, start));
+            }
+            case.check("two", start, &case.threads(2, start));
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "matrices that do not fit each other")]
+fn too_few_numbers_to_start_from_are_refused() {
+    let mut right = Right::default();
+    right.pack_here(Matrix::new(&[0.0; 12], 4), Kernels::get());
+    let start = Start::From(&[0.0; 7]);
+    right.product(Matrix::new(&[0.0; 6], 3), &mut [0.0; 8], 4, start);
 }
 
 #[test]
