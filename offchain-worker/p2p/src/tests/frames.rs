@@ -206,7 +206,8 @@ proptest! {
                 prop_assert_eq!(&probe.encode()[..], &frame[..]);
             }
             Err(error) if frame.len() == PROBE_FRAME && frame[0] == 2 => {
-                prop_assert!(matches!(error, FrameError::Probe { .. }));
+                let is_probe = matches!(error, FrameError::Probe { .. });
+                prop_assert!(is_probe);
             }
             Err(error) => prop_assert_eq!(error, FrameError::Malformed),
         }
