@@ -69,6 +69,19 @@ pub enum Places {
     Largest,
     /// The same of all workers, others in each round until all have had their turn; places need no bits.
     Turns,
+    /// Those of largest magnitude of the whole model, however many that is of each block.
+    Anywhere,
+}
+
+/// What becomes of the workers' moments after a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Moments {
+    /// Each keeps its own.
+    #[default]
+    Own,
+    /// All go on with their means, for eight bytes per parameter.
+    Mean,
 }
 
 /// What becomes of a worker's unsent part where others sent something.
@@ -171,6 +184,16 @@ pub struct Cell {
     pub repeated: f64,
     #[serde(default, skip_serializing_if = "is_usual")]
     pub met: Met,
+    /// Values are chosen along axes that follow from the settled steps, of which each round's weighs so much of the
+    /// next one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned: Option<f64>,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub moments: Moments,
+    /// Rounds have fewer steps where the inner rate is high, and more where it is low: steps of each round have the
+    /// same sum of rates to this power. 0: all rounds have as many.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub evened: f64,
 }
 
 /// Whether a setting is what a line without it has.
@@ -213,6 +236,9 @@ impl Cell {
             eager,
             repeated,
             met,
+            turned,
+            moments,
+            evened,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -258,6 +284,11 @@ impl Cell {
         setting(!is_usual(eager), format!("eager={eager}"));
         setting(!is_usual(repeated), format!("repeated={repeated}"));
         setting(!is_usual(met), format!("met={met:?}"));
+        if let Some(turned) = turned {
+            setting(true, format!("turned={turned}"));
+        }
+        setting(!is_usual(moments), format!("moments={moments:?}"));
+        setting(!is_usual(evened), format!("evened={evened}"));
         name.to_lowercase()
     }
 
@@ -275,8 +306,13 @@ impl Cell {
             Quantiser::Bins => settings.push("Templar's quantiser".into()),
             Quantiser::Exact => settings.push("no quantiser".into()),
         }
-        if self.places == Places::Turns {
-            settings.push("places in turn".into());
+        match self.places {
+            Places::Largest => {}
+            Places::Turns => settings.push("places in turn".into()),
+            Places::Anywhere => settings.push("anywhere".into()),
+        }
+        if let Some(turned) = self.turned {
+            settings.push(format!("along axes, γ {turned}"));
         }
         if self.ahead != 0.0 {
             settings.push(format!("{} of the error ahead", self.ahead));
@@ -290,6 +326,12 @@ impl Cell {
         match self.heard {
             Heard::Ignored => {}
             Heard::Deducted => settings.push("what others sent deducted".into()),
+        }
+        if self.moments == Moments::Mean {
+            settings.push("mean moments".into());
+        }
+        if self.evened != 0.0 {
+            settings.push(format!("steps evened by rate^{}", self.evened));
         }
         if let Some(rate) = self.final_rate {
             settings.push(format!("inner rate down to {rate} of it"));
@@ -356,6 +398,16 @@ impl Cell {
         let is_eager = self.eager != 0.0;
         if self.delay != 1 && (is_eager || self.repeated != 0.0 || self.met != Met::Ignored) {
             return Some("`eager`, `repeated` and `met` take a `delay` of 1");
+        }
+        let is_anywhere = self.method == Method::Cairn && self.places == Places::Anywhere;
+        if !is_anywhere && self.turned.is_some() {
+            return Some("`turned` takes `places` anywhere");
+        }
+        if is_anywhere && (self.heard != Heard::Ignored || self.quantiser != Quantiser::Levels) {
+            return Some("leave out `heard` and `quantiser`, or `places` anywhere");
+        }
+        if self.evened != 0.0 && (self.method == Method::AdamW || self.slow != 0) {
+            return Some("`evened` takes rounds, and workers of one speed");
         }
         let goes_on = self.after != After::Nothing;
         (is_eager && goes_on).then_some("leave out `eager`, or `after`: what is sent is no step")
@@ -486,6 +538,35 @@ mod tests {
         assert_eq!(eager.fault(), None);
         eager.after = After::Muon(1.0);
         assert!(eager.fault().is_some(), "momentum is no step");
+    }
+
+    /// Axes are of values anywhere, which only our method sends; evened steps are of rounds.
+    #[test]
+    fn what_goes_together_with_values_anywhere() {
+        let cell = Cell {
+            places: Places::Anywhere,
+            ..cairn(4, 15, 5, 16, 0.0)
+        };
+        let mut cells = vec![cell.clone(); 4];
+        cells[0].turned = Some(0.9);
+        cells[1].moments = Moments::Mean;
+        cells[2].evened = 0.5;
+        let names = ["", "turned=0.9", "moments=mean", "evened=0.5"];
+        for (with, name) in [vec![cell.clone()], cells.clone()]
+            .concat()
+            .iter()
+            .zip(names)
+        {
+            assert_eq!(with.name(), format!("{} {name}", cell.name()).trim());
+            let line = serde_json::to_string(with).unwrap();
+            assert_eq!(serde_json::from_str::<Cell>(&line).unwrap(), *with);
+            assert_eq!(with.fault(), None);
+        }
+        cells[0].places = Places::Largest;
+        cells[1].heard = Heard::Deducted;
+        cells[2].slow = 1;
+        cells[3].quantiser = Quantiser::Bins;
+        assert!(cells.iter().all(|cell| cell.fault().is_some()));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use cairn_primitives::Combination;
 
-use crate::cell::{After, Cell, Heard, Inner, Met, Method, Places, Quantiser};
+use crate::cell::{After, Cell, Heard, Inner, Met, Method, Moments, Places, Quantiser};
 use crate::dense::Code;
-use crate::overlap;
+use crate::{nearer, overlap};
 
 /// Inner rate of AdamW and DiLoCo, the best of 1.5e-3, 3e-3 and 6e-3.
 pub const DENSE_RATE: f64 = 3e-3;
 /// Inner rate of the sparse methods, likewise.
-const SPARSE_RATE: f64 = 6e-3;
+pub const SPARSE_RATE: f64 = 6e-3;
 
 /// Inner steps where they are not the question.
 pub const STEPS: usize = 15;
@@ -77,6 +77,9 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         eager: 0.0,
         repeated: 0.0,
         met: Met::Ignored,
+        turned: None,
+        moments: Moments::Own,
+        evened: 0.0,
     }
 }
 
@@ -268,7 +271,7 @@ pub fn sections() -> Vec<Section> {
 
 /// Questions whose cells are trained only if they are [asked for](only).
 pub fn further() -> Vec<Section> {
-    vec![overlap::costs(), overlap::made_good()]
+    vec![overlap::costs(), overlap::made_good(), nearer::cells()]
 }
 
 /// All cells, each once, question by question.
@@ -655,7 +658,9 @@ mod tests {
 
     #[test]
     fn no_cell_comes_twice() {
-        for cells in [quick(), all(), only("overlap"), overlap::made_good().cells] {
+        let of_overlap = [only("overlap"), overlap::made_good().cells];
+        let cells = [quick(), all(), nearer::cells().cells];
+        for cells in cells.into_iter().chain(of_overlap) {
             let names: HashSet<String> = cells.iter().map(Cell::name).collect();
             assert_eq!(names.len(), cells.len());
         }

@@ -10,12 +10,15 @@
 //! cairn-study plot
 //! ```
 
+mod anywhere;
+mod axes;
 mod cell;
 mod corpus;
 mod delay;
 mod dense;
 mod grid;
 mod methods;
+mod nearer;
 mod overlap;
 mod plot;
 mod record;

@@ -7,6 +7,8 @@ use cairn_primitives::{Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, 
 use cairn_protocol::combination::{self, Brought};
 use cairn_trainer::muon::orthogonal;
 
+use crate::anywhere::Taken;
+use crate::axes::Axes;
 use crate::cell::{After, Cell, Heard, Method, Places, Quantiser};
 use crate::delay::{left, subtract, LastRound};
 use crate::dense::rounded;
@@ -27,8 +29,12 @@ pub struct Exchange<'a> {
     velocity: Vec<f32>,
     /// What is to make up for a delay.
     last: LastRound,
+    /// Along which values are chosen, if not by place.
+    axes: Option<Axes>,
     /// Bytes that one worker has sent.
     pub bytes: u64,
+    /// The sum over rounds of how much of what workers had they sent, by squares; of values anywhere.
+    pub taken: f64,
     /// The sum of a round's inner rates.
     pub path: f64,
 }
@@ -42,7 +48,9 @@ impl<'a> Exchange<'a> {
             errors: vec![zeros.clone(); cell.workers],
             velocity: zeros,
             last: LastRound::new(cell, layout),
+            axes: cell.turned.map(|decay| Axes::new(layout, decay)),
             bytes: 0,
+            taken: 0.0,
             path: 0.0,
         }
     }
@@ -191,6 +199,10 @@ impl<'a> Exchange<'a> {
         round: usize,
         deltas: &[Vec<f32>],
     ) -> Result<(), Failed> {
+        if self.cell.places == Places::Anywhere {
+            self.anywhere(theta, round, deltas);
+            return Ok(());
+        }
         let mut sent = Vec::with_capacity(deltas.len());
         for (worker, delta) in deltas.iter().enumerate() {
             sent.push(self.select(worker, round, delta)?);
@@ -203,6 +215,27 @@ impl<'a> Exchange<'a> {
         self.apply(theta, sent.clone())?;
         self.hear(theta, &before, &sent);
         Ok(())
+    }
+
+    /// The largest values of the whole model, by place or along the axes of what is settled.
+    fn anywhere(&mut self, theta: &mut [f32], round: usize, deltas: &[Vec<f32>]) {
+        let (layout, rho) = (self.layout, self.rho());
+        let blocks = layout.parameters() as f64 / BLOCK as f64;
+        let taken = Taken {
+            layout,
+            axes: self.axes.as_ref(),
+            beta: self.cell.decay_in(round) as f32,
+            count: (f64::from(self.cell.kept_in(round)) * blocks).round() as usize,
+        };
+        let found = taken.round(&mut self.errors, deltas, rho);
+        self.bytes += found.bytes;
+        self.taken += found.share;
+        self.last
+            .sent(found.sent.iter().map(|sent| taken.spread(sent)));
+        subtract(theta, 1.0, &found.step);
+        if let Some(axes) = &mut self.axes {
+            axes.learn(layout, &found.step);
+        }
     }
 
     fn apply(&mut self, theta: &mut [f32], sent: Vec<Vec<SparseTensor>>) -> Result<(), Failed> {
@@ -295,7 +328,7 @@ impl<'a> Exchange<'a> {
         for (tensor, range) in self.layout.ranges() {
             let (delta, error) = (&delta[range.clone()], &mut error[range]);
             sent.push(match self.cell.places {
-                Places::Largest => compressor.tensor(tensor, delta, error)?,
+                Places::Largest | Places::Anywhere => compressor.tensor(tensor, delta, error)?,
                 Places::Turns => in_turn(tensor, &compression, round, delta, error)?,
             });
         }
@@ -482,11 +515,13 @@ mod tests {
             (Places::Largest, Quantiser::Bins),
             (Places::Largest, Quantiser::Exact),
             (Places::Turns, Quantiser::Levels),
+            (Places::Anywhere, Quantiser::Levels),
         ] {
             let cell = Cell {
                 error_decay: 1.0,
                 places,
                 quantiser,
+                turned: (places == Places::Anywhere).then_some(0.5),
                 ..cairn(1, 1, 5, 64, 1.0)
             };
             let (theta, errors, deltas) = play(&cell);
@@ -495,6 +530,36 @@ mod tests {
                 assert!((errors[0][i] - theta - found).abs() < 1e-5, "{cell:?}");
             }
         }
+    }
+
+    /// What a worker keeps is what it had less what the others apply, also along axes that have turned.
+    #[test]
+    fn what_is_applied_is_what_the_sender_deducts() {
+        let layout = layout();
+        let cell = Cell {
+            places: Places::Anywhere,
+            turned: Some(0.5),
+            error_decay: 0.5,
+            ..cairn(1, 1, 4, 64, 0.0)
+        };
+        let mut exchange = Exchange::new(&cell, &layout);
+        let mut theta = vec![0.0; layout.parameters()];
+        let found = deltas(4, layout.parameters());
+        for (round, delta) in found.iter().enumerate() {
+            let (before, kept) = (theta.clone(), exchange.errors[0].clone());
+            let delta = std::slice::from_ref(delta);
+            exchange.round(&mut theta, round, delta).unwrap();
+            for (i, error) in exchange.errors[0].iter().enumerate() {
+                let applied = before[i] - theta[i];
+                let expected = 0.5 * kept[i] + delta[0][i] - applied;
+                assert!((error - expected).abs() < 1e-5, "{error} {expected}");
+            }
+            // 129 values of 8,256: of as many places, or along axes that have turned of more
+            let moved = theta.iter().zip(&before).filter(|(a, b)| a != b).count();
+            let is_turned = moved > 129;
+            assert!(moved >= 129 && is_turned == (round > 0), "{moved}");
+        }
+        assert!(exchange.bytes < 4 * 200);
     }
 
     #[test]

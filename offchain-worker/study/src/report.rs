@@ -281,6 +281,7 @@ mod tests {
             on_the_way: Vec::new(),
             averaged: Vec::new(),
             bytes_per_token: 3.0,
+            taken: None,
             seconds: 1.0,
         };
         let drawn = |record: &Record| {

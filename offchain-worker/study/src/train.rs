@@ -1,14 +1,15 @@
 //! One cell, from first parameters to held-out loss.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use cairn_primitives::{InnerOptimizer, Layout, Matrices, ModelShape, Muon, Nano};
 use cairn_trainer::{config, initial_parameters, optimizer::learning_rate, AdamState, Trainer};
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{After, Cell, Inner, Method};
+use crate::cell::{After, Cell, Inner, Method, Moments};
 use crate::corpus::{Text, LENGTH};
-use crate::delay::Bases;
+use crate::delay::{subtract, Bases};
 use crate::methods::Exchange;
 use crate::Failed;
 
@@ -35,6 +36,9 @@ pub struct Finished {
     pub averaged: Vec<(usize, f64)>,
     /// Bytes that a worker sent per token that it trained on; of one that is not slow.
     pub bytes_per_token: f64,
+    /// How much of what workers had they sent, by squares, in the mean of rounds and workers; of values anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<f64>,
     pub seconds: f64,
 }
 
@@ -62,6 +66,8 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
         averaged: training.averaged()?,
         on_the_way: training.on_the_way,
         bytes_per_token: training.exchange.bytes as f64 / tokens_of(cell.inner_steps) as f64,
+        taken: (training.exchange.taken > 0.0)
+            .then(|| training.exchange.taken / cell.rounds as f64),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -76,6 +82,8 @@ struct Training<'a> {
     theta: Vec<f32>,
     on_the_way: Vec<(usize, f64)>,
     means: Vec<Mean>,
+    /// The steps before each round, and all of them.
+    starts: Vec<usize>,
 }
 
 impl<'a> Training<'a> {
@@ -95,6 +103,7 @@ impl<'a> Training<'a> {
             theta: initial_parameters(shape, cell.seed),
             on_the_way: Vec::new(),
             means: Mean::of_the_last(cell.rounds, layout.parameters()),
+            starts: starts(cell)?,
         })
     }
 
@@ -133,7 +142,7 @@ impl<'a> Training<'a> {
             for (worker, adam) in moments.iter_mut().enumerate() {
                 let start = self.exchange.start(worker, &base);
                 let mut params = start.clone();
-                for step in self.steps_of(round).take(self.cell.steps_of(worker)) {
+                for step in self.steps_of(round).take(self.most_of(worker)) {
                     let windows = windows_of(self.cell, self.text, worker, step);
                     self.trainer.step(&mut params, adam, &optimizer, &windows)?;
                 }
@@ -145,9 +154,20 @@ impl<'a> Training<'a> {
                 .map(|step| rate(&optimizer, step))
                 .sum();
             self.exchange.round(&mut self.theta, round, &deltas)?;
+            self.settle(&mut moments);
             self.measure(round)?;
         }
         Ok(())
+    }
+
+    /// What becomes of the workers' moments after a round.
+    fn settle(&mut self, moments: &mut [AdamState]) {
+        if self.cell.moments == Moments::Mean {
+            let numbers = moments[0].m.len() + moments[0].v.len();
+            self.exchange.bytes += 4 * numbers as u64;
+            make_equal(moments, |adam| &mut adam.m);
+            make_equal(moments, |adam| &mut adam.v);
+        }
     }
 
     /// What a worker tells of a round: its pseudo-gradient, or of the blocks' matrices the momentum.
@@ -161,8 +181,16 @@ impl<'a> Training<'a> {
         delta
     }
 
-    fn steps_of(&self, round: usize) -> std::ops::Range<usize> {
-        round * self.cell.inner_steps..(round + 1) * self.cell.inner_steps
+    fn steps_of(&self, round: usize) -> Range<usize> {
+        self.starts[round]..self.starts[round + 1]
+    }
+
+    /// The most steps that a worker makes of a round's.
+    fn most_of(&self, worker: usize) -> usize {
+        match self.cell.evened == 0.0 {
+            true => self.cell.steps_of(worker),
+            false => usize::MAX,
+        }
     }
 
     /// Writes down the loss on the way, after 10, 20, 40 … rounds, and with a delay where the last training ends.
@@ -200,6 +228,18 @@ impl<'a> Training<'a> {
 fn held_out(trainer: &mut Trainer, theta: &[f32], text: &Text) -> Result<f64, Failed> {
     let losses = trainer.losses(theta, &text.measured())?;
     Ok(losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64)
+}
+
+/// Each worker's numbers become the means of all.
+fn make_equal(moments: &mut [AdamState], of: impl Fn(&mut AdamState) -> &mut Vec<f32>) {
+    let share = 1.0 / moments.len() as f32;
+    let mut mean = vec![0.0; of(&mut moments[0]).len()];
+    for adam in moments.iter_mut() {
+        subtract(&mut mean, -share, of(adam));
+    }
+    moments
+        .iter_mut()
+        .for_each(|adam| of(adam).copy_from_slice(&mean));
 }
 
 /// The mean of the parameters after each of the last rounds.
@@ -246,6 +286,27 @@ fn windows_of<'a>(cell: &Cell, text: &'a Text, worker: usize, step: usize) -> Ve
     (first..first + cell.windows)
         .map(|number| text.window(number + shift))
         .collect()
+}
+
+/// The steps before each round, and all of them: rounds share evenly what the steps' rates, to a power, add up to.
+/// Each has one step at least.
+fn starts(cell: &Cell) -> Result<Vec<usize>, Failed> {
+    let optimizer = optimizer(cell, 1)?;
+    let steps = cell.rounds * cell.inner_steps;
+    let weigh = |step| rate(&optimizer, step).powf(cell.evened);
+    let all: f64 = (0..steps).map(weigh).sum();
+    let (mut starts, mut done) = (vec![0], 0.0);
+    for step in 0..steps {
+        done += weigh(step);
+        let (rounds, made) = (starts.len(), step + 1);
+        let least = all * rounds as f64 / cell.rounds as f64;
+        let left = cell.rounds.saturating_sub(rounds);
+        let is_full = done >= least * (1.0 - 1e-9) && steps - made >= left;
+        if rounds <= cell.rounds && (is_full || steps - made == left) {
+            starts.push(made);
+        }
+    }
+    Ok(starts)
 }
 
 /// The learning rate of a step.
@@ -377,6 +438,55 @@ mod tests {
             let loss = held_out(&mut trainer, &thetas[4], &text).unwrap();
             assert_eq!(on_the_way, [(4, loss)]);
         }
+    }
+
+    /// Rounds end where they always did, or have fewer steps where the rate is high; every step is in one.
+    #[test]
+    fn rounds_are_evened_by_their_rates() {
+        let mut cell = cairn(4, 15, 40, 96, 0.0);
+        let even: Vec<usize> = (0..=40).map(|round| 15 * round).collect();
+        assert_eq!(starts(&cell).unwrap(), even);
+        assert_eq!(starts(&cairn(4, 1, 3, 96, 0.0)).unwrap(), [0, 1, 2, 3]);
+        cell.evened = 1.0;
+        let starts = starts(&cell).unwrap();
+        assert_eq!((starts.len(), starts[0], starts[40]), (41, 0, 600));
+        let optimizer = optimizer(&cell, 1).unwrap();
+        let path = |first, last| {
+            (first..last)
+                .map(|step| rate(&optimizer, step))
+                .sum::<f64>()
+        };
+        let mean = path(0, 600) / 40.0;
+        for pair in starts.windows(2) {
+            let off = path(pair[0], pair[1]) - mean;
+            // a step more or less
+            assert!(off.abs() <= cell.inner_rate, "{pair:?}: {off} of {mean}");
+        }
+        let steps: Vec<usize> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(steps[5] < 15 && steps[39] > 30, "{steps:?}");
+    }
+
+    /// With mean moments all workers go on with the same, and only what is sent besides is counted.
+    #[test]
+    fn moments_are_made_equal() {
+        let adam = |m: [f32; 2], v| AdamState {
+            m: m.to_vec(),
+            v: vec![v],
+            step: 3,
+        };
+        let text = text();
+        let layout = Layout::of(&shape());
+        let mut cell = cells()[0].clone();
+        let settled = |cell: &Cell| {
+            let mut moments = vec![adam([1.0, -4.0], 2.0), adam([3.0, 4.0], 8.0)];
+            let mut training = Training::new(cell, &text, &shape(), &layout).unwrap();
+            training.settle(&mut moments);
+            (moments, training.exchange.bytes)
+        };
+        let own = vec![adam([1.0, -4.0], 2.0), adam([3.0, 4.0], 8.0)];
+        assert_eq!(settled(&cell), (own, 0));
+        cell.moments = Moments::Mean;
+        assert_eq!(settled(&cell), (vec![adam([2.0, 0.0], 5.0); 2], 12));
     }
 
     /// Alone, and with all of what it sent, it begins where it would without a delay.
