@@ -28,8 +28,8 @@ pub use self::pack::Buffer;
 
 /// Length of a chain: a longer inner dimension is cut into blocks of as many. Part of the arithmetic.
 pub const BLOCK: usize = 256;
-/// Rows of a left factor that are packed at once: with [`BLOCK`] numbers each they fill a fraction of a
-/// second-level cache.
+/// Rows of a left factor that are packed at once: with [`BLOCK`] and [`SHORT`] numbers each at most they fill a fraction
+/// of a second-level cache.
 const CHUNK: usize = 168;
 /// A shorter block at the end of an inner dimension is computed together with the one before it.
 const SHORT: usize = 128;
@@ -185,7 +185,7 @@ impl<'a> Left<'a> {
     pub fn of(a: Matrix<'a>, kernels: &Kernels, buffer: &'a mut Buffer) -> Left<'a> {
         // Rows that lie a multiple of so much apart would share a few sets of a cache.
         let crowded = a.row_stride.is_multiple_of(CROWDED);
-        if kernels.by_rows.is_none() || a.column_stride != 1 || crowded {
+        if kernels.by_rows.is_none() || a.column_stride != 1 || crowded || a.columns == 0 {
             return Left::pack(a, kernels, buffer);
         }
         Left {
@@ -430,7 +430,8 @@ impl Right {
             let (right, next) = self.steps(kernels, inner, j);
             let mut next = next.chunks(next.len().div_ceil(tiles).max(1));
             for rows in pack::panels(left.rows, kernels.rows) {
-                let ahead = next.next().unwrap_or_default();
+                // After the last one what is at hand: addresses that are nowhere cost more than they are worth.
+                let ahead = next.next().unwrap_or(right);
                 if !kernels.fetch_ahead {
                     pack::fetch_numbers(ahead);
                 }

@@ -250,7 +250,62 @@ proptest! {
 #[test]
 fn a_wide_product_is_cut_by_columns() {
     let case = Case::new((3, 9_000, 500), (false, true));
-    case.check("wide", Start::Zero, &case.threads(2, Start::Zero));
+    let from = numbers(27_000, 9);
+    for start in [Start::Zero, Start::Present, Start::From(&from)] {
+        case.check("wide", start, &case.threads(2, start));
+    }
+}
+
+/// Each number of rows that a tile can have, by rows and by columns with gaps, below and beyond eight steps and a block.
+#[test]
+fn every_kernel_follows_the_rule_to_the_bit() {
+    for simd in instruction_sets() {
+        let kernels = Kernels::of(simd);
+        for rows in 1..=kernels.rows {
+            for k in [0, 1, 7, 8, 9, 255, 257, 265, 384, 385] {
+                for columns in [1, kernels.columns] {
+                    check_lies(kernels, (rows, k, columns));
+                }
+            }
+        }
+    }
+}
+
+fn check_lies(kernels: &Kernels, (rows, k, n): (usize, usize, usize)) {
+    let (b, c) = (numbers(k * n, 2), numbers(rows * n, 3));
+    let by_rows = numbers((rows - 1) * (k + 1) + k, 1);
+    let by_columns = numbers((k * (rows + 1)).saturating_sub(1), 4);
+    let mut right = Right::default();
+    right.pack_here(Matrix::strided(&b, k, n, n), kernels);
+    for turned in [false, true] {
+        // A factor that is packed by itself has one group only.
+        if !turned && k > BLOCK + SHORT && kernels.by_rows.is_none() {
+            continue;
+        }
+        let mut buffer = Buffer::EMPTY;
+        let left = match turned {
+            true => Left::columns(&by_columns, rows, k, rows + 1),
+            false => {
+                let matrix = Matrix::strided(&by_rows, rows, k, k + 1);
+                Left::of(matrix, kernels, &mut buffer)
+            }
+        };
+        let a = |i: usize, p: usize| match turned {
+            true => by_columns[p * (rows + 1) + i],
+            false => by_rows[i * (k + 1) + p],
+        };
+        let mut ours = c.clone();
+        right.tiles(kernels, left, n, &mut ours, n, Start::Present, |_, _| true);
+        for (place, ours) in ours.iter().enumerate() {
+            let (i, j) = (place / n, place % n);
+            let expected = by_the_rule(|p| a(i, p), |p| b[p * n + j], k, c[place]);
+            let is_equal = ours.to_bits() == expected.to_bits();
+            assert!(
+                is_equal,
+                "{turned} {rows}×{n}×{k} at {place}: {ours} {expected}"
+            );
+        }
+    }
 }
 
 /// A left factor that lies by columns, some of the right factor's rows and columns, and only some tiles.
