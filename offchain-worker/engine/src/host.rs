@@ -72,6 +72,8 @@ pub(crate) struct Host<Steps> {
     pending: Pending<Steps>,
     /// Room for parameters after one contribution, while a round is measured.
     moved: Vec<f32>,
+    /// From which parameters and by which file they are moved, if they are whole.
+    moved_by: Option<(ModelRoot, H256)>,
 }
 
 /// Parameters and their root.
@@ -158,6 +160,7 @@ impl<Steps> Host<Steps> {
             base: None,
             pending: Pending::Nothing,
             moved: Vec::new(),
+            moved_by: None,
         }
     }
 
@@ -402,7 +405,7 @@ impl<Steps> Host<Steps> {
 
     /// Gives back what only measuring takes, as much memory as the parameters: for verbs that take memory themselves.
     pub fn end_measuring(&mut self) {
-        self.moved = Vec::new();
+        (self.moved, self.moved_by) = (Vec::new(), None);
     }
 
     /// The parameters on which is measured.
@@ -432,11 +435,16 @@ impl<Steps> Host<Steps> {
         )))
     }
 
-    /// Parameters after an outer step with one contribution alone.
+    /// Parameters after an outer step with one contribution alone. They are kept until another one is asked for.
     pub fn moved(&mut self, base: &Model, contribution: &Checked) -> Result<&[f32], EngineError> {
         self.check_base(base, contribution)?;
-        let (layout, config, moved) = (&self.layout, &self.config, &mut self.moved);
-        checked::outer_step_alone(&base.parameters, moved, layout, config, contribution)?;
+        let by = Some((base.root, contribution.hash()));
+        if self.moved_by != by {
+            self.moved_by = None;
+            let (layout, config, moved) = (&self.layout, &self.config, &mut self.moved);
+            checked::outer_step_alone(&base.parameters, moved, layout, config, contribution)?;
+            self.moved_by = by;
+        }
         Ok(&self.moved)
     }
 

@@ -5,7 +5,7 @@
 
 use cairn_primitives::{
     Commitment, Compression, ContributionKey, Hotkey, Layout, ModelRoot, Netuid, Round, RunConfig,
-    Standing, Uid,
+    Standing, Uid, H256,
 };
 use cairn_protocol::{
     combination::{self, Brought},
@@ -88,6 +88,7 @@ pub struct Checked {
     header: Header,
     norm: f64,
     file: Vec<u8>,
+    hash: H256,
 }
 
 /// Opens a sealed file, of which the root is known to be the one committed to, and checks that it is what the miner
@@ -128,7 +129,13 @@ impl Checked {
         let mut file = sealed.to_vec();
         open(&mut file, key);
         let Verified { header, norm } = verify(&file, layout, &reading(config))?;
-        Ok(Checked { header, norm, file })
+        let hash = H256(blake3::hash(&file).into());
+        Ok(Checked {
+            header,
+            norm,
+            file,
+            hash,
+        })
     }
 
     /// What it says of itself.
@@ -144,6 +151,11 @@ impl Checked {
     /// Its bytes, as they were before they were sealed.
     pub fn file(&self) -> &[u8] {
         &self.file
+    }
+
+    /// The BLAKE3 hash of those bytes: whoever has applied it knows it again.
+    pub fn hash(&self) -> H256 {
+        self.hash
     }
 
     /// All of it, for as long as it is needed.

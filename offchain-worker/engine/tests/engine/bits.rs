@@ -159,11 +159,23 @@ fn what_is_measured_are_the_losses_before_and_after_an_outer_step_alone() {
     let after = trainer.losses(&alone.parameters, &sequences).unwrap();
     assert_ne!(before, after);
 
-    let contribution = checked(&config(), &file);
+    // Another one of the same round.
+    let other = Pair::new(Uid(2)).contribute(0, root.0);
+    let mut alone = Member::new(Uid(1), &start());
+    alone.apply(&config(), &[(Uid(1), &other)]);
+    let after_other = trainer.losses(&alone.parameters, &sequences).unwrap();
+    assert_ne!(after_other, after);
+
+    let (contribution, other) = (checked(&config(), &file), checked(&config(), &other));
     let engine = &mut pair.engine;
     for _ in 0..2 {
         let losses = engine.measure(None, &sequences, &mut || true).unwrap();
         assert_eq!(losses.as_ref(), Some(&before));
+        // What was applied last is kept, and nothing else is taken for it.
+        for _ in 0..2 {
+            let losses = engine.measure(Some(&other), &sequences, &mut || true);
+            assert_eq!(losses.unwrap().as_ref(), Some(&after_other));
+        }
         let losses = engine.measure(Some(&contribution), &sequences, &mut || true);
         assert_eq!(losses.unwrap().as_ref(), Some(&after));
         // What the round made of it alone is the same.
