@@ -6,9 +6,9 @@
 //! differs little from sequence to sequence, and a few are enough. What nobody had to train on is measured with the
 //! parameters with which the round began as well, since a gain is what counts.
 //!
-//! All have their turn with a first piece of both before anyone has a second. Further pieces of one follow each other
-//! until it is decided, so that an engine has to apply it only twice. Who missed the round needs no measuring. What has
-//! not a whole piece when time runs out is not measured, and what has is.
+//! All have their turn with a first piece of both before anyone has a second, and whoever is decided has no further
+//! one. Who missed the round needs no measuring. What has not a whole piece when time runs out is not measured, and
+//! what has is.
 //!
 //! Where a round made less than two contributions one, the settled parameters say nothing, and where work is not
 //! audited somebody could spoil them for another: then sequences that the maker had to train on are compared with the
@@ -247,22 +247,20 @@ impl Measuring {
         let (unknown, unknown_unseen) = self.unknown_before(number);
         Some(if !unknown.is_empty() || !unknown_unseen.is_empty() {
             ask(On::Before, unknown, unknown_unseen)
+        } else if self.lacks_settled(number) {
+            ask(On::Settled, free.to_vec(), Vec::new())
         } else if trial.own_beside.is_none() {
-            // In one go: an engine computes many sequences with the same parameters faster than some at a time.
-            let free = Some(free).filter(|_| self.lacks_settled(number));
-            let own = self.waiting(number).map(|(_, own)| own);
-            let all: Vec<&[u64]> = free.into_iter().chain(own).collect();
-            ask(self.beside(), all.concat(), Vec::new())
+            let all = self.waiting(number).map(|(_, own)| own);
+            ask(self.beside(), all.collect::<Vec<_>>().concat(), Vec::new())
         } else {
             ask(On::Alone(trial.sealed_root), [own, free].concat(), unseen)
         })
     }
 
     /// Those that lack losses that their next piece of own sequences is held against, by their places, and that piece:
-    /// the one whose turn it is, and some others whose next piece is the same.
+    /// the one whose turn it is, and some that come after.
     fn waiting(&self, number: usize) -> impl Iterator<Item = (usize, &[u64])> {
-        let trials = self.trials.iter().enumerate();
-        let trials = trials.clone().skip(self.turn).chain(trials.take(self.turn));
+        let trials = self.trials.iter().enumerate().skip(self.turn);
         let waiting = trials.filter(move |(_, trial)| {
             !trial.is_done && trial.pieces == number && trial.own_beside.is_none()
         });
@@ -310,18 +308,19 @@ impl Measuring {
             return;
         }
         let before = known(&self.before, piece(&self.free, number));
-        if self.current().is_some_and(|one| one.own_beside.is_some()) {
-            return self.take_alone(number, &before, &losses);
-        }
-        let mut own = losses.as_slice();
         if self.lacks_settled(number) {
-            let (free, others) = own.split_at(before.len().min(own.len()));
-            let mut found = gains(&before, free);
+            let mut found = gains(&before, &losses);
             found.resize(before.len(), 0.0);
             self.settled.extend(found);
-            own = others;
+            return;
         }
-        self.take_beside(number, own);
+        if self
+            .current()
+            .is_some_and(|trial| trial.own_beside.is_none())
+        {
+            return self.take_beside(number, &losses);
+        }
+        self.take_alone(number, &before, &losses);
     }
 
     /// Takes what own sequences are held against.
@@ -358,17 +357,16 @@ impl Measuring {
         self.pass_on();
     }
 
-    /// The next one whose turn it is: who has no piece yet, or else the same as before until it is decided, which needs
-    /// not be applied again.
+    /// The next one whose turn it is.
     fn pass_on(&mut self) {
-        let first = |is_next: fn(&Trial) -> bool| {
-            let mut trials = self.trials.iter();
-            trials.position(|trial| !trial.is_done && is_next(trial))
+        let (until, after) = self
+            .trials
+            .split_at(self.turn.saturating_add(1).min(self.trials.len()));
+        let next = |trials: &[Trial]| trials.iter().position(|trial| !trial.is_done);
+        self.turn = match next(after) {
+            Some(ahead) => until.len().saturating_add(ahead),
+            None => next(until).unwrap_or(self.trials.len()),
         };
-        let same = self.current().map(|_| self.turn);
-        let next = first(|trial| trial.pieces == 0).or(same);
-        let next = next.or_else(|| first(|_| true));
-        self.turn = next.unwrap_or(self.trials.len());
     }
 
     /// How many contributions have no piece measured yet.

@@ -66,7 +66,7 @@ pub struct Took {
     pub before: Duration,
     /// Of those that it made of all contributions.
     pub settled: Duration,
-    /// Of those after one contribution alone, which is applied for its first piece, and again for further ones.
+    /// Of those after one contribution alone, which is applied for each piece of them.
     pub alone: Duration,
 }
 

@@ -101,7 +101,7 @@ struct Row {
     seconds_before: f64,
     seconds_settled: f64,
     seconds_alone: f64,
-    /// Applying a contribution once, which is done for its first piece of losses, and once more if it has others.
+    /// Applying a contribution once, which is done before each piece of its losses.
     seconds_applied: f64,
     /// Losses of sequences, for each contribution.
     losses_per_contribution: f64,
