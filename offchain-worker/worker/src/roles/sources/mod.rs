@@ -85,10 +85,9 @@ pub struct PeerOptions {
 }
 
 /// What a fetch may get wrong before the next source is asked. A file of a round is not waited for as long as a
-/// checkpoint. A first answer has time to connect and to answer: from far away, with packets lost, each takes seconds.
-/// Who cannot be connected to is known after 10 s all the same.
+/// checkpoint.
 const PATIENCE: Patience = Patience {
-    deadline: Duration::from_secs(20),
+    deadline: Duration::from_secs(10),
     late: Duration::from_secs(1),
     strikes: 2,
     pause: Duration::from_millis(250),
@@ -634,12 +633,12 @@ async fn answer(source: &dyn Source, began: Instant) -> Result<Duration, Unanswe
     }
 }
 
-/// Whether a source has a file of this length.
+/// Whether a source has a file of this length. It has the deadline twice: to be connected to, and to answer.
 ///
 /// # Errors
 /// It does not answer.
 pub(super) async fn has(source: &dyn Source, path: &str, length: u64) -> Result<bool, Fault> {
-    let deadline = PATIENCE.deadline;
+    let deadline = PATIENCE.deadline.saturating_mul(2);
     match tokio::time::timeout(deadline, source.read(path, 0..1)).await {
         Ok(Ok(reply)) => Ok(reply.length == length),
         Ok(Err(Fault::Absent { .. })) => Ok(false),
