@@ -65,6 +65,7 @@ unsafe fn tile<const ROWS: usize>(
                 _mm_prefetch::<_MM_HINT_T0>(next);
                 _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(64));
                 let (left, right) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(LANES)));
+                #[allow(clippy::needless_range_loop)] // A row is a number of the factor, too.
                 for row in 0..ROWS {
                     let x = _mm512_set1_ps(*a.add(row));
                     sums[row][0] = _mm512_fmadd_ps(x, left, sums[row][0]);
