@@ -237,7 +237,7 @@ impl<'a> Left<'a> {
     }
 }
 
-/// A right factor, packed: group after group of blocks of the inner dimension ([`groups`]), in each panel after panel.
+/// A right factor, packed: group after group of blocks of the inner dimension (`groups`), in each panel after panel.
 /// So the panels that a left factor's group meets lie side by side, and do not share a few sets of a cache.
 pub struct Right {
     buffer: Buffer,
