@@ -182,8 +182,20 @@ fn policy(connect: &str, script: &str, types: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dashboard::light;
+    use crate::{
+        dashboard::light,
+        roles::{sources::INCOMING_ROUNDS, AUDITED_ROUNDS},
+    };
+    use cairn_protocol::limits::HISTORY_ROUNDS;
     use std::{collections::BTreeSet, path::Path};
+
+    /// Browsers hold the rest against `cairn run plan`: tests/dashboard/needs.test.mjs.
+    #[test]
+    fn the_page_counts_the_rounds_that_are_kept() {
+        let rounds = [HISTORY_ROUNDS, INCOMING_ROUNDS, AUDITED_ROUNDS + 1];
+        let line = format!("[HISTORY, INCOMING, AUDITED] = {rounds:?};");
+        assert!(include_str!("page/needs.js").contains(&line), "{line}");
+    }
 
     fn page(url: &str) -> Page {
         Page::of(&NodeUrl::read(url).unwrap(), Some(H256([0xab; 32]))).unwrap()

@@ -12,7 +12,7 @@ const [TRACED_HEAD, KEPT_STATES] = [104, 8 * 2 ** 30];
 /** How often a state directory holds the parameters' bytes, and how often more where rounds overlap. */
 const [COPIES, AHEAD_COPIES] = [16, 4];
 /** Rounds that are kept in a store, those of which files come in at a time, and those whose audits are served. */
-const [HISTORY, INCOMING, AUDITED] = [256, 16, 11];
+const [HISTORY, INCOMING, AUDITED] = [256, 16, 17];
 /** Bytes of a validator's file of evidence, and how many are in its state directory and in its store. */
 const [EVIDENCE, HIDDEN_EVIDENCE, KEPT_EVIDENCE] = [8_638_511, 5, 9];
 /** Bytes before the vectors that are served for an audit. */
