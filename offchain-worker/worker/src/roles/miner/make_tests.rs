@@ -81,10 +81,11 @@ fn written(desk: &Desk, numbers: std::ops::RangeInclusive<u32>) {
 async fn who_is_stopped_between_steps_goes_on_from_the_newest_state_that_it_kept() {
     for matrices in all_matrices() {
         let network = Network::new().await;
-        let mut whole = desk(&network, matrices).await;
-        let (made, steps) = makes(&mut whole, None);
+        let mut undisturbed = desk(&network, matrices).await;
+        let (made, steps) = makes(&mut undisturbed, None);
         assert_eq!(steps, STEPS);
-        let whole = end(&mut whole, &made.unwrap());
+        let whole = end(&mut undisturbed, &made.unwrap());
+        written(&undisturbed, 1..=STEPS / u32::from(EVERY));
         files(&network)
             .iter()
             .for_each(|file| fs::remove_file(file).unwrap());
