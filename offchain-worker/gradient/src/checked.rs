@@ -47,7 +47,9 @@ impl Refusal {
                 | DecodeError::Tensor { .. }
                 | DecodeError::TrailingBytes => true,
                 // Another release may read it; and a layout that cannot be is the reader's own.
-                DecodeError::Version { .. } | DecodeError::Layout(_) => false,
+                DecodeError::Version { .. }
+                | DecodeError::ForeignVersion { .. }
+                | DecodeError::Layout(_) => false,
             },
             Refusal::Verdict(refusal) => refusal.is_broken(),
         }

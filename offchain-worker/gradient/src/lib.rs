@@ -67,5 +67,5 @@ pub use vector::{bytes_in_place, read_vector, vector_hash_of_bytes, VectorMaker,
 pub use wire::{
     decode, decode_header, encode, inspect, max_encoded_len, verify, Code, DecodeError,
     EncodeError, ReadError, Reader, TensorFault, TensorSummary, Verified, Writer, HEADER_LENGTH,
-    MAGIC, VERSION,
+    MAGIC, VERSION, VERSION_OF_ALL,
 };

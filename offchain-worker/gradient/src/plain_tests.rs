@@ -160,7 +160,10 @@ fn said(grid: Grid, kept: usize, sent: &Sent) -> Vec<Written> {
         said.push(Written::Rice(3, u32::from(high - low)));
         let mut next = 0;
         for code in of_block {
-            said.push(Written::Rice(0, u32::from((code & PLACE) - next)));
+            // of a whole block every place comes, so none is said
+            if kept < 4_096 {
+                said.push(Written::Rice(0, u32::from((code & PLACE) - next)));
+            }
             said.push(Written::Plain(u32::from(code & NEGATIVE > 0), 1));
             next = (code & PLACE) + 1;
         }

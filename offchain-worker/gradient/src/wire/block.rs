@@ -1,7 +1,7 @@
 //! How one block is written.
 //!
 //! In this order: its high level, its low level, its values' gaps and signs, and, where the levels differ, which of
-//! the values have the high one.
+//! the values have the high one. Where all values are sent there are no gaps.
 
 use cairn_primitives::blocks::{HIGH, NEGATIVE, PLACE};
 
@@ -13,6 +13,8 @@ use crate::simd::Lanes;
 
 /// Values that are looked at at once.
 const LANES: usize = 64;
+/// Signs that are written or read at once.
+const SIGNS: usize = 32;
 
 /// Gaps or runs of one block; they add up to less than 4,096.
 pub(super) struct Short {
@@ -113,11 +115,13 @@ fn low_number(levels: Levels) -> u32 {
     levels.high.bits() - levels.low.bits()
 }
 
-/// Counts what a block costs. `before` is the high level of the block before, if there is one.
+/// Counts what a block costs. `before` is the high level of the block before, if there is one; `is_all` says that all
+/// values are sent.
 #[inline(always)]
 pub(super) fn count<L: Lanes>(
     costs: &mut Costs,
     scratch: &mut Short,
+    is_all: bool,
     before: Option<Level>,
     levels: Levels,
     codes: &[u16],
@@ -126,8 +130,10 @@ pub(super) fn count<L: Lanes>(
         costs.high.add(high_number(levels, before));
     }
     costs.low.add(low_number(levels));
-    scratch.set_to_gaps(codes);
-    costs.gap.add_short(scratch.of());
+    if !is_all {
+        scratch.set_to_gaps(codes);
+        costs.gap.add_short(scratch.of());
+    }
     if levels.low < levels.high {
         scratch.set_to_runs::<L>(codes);
         costs.run.add_short(scratch.of());
@@ -139,6 +145,7 @@ pub(super) fn count<L: Lanes>(
 pub(super) fn write<L: Lanes>(
     bits: &mut BitWriter,
     scratch: &mut Short,
+    is_all: bool,
     parameters: Parameters,
     before: Option<Level>,
     levels: Levels,
@@ -149,16 +156,37 @@ pub(super) fn write<L: Lanes>(
         Some(before) => bits.push_rice(high_number(levels, before), parameters.high),
     }
     bits.push_rice(low_number(levels), parameters.low);
-    // a gap with the sign behind it is a number of a larger parameter
+    match is_all {
+        true => write_signs(bits, codes),
+        false => write_gaps_and_signs(bits, scratch, parameters, codes),
+    }
+    if levels.low < levels.high {
+        scratch.set_to_runs::<L>(codes);
+        bits.push_rices(parameters.run, scratch.of());
+    }
+}
+
+#[inline(always)]
+fn write_signs(bits: &mut BitWriter, codes: &[u16]) {
+    for some in codes.chunks(SIGNS) {
+        let add = |signs: u32, code: &u16| signs << 1 | u32::from(code / NEGATIVE);
+        bits.push(some.iter().fold(0, add), some.len() as u32);
+    }
+}
+
+/// A gap with the sign behind it is a number of a larger parameter.
+#[inline(always)]
+fn write_gaps_and_signs(
+    bits: &mut BitWriter,
+    scratch: &mut Short,
+    parameters: Parameters,
+    codes: &[u16],
+) {
     scratch.set_to_gaps(codes);
     for (gap, code) in scratch.numbers.iter_mut().zip(codes) {
         *gap = (*gap << 1) | (code / NEGATIVE);
     }
     bits.push_rices(parameters.gap + 1, scratch.of());
-    if levels.low < levels.high {
-        scratch.set_to_runs::<L>(codes);
-        bits.push_rices(parameters.run, scratch.of());
-    }
 }
 
 /// What can be wrong within a block.
@@ -178,12 +206,54 @@ pub(super) fn read(
     bits: &mut BitReader,
     costs: &mut Costs,
     scratch: &mut Short,
+    is_all: bool,
     parameters: Parameters,
     before: Option<Level>,
     block: Block,
     codes: &mut [u16],
 ) -> Result<Levels, Fault> {
     let levels = read_levels(bits, costs, parameters, before)?;
+    match is_all {
+        true => read_signs(bits, codes),
+        false => {
+            read_gaps_and_signs(bits, parameters, block, codes)?;
+            scratch.set_to_gaps(codes);
+            costs.gap.add_short(scratch.of());
+        }
+    }
+    if levels.low < levels.high {
+        read_runs(bits, scratch, parameters, codes)?;
+        costs.run.add_short(scratch.of());
+    }
+    let is_negative_zero = |code: &u16| code & (HIGH | NEGATIVE) == NEGATIVE;
+    if levels.low == Level::ZERO && codes.iter().any(is_negative_zero) {
+        return Err(Fault::NegativeZero);
+    }
+    Ok(levels)
+}
+
+/// All places of a block, with a sign each.
+#[inline(always)]
+fn read_signs(bits: &mut BitReader, codes: &mut [u16]) {
+    let mut place = 0;
+    for some in codes.chunks_mut(SIGNS) {
+        let count = some.len() as u32;
+        let mut signs = bits.read(count).wrapping_shl(SIGNS as u32 - count);
+        for code in some {
+            *code = place & PLACE | (signs >> 31) as u16 * NEGATIVE;
+            signs <<= 1;
+            place = place.wrapping_add(1);
+        }
+    }
+}
+
+#[inline(always)]
+fn read_gaps_and_signs(
+    bits: &mut BitReader,
+    parameters: Parameters,
+    block: Block,
+    codes: &mut [u16],
+) -> Result<(), Fault> {
     let mut next = 0;
     let mut take = |code: &mut u16, gap_and_sign: u32| {
         let place = next + (gap_and_sign >> 1);
@@ -200,20 +270,10 @@ pub(super) fn read(
     for code in rest {
         take(code, bits.read_rice(parameters.gap, 1));
     }
-    if next as usize > block.len {
-        return Err(Fault::OutsideBlock);
+    match next as usize > block.len {
+        true => Err(Fault::OutsideBlock),
+        false => Ok(()),
     }
-    scratch.set_to_gaps(codes);
-    costs.gap.add_short(scratch.of());
-    if levels.low < levels.high {
-        read_runs(bits, scratch, parameters, codes)?;
-        costs.run.add_short(scratch.of());
-    }
-    let is_negative_zero = |code: &u16| code & (HIGH | NEGATIVE) == NEGATIVE;
-    if levels.low == Level::ZERO && codes.iter().any(is_negative_zero) {
-        return Err(Fault::NegativeZero);
-    }
-    Ok(levels)
 }
 
 #[inline(always)]

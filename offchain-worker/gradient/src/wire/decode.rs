@@ -8,11 +8,11 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use super::block::{read, Fault, Short};
-use super::header::decode_header;
+use super::header::decode_header_of;
 use super::rice::{Code, Costs, Parameters, CODES, PARAMETER_BYTES};
 use super::{size, HEADER_LENGTH, MAX_LENGTH_BYTES};
 use crate::bits::{BitReader, EndError};
-use crate::blocks::{checked_kept, Grid, LayoutError, Plan};
+use crate::blocks::{checked_kept, sends_all, Grid, LayoutError, Plan};
 use crate::contribution::{foreign_layout, Contribution, Header};
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::sparse::SparseTensor;
@@ -114,10 +114,18 @@ pub enum DecodeError {
         found: [u8; 4],
     },
     /// A version of the format that this program does not know.
-    #[error("the contribution has format version {found}, this program reads {}: use the version of this program that made it", super::VERSION)]
+    #[error("the contribution has format version {found}, this program reads {} and {}: use the version of this program that made it", super::VERSION, super::VERSION_OF_ALL)]
     Version {
         /// The version.
         found: u16,
+    },
+    /// The version of the format of runs that send all values, or of those that do not.
+    #[error("the contribution has format version {found}, with as many values as the run keeps it is {expected}: refuse the contribution")]
+    ForeignVersion {
+        /// What the header says.
+        found: u16,
+        /// The run's.
+        expected: u16,
     },
     /// The mean loss is infinite, negative or not a number.
     #[error(
@@ -258,10 +266,10 @@ impl<'a> Parts<'a> {
         layout: &Layout,
         compression: &Compression,
     ) -> Result<Parts<'a>, DecodeError> {
-        let header = decode_header(bytes)?;
+        let kept = checked_kept(compression.kept_per_block)?;
+        let header = decode_header_of(bytes, kept)?;
         check_layout(&header, layout)?;
         let plan = Plan::new(layout)?;
-        let kept = checked_kept(compression.kept_per_block)?;
         let parts = split(bytes, layout, &plan, kept)?;
         Ok(Parts {
             header,
@@ -420,6 +428,7 @@ impl<'a> Kernel for Blocks<'a> {
         let (mut costs, mut scratch) = (Costs::default(), Short::new());
         let (mut before, mut number) = (None, 0);
         let kept = tensor.kept();
+        let is_all = sends_all(kept);
         for (strip, mut codes, levels) in tensor.strips_mut(0) {
             for (block, levels) in strip.blocks(kept).zip(levels) {
                 let (of_block, behind) = codes.split_at_mut(block.keep);
@@ -428,6 +437,7 @@ impl<'a> Kernel for Blocks<'a> {
                     &mut bits,
                     &mut costs,
                     &mut scratch,
+                    is_all,
                     parameters,
                     before,
                     block,

@@ -11,7 +11,7 @@ use super::header::push_header;
 use super::rice::{Costs, Parameters};
 use super::{size, MAX_PART};
 use crate::bits::BitWriter;
-use crate::blocks::{checked_kept, Grid, LayoutError, Plan};
+use crate::blocks::{checked_kept, sends_all, Grid, LayoutError, Plan};
 use crate::contribution::{check_layout_hash, Contribution, Header, MismatchError};
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::sparse::SparseTensor;
@@ -102,7 +102,7 @@ impl<'a, W: Write> Writer<'a, W> {
             return Err(EncodeError::TensorTooLong { tensor });
         }
         let mut bytes = Vec::new();
-        push_header(&mut bytes, &header);
+        push_header(&mut bytes, &header, kept);
         sink.write_all(&bytes)?;
         Ok(Writer {
             sink,
@@ -243,9 +243,11 @@ impl Kernel for Count<'_> {
     fn run<L: Lanes>(self) -> Costs {
         let Count(tensor, (first, end)) = self;
         let (mut costs, mut scratch) = (Costs::default(), Short::new());
+        let is_all = sends_all(tensor.kept());
         for_blocks!(tensor, (first, end), |before, levels, codes| count::<L>(
             &mut costs,
             &mut scratch,
+            is_all,
             before,
             levels,
             codes
@@ -264,9 +266,11 @@ impl Kernel for Bits<'_> {
     fn run<L: Lanes>(self) -> BitWriter {
         let Bits(tensor, (first, end), parameters) = self;
         let (mut bits, mut scratch) = (BitWriter::default(), Short::new());
+        let is_all = sends_all(tensor.kept());
         for_blocks!(tensor, (first, end), |before, levels, codes| write::<L>(
             &mut bits,
             &mut scratch,
+            is_all,
             parameters,
             before,
             levels,

@@ -3,12 +3,15 @@
 use cairn_primitives::{Carried, EngineClass, Hotkey, ModelRoot, Netuid, Work, H256};
 
 use super::DecodeError;
+use crate::blocks::sends_all;
 use crate::contribution::Header;
 
 /// The file's first four bytes.
 pub const MAGIC: [u8; 4] = *b"CRNC";
-/// The version of the format.
+/// The version of the format in runs that do not send all values.
 pub const VERSION: u16 = 3;
+/// The version in runs that send all values: there are no gaps.
+pub const VERSION_OF_ALL: u16 = 4;
 /// Bytes of the header.
 pub const HEADER_LENGTH: usize = 388;
 
@@ -19,6 +22,26 @@ pub const HEADER_LENGTH: usize = 388;
 /// [`DecodeError::HeaderTruncated`], [`DecodeError::Magic`], [`DecodeError::Version`], [`DecodeError::MeanLoss`] or
 /// [`DecodeError::Engine`].
 pub fn decode_header(bytes: &[u8]) -> Result<Header, DecodeError> {
+    versioned(bytes).map(|(_, header)| header)
+}
+
+/// The same of a run that keeps so many values of a block, and so has one version.
+pub(super) fn decode_header_of(bytes: &[u8], kept: usize) -> Result<Header, DecodeError> {
+    let (found, header) = versioned(bytes)?;
+    match version(kept) {
+        expected if expected == found => Ok(header),
+        expected => Err(DecodeError::ForeignVersion { found, expected }),
+    }
+}
+
+fn version(kept: usize) -> u16 {
+    match sends_all(kept) {
+        true => VERSION_OF_ALL,
+        false => VERSION,
+    }
+}
+
+fn versioned(bytes: &[u8]) -> Result<(u16, Header), DecodeError> {
     let truncated = DecodeError::HeaderTruncated {
         length: bytes.len(),
     };
@@ -39,13 +62,14 @@ impl Fields<'_> {
         Some(*field)
     }
 
-    fn header(&mut self, truncated: DecodeError) -> Result<Header, DecodeError> {
+    /// The version, and all else.
+    fn header(&mut self, truncated: DecodeError) -> Result<(u16, Header), DecodeError> {
         let magic: [u8; 4] = self.take().ok_or_else(|| truncated.clone())?;
         if magic != MAGIC {
             return Err(DecodeError::Magic { found: magic });
         }
         let version = u16::from_le_bytes(self.take().ok_or_else(|| truncated.clone())?);
-        if version != VERSION {
+        if ![VERSION, VERSION_OF_ALL].contains(&version) {
             return Err(DecodeError::Version { found: version });
         }
         let mut header = self.body().ok_or_else(|| truncated.clone())?;
@@ -55,7 +79,7 @@ impl Fields<'_> {
         let engine = self.take().ok_or_else(|| truncated.clone())?;
         let engine = EngineClass::from_bytes(engine).ok_or(DecodeError::Engine)?;
         header.work = self.work(engine).ok_or(truncated)?;
-        Ok(header)
+        Ok((version, header))
     }
 
     /// All but the work.
@@ -96,10 +120,10 @@ impl Fields<'_> {
     }
 }
 
-/// Appends a header.
-pub(crate) fn push_header(bytes: &mut Vec<u8>, header: &Header) {
+/// Appends a header of a run that keeps so many values of a block.
+pub(crate) fn push_header(bytes: &mut Vec<u8>, header: &Header, kept: usize) {
     bytes.extend(MAGIC);
-    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(version(kept).to_le_bytes());
     bytes.extend(header.netuid.get().to_le_bytes());
     bytes.extend(header.round.to_le_bytes());
     bytes.extend(header.hotkey.bytes());

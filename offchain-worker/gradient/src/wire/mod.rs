@@ -11,7 +11,7 @@ mod size;
 
 pub use decode::{decode, verify, DecodeError, TensorFault, Verified};
 pub use encode::{encode, EncodeError, Writer};
-pub use header::{decode_header, HEADER_LENGTH, MAGIC, VERSION};
+pub use header::{decode_header, HEADER_LENGTH, MAGIC, VERSION, VERSION_OF_ALL};
 pub use inspect::{inspect, TensorSummary};
 pub use read::{ReadError, Reader};
 pub use rice::Code;

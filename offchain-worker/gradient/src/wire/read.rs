@@ -6,7 +6,7 @@ use cairn_primitives::{Compression, Layout};
 use thiserror::Error;
 
 use super::decode::{check_layout, check_length, decode_part, named, read_length};
-use super::header::decode_header;
+use super::header::decode_header_of;
 use super::{DecodeError, TensorFault, HEADER_LENGTH};
 use crate::blocks::{checked_kept, Plan};
 use crate::contribution::Header;
@@ -55,10 +55,10 @@ impl<'a, R: Read> Reader<'a, R> {
         (&mut source)
             .take(HEADER_LENGTH as u64)
             .read_to_end(&mut bytes)?;
-        let header = decode_header(&bytes)?;
+        let kept = checked_kept(compression.kept_per_block).map_err(DecodeError::from)?;
+        let header = decode_header_of(&bytes, kept)?;
         check_layout(&header, layout)?;
         let plan = Plan::new(layout).map_err(DecodeError::from)?;
-        let kept = checked_kept(compression.kept_per_block).map_err(DecodeError::from)?;
         Ok(Reader {
             source,
             layout,

@@ -4,7 +4,7 @@ use cairn_primitives::{Compression, Layout};
 
 use super::rice::{MAX_SHORT, PARAMETER_BYTES};
 use super::HEADER_LENGTH;
-use crate::blocks::{checked_kept, Grid, Plan};
+use crate::blocks::{checked_kept, sends_all, Grid, Plan};
 use crate::level::Level;
 
 /// Bits of a value's sign.
@@ -33,9 +33,11 @@ pub(super) fn length_bytes(part: u64) -> u64 {
     u64::from(64 - (part | 1).leading_zeros()).div_ceil(7)
 }
 
-/// Bytes of a tensor's shortest part: every block has the same one level and no gaps, which take one bit each.
+/// Bytes of a tensor's shortest part: every block has the same one level and gaps of nothing, which take one bit each
+/// unless all values are sent.
 pub(super) fn least_part(grid: &Grid, kept: usize) -> u64 {
-    let block = |keep: u64| 2 + keep * (1 + SIGN);
+    let gap = u64::from(!sends_all(kept));
+    let block = |keep: u64| 2 + keep * (gap + SIGN);
     let blocks = grid
         .sizes(kept)
         .map(|(count, b)| count * block(b.keep as u64));
@@ -53,8 +55,11 @@ pub(super) fn most_part(grid: &Grid, kept: usize) -> u64 {
 }
 
 /// A block's gaps add up to what it does not send at most, and so do their quotients; the best parameter is at
-/// least as good as any.
+/// least as good as any. Where all values are sent there are none.
 fn most_gaps(grid: &Grid, kept: usize) -> u64 {
+    if sends_all(kept) {
+        return 0;
+    }
     let with = |parameter: u32| -> u64 {
         let value = 1 + u64::from(parameter);
         let block = |keep: u64, len: u64| keep * value + ((len - keep) >> parameter);

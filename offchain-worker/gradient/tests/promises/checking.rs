@@ -294,6 +294,11 @@ fn broken_is_what_whoever_opens_the_file_refuses() {
         !is_broken(DecodeError::Version { found: 99 }),
         "a newer release may read it"
     );
+    let (found, expected) = (3, 4);
+    assert!(
+        !is_broken(DecodeError::ForeignVersion { found, expected }),
+        "an older release made it so"
+    );
     let own = LayoutError::TensorTooLarge {
         tensor: "embedding".into(),
     };

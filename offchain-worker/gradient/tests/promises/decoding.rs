@@ -3,7 +3,7 @@
 use cairn_gradient::{
     decode, decode_header, encode, max_encoded_len, verify, BlockFault, Code, Contribution,
     DecodeError, EncodeError, MismatchError, ReadError, Reader, SparseError, SparseTensor,
-    TensorFault, HEADER_LENGTH,
+    TensorFault, HEADER_LENGTH, VERSION, VERSION_OF_ALL,
 };
 use cairn_primitives::{Compression, Layout, Selected};
 use proptest::prelude::*;
@@ -193,8 +193,18 @@ fn another_runs_contribution_is_refused() {
 /// The file of a vector of 8 elements, 4 of which are sent, with these parameters (gaps, runs, high and low
 /// levels) and this body.
 fn vector_of_eight(parameters: [u8; 4], bits: &str) -> Result<(), DecodeError> {
-    let layout = layout(&[&[8]]);
-    let (_, mut bytes) = contribution(&layout, 2_048, 1);
+    vector_of(8, 2_048, parameters, bits).map(|_| ())
+}
+
+/// The same of so many elements, of which the run keeps so many of 4,096.
+fn vector_of(
+    elements: u32,
+    kept: u16,
+    parameters: [u8; 4],
+    bits: &str,
+) -> Result<Contribution, DecodeError> {
+    let layout = layout(&[&[elements]]);
+    let (_, mut bytes) = contribution(&layout, kept, 1);
     bytes.truncate(HEADER_LENGTH);
     let bits: Vec<u8> = bits
         .bytes()
@@ -210,7 +220,7 @@ fn vector_of_eight(parameters: [u8; 4], bits: &str) -> Result<(), DecodeError> {
     bytes.push(body.len() as u8 + 2);
     bytes.extend([gap << 4 | run, high << 4 | low]);
     bytes.extend(body);
-    decoded(&bytes, &layout, &compression(2_048)).map(|_| ())
+    decoded(&bytes, &layout, &compression(kept))
 }
 
 const ONE: &str = "011111110000000 "; // 1.0
@@ -244,6 +254,56 @@ fn what_is_right_is_read() {
     // four places may be left out in all
     let gap = [TWO, HALF, "111100 00 00 00 ", "110 0 "];
     assert_eq!(ok([0, 0, 0, 6], &gap), Ok(()));
+}
+
+/// Who sends all values says no places: signs follow each other.
+#[test]
+fn of_all_values_there_are_no_gaps() {
+    let read = |parameters, parts: &[&str]| vector_of(4, 4_096, parameters, &parts.concat());
+    let values = |parts: &[&str]| -> Vec<(u32, f32)> {
+        let contribution = read([0, 0, 0, 6], parts).unwrap();
+        contribution.tensors[0].values().collect()
+    };
+    // positive, negative, negative, positive; two of the low level, then two of the high one
+    let good = [TWO, HALF, "0110 ", "110 0"];
+    let expected = [(0, 1.0), (1, -1.0), (2, -2.0), (3, 2.0)];
+    assert_eq!(values(&good), expected);
+    let with_gaps = read([0, 0, 0, 6], &[TWO, HALF, "00 01 01 00 ", "110 0 ", "0000"]);
+    assert!(with_gaps.is_err());
+    // no code of gaps, so no parameter but 0
+    let fault = TensorFault::RiceNotBest {
+        code: Code::Gap,
+        found: 1,
+        best: 0,
+    };
+    let named = |fault| DecodeError::Tensor {
+        tensor: layout(&[&[4]]).0[0].name.clone(),
+        fault,
+    };
+    assert_eq!(read([1, 0, 0, 6], &good), Err(named(fault)));
+    let zero = TensorFault::NegativeZero { block: 0 };
+    let with_zeros = [ONE, TO_ZERO, "0100 ", "110 0 ", "00"];
+    assert_eq!(read([0, 0, 0, 13], &with_zeros), Err(named(zero)));
+}
+
+/// A run has one version of the format; whoever has the other may be of another release.
+#[test]
+fn runs_that_send_all_values_have_a_version_of_their_own() {
+    let layout = layout(&[&[9, 70]]);
+    for (kept, version, other) in [
+        (4_095, VERSION, VERSION_OF_ALL),
+        (4_096, VERSION_OF_ALL, VERSION),
+    ] {
+        let (sent, mut bytes) = contribution(&layout, kept, 8);
+        assert_eq!(bytes[4..6], version.to_le_bytes());
+        bytes[4..6].copy_from_slice(&other.to_le_bytes());
+        let foreign = DecodeError::ForeignVersion {
+            found: other,
+            expected: version,
+        };
+        assert_eq!(decoded(&bytes, &layout, &compression(kept)), Err(foreign));
+        assert_eq!(decode_header(&bytes), Ok(sent.header));
+    }
 }
 
 #[test]
@@ -316,6 +376,31 @@ fn every_fault_has_its_name() {
         ),
         not_best(Code::Low, 7, 6)
     );
+}
+
+/// Of all values: 16 bits of levels for the first block and 2 for others, a sign each; at most a bit for each, too, to
+/// say which is of the high level, and one more.
+#[test]
+fn lengths_of_all_values_are_checked() {
+    let layout = layout(&[&[64, 128]]);
+    let (_, mut bytes) = contribution(&layout, 4_096, 8);
+    bytes.truncate(HEADER_LENGTH);
+    let mut fault = |length: u64| {
+        bytes.truncate(HEADER_LENGTH);
+        bytes.extend([length as u8 | 0x80, (length >> 7) as u8]);
+        match decoded(&bytes, &layout, &compression(4_096)) {
+            Err(DecodeError::Tensor { fault, .. }) => fault,
+            other => panic!("{other:?}"),
+        }
+    };
+    let least = 2 + (16 + 2 + 2 * 4_096u64).div_ceil(8);
+    let length = least - 1;
+    assert_eq!(fault(length), TensorFault::TooShort { length, least });
+    assert_eq!(fault(least), TensorFault::Missing);
+    let most = 2 + (15 + 16 + 17 + 16 + 2 * (2 * 4_096 + 1u64)).div_ceil(8);
+    let length = most + 1;
+    assert_eq!(fault(length), TensorFault::TooLong { length, most });
+    assert_eq!(fault(most), TensorFault::Missing);
 }
 
 #[test]
