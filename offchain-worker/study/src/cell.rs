@@ -73,6 +73,19 @@ pub enum Places {
     Anywhere,
 }
 
+/// Who sends a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shares {
+    /// All workers.
+    #[default]
+    None,
+    /// One, always the same.
+    Own,
+    /// One, another in each round.
+    Turns,
+}
+
 /// What becomes of the workers' moments after a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -190,6 +203,9 @@ pub struct Cell {
     pub turned: Option<f64>,
     #[serde(default, skip_serializing_if = "is_usual")]
     pub moments: Moments,
+    /// Each value has one sender, and what other workers find of it nobody sends. That costs no places.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub shares: Shares,
     /// Rounds have fewer steps where the inner rate is high, and more where it is low: steps of each round have the
     /// same sum of rates to this power. 0: all rounds have as many.
     #[serde(default, skip_serializing_if = "is_usual")]
@@ -238,6 +254,7 @@ impl Cell {
             met,
             turned,
             moments,
+            shares,
             evened,
         } = self;
         let mut name = format!(
@@ -288,6 +305,7 @@ impl Cell {
             setting(true, format!("turned={turned}"));
         }
         setting(!is_usual(moments), format!("moments={moments:?}"));
+        setting(!is_usual(shares), format!("shares={shares:?}"));
         setting(!is_usual(evened), format!("evened={evened}"));
         name.to_lowercase()
     }
@@ -329,6 +347,11 @@ impl Cell {
         }
         if self.moments == Moments::Mean {
             settings.push("mean moments".into());
+        }
+        match self.shares {
+            Shares::None => {}
+            Shares::Own => settings.push("one sender of a value".into()),
+            Shares::Turns => settings.push("one sender of a value, in turn".into()),
         }
         if self.evened != 0.0 {
             settings.push(format!("steps evened by rate^{}", self.evened));
@@ -405,6 +428,10 @@ impl Cell {
         }
         if is_anywhere && (self.heard != Heard::Ignored || self.quantiser != Quantiser::Levels) {
             return Some("leave out `heard` and `quantiser`, or `places` anywhere");
+        }
+        let by_rows = self.code == Code::Sign;
+        if self.shares != Shares::None && (self.method != Method::Dense || by_rows) {
+            return Some("`shares` takes the method dense, and no code by rows");
         }
         if self.evened != 0.0 && (self.method == Method::AdamW || self.slow != 0) {
             return Some("`evened` takes rounds, and workers of one speed");
@@ -562,6 +589,13 @@ mod tests {
             assert_eq!(serde_json::from_str::<Cell>(&line).unwrap(), *with);
             assert_eq!(with.fault(), None);
         }
+        let with_shares = |method| Cell {
+            method,
+            shares: Shares::Turns,
+            ..cell.clone()
+        };
+        assert_eq!(with_shares(Method::Dense).fault(), None);
+        assert!(with_shares(Method::Cairn).fault().is_some());
         cells[0].places = Places::Largest;
         cells[1].heard = Heard::Deducted;
         cells[2].slow = 1;

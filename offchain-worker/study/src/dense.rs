@@ -2,7 +2,7 @@
 //!
 //! They are prototypes: values are rounded as such a code would round them, and bits are counted, not written.
 
-use cairn_primitives::Tensor;
+use cairn_primitives::{Layout, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Values that share a level.
@@ -25,8 +25,52 @@ pub enum Code {
     Three(f64),
 }
 
+/// A worker that sends something of all values, or of all that are its own.
+pub struct Sender<'a> {
+    pub layout: &'a Layout,
+    pub code: Code,
+    /// β.
+    pub beta: f32,
+    /// Which of how many workers it is, where each value has one sender.
+    pub share: Option<(usize, usize)>,
+}
+
+impl Sender<'_> {
+    /// What it sends of what it has found, and the bits that it takes; its error feedback keeps the rest of that.
+    pub fn send(&self, error: &mut [f32], delta: &[f32]) -> (Vec<f32>, f64) {
+        let (mut sent, mut bits) = (vec![0.0; delta.len()], 0.0);
+        for (tensor, range) in self.layout.ranges() {
+            let (error, delta) = (&mut error[range.clone()], &delta[range.clone()]);
+            let own = self.own(tensor);
+            let fed = own
+                .iter()
+                .map(|place| self.beta * error[*place] + delta[*place]);
+            let fed: Vec<f32> = fed.collect();
+            let (rounded, taken) = rounded(self.code, tensor, &fed);
+            error.fill(0.0);
+            for ((place, fed), rounded) in own.iter().zip(&fed).zip(rounded) {
+                error[*place] = fed - rounded;
+                sent[range.start + place] = rounded;
+            }
+            bits += taken;
+        }
+        (sent, bits)
+    }
+
+    /// Of a matrix every so manieth diagonal, of a vector every so manieth value.
+    fn own(&self, tensor: &Tensor) -> Vec<usize> {
+        let (number, workers) = self.share.unwrap_or((0, 1));
+        let columns = tensor
+            .shape
+            .get(1)
+            .map_or(tensor.len(), |columns| *columns as usize);
+        let is_own = |place: &usize| (place / columns + place) % workers == number;
+        (0..tensor.len()).filter(is_own).collect()
+    }
+}
+
 /// What a code makes of a tensor's values, and the bits that it takes.
-pub fn rounded(code: Code, tensor: &Tensor, values: &[f32]) -> (Vec<f32>, f64) {
+fn rounded(code: Code, tensor: &Tensor, values: &[f32]) -> (Vec<f32>, f64) {
     match (code, &tensor.shape[..]) {
         (Code::None, _) => (values.to_vec(), 32.0 * values.len() as f64),
         (Code::Sign, [_, columns]) => sign(values, *columns as usize),
@@ -120,11 +164,83 @@ fn entropy(counts: &[usize]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::{Cell, Method, Shares};
+    use crate::grid::base;
+    use crate::methods::Exchange;
 
     fn tensor(shape: &[u32]) -> Tensor {
         Tensor {
             name: "some".into(),
             shape: shape.to_vec(),
+        }
+    }
+
+    /// Each value has one sender, of as many values as others have to one; who sends it keeps what it rounds away.
+    #[test]
+    fn shares_are_all_values_once() {
+        let layout = Layout(vec![tensor(&[4, 8]), tensor(&[8])]);
+        let delta: Vec<f32> = (1..=40).map(|n| n as f32).collect();
+        let send = |share, code, error: &mut [f32]| {
+            let layout = &layout;
+            let beta = 0.5;
+            Sender {
+                layout,
+                code,
+                beta,
+                share,
+            }
+            .send(error, &delta)
+        };
+        let mut sum = vec![0.0; 40];
+        for number in 0..4 {
+            let mut error = vec![2.0; 40];
+            let (sent, bits) = send(Some((number, 4)), Code::None, &mut error);
+            let count = sent.iter().filter(|x| **x != 0.0).count();
+            assert!(count == 10 && bits == 320.0);
+            assert_eq!(error, [0.0; 40]);
+            sum.iter_mut()
+                .zip(&sent)
+                .for_each(|(sum, sent)| *sum += sent);
+        }
+        let (all, _) = send(None, Code::None, &mut [2.0; 40]);
+        assert_eq!(sum, all);
+        assert!(all
+            .iter()
+            .zip(&delta)
+            .all(|(sent, delta)| sent - delta == 1.0));
+        let mut error = vec![0.0; 40];
+        let (sent, _) = send(Some((1, 4)), Code::Two, &mut error);
+        for ((error, sent), delta) in error.iter().zip(&sent).zip(&delta) {
+            assert!(*sent == 0.0 && *error == 0.0 || sent + error == *delta);
+        }
+    }
+
+    /// All take what each value's sender sent whole; in turn another one sends it in each round.
+    #[test]
+    fn what_has_one_sender_is_taken_whole() {
+        let layout = Layout(vec![tensor(&[4, 8])]);
+        let deltas: Vec<Vec<f32>> = (1..=4).map(|worker| vec![worker as f32; 32]).collect();
+        for (shares, is_same) in [(Shares::Own, true), (Shares::Turns, false)] {
+            let cell = Cell {
+                shares,
+                ..base(Method::Dense, 4, 1, 2)
+            };
+            let mut exchange = Exchange::new(&cell, &layout);
+            let (mut theta, mut senders) = (vec![0.0; 32], Vec::new());
+            for round in 0..2 {
+                let before = theta.clone();
+                exchange.round(&mut theta, round, &deltas).unwrap();
+                let step = before.iter().zip(&theta).map(|(a, b)| a - b);
+                senders.push(step.collect::<Vec<f32>>());
+            }
+            for worker in 1..=4 {
+                let count = senders[0].iter().filter(|x| **x == worker as f32).count();
+                assert_eq!(count, 8);
+            }
+            let pairs = senders[0].iter().zip(&senders[1]);
+            assert!(pairs
+                .into_iter()
+                .all(|(first, second)| (first == second) == is_same));
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use cairn_primitives::Combination;
 
-use crate::cell::{After, Cell, Heard, Inner, Met, Method, Moments, Places, Quantiser};
+use crate::cell::{After, Cell, Heard, Inner, Met, Method, Moments, Places, Quantiser, Shares};
 use crate::dense::Code;
 use crate::{nearer, overlap};
 
@@ -79,6 +79,7 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         met: Met::Ignored,
         turned: None,
         moments: Moments::Own,
+        shares: Shares::None,
         evened: 0.0,
     }
 }

@@ -9,9 +9,9 @@ use cairn_trainer::muon::orthogonal;
 
 use crate::anywhere::Taken;
 use crate::axes::Axes;
-use crate::cell::{After, Cell, Heard, Method, Places, Quantiser};
+use crate::cell::{After, Cell, Heard, Method, Places, Quantiser, Shares};
 use crate::delay::{left, subtract, LastRound};
-use crate::dense::rounded;
+use crate::dense::Sender;
 use crate::scatter::{bins, placed, scatter, Values};
 use crate::turns::in_turn;
 use crate::Failed;
@@ -145,25 +145,29 @@ impl<'a> Exchange<'a> {
 
     /// All values of all workers, rounded; what that leaves is fed back.
     fn dense(&mut self, theta: &mut [f32], round: usize, deltas: &[Vec<f32>]) {
-        let beta = self.cell.decay_in(round) as f32;
-        let mut sent = Vec::with_capacity(deltas.len());
-        let mut bits = 0.0;
-        for (error, delta) in self.errors.iter_mut().zip(deltas) {
-            let mut all = Vec::with_capacity(delta.len());
-            for (tensor, range) in self.layout.ranges() {
-                let fed = error[range.clone()].iter().zip(&delta[range.clone()]);
-                let fed: Vec<f32> = fed.map(|(error, delta)| beta * error + delta).collect();
-                let (rounded, taken) = rounded(self.cell.code, tensor, &fed);
-                let left = error[range].iter_mut().zip(fed.iter().zip(&rounded));
-                left.for_each(|(error, (fed, sent))| *error = fed - sent);
-                all.extend(rounded);
-                bits += taken;
-            }
+        let (mut sent, mut bits) = (Vec::with_capacity(deltas.len()), 0.0);
+        for (worker, (error, delta)) in self.errors.iter_mut().zip(deltas).enumerate() {
+            let share = match self.cell.shares {
+                Shares::None => None,
+                Shares::Own => Some((worker, deltas.len())),
+                Shares::Turns => Some(((worker + round) % deltas.len(), deltas.len())),
+            };
+            let sender = Sender {
+                layout: self.layout,
+                code: self.cell.code,
+                beta: self.cell.decay_in(round) as f32,
+                share,
+            };
+            let (all, taken) = sender.send(error, delta);
             sent.push(all);
+            bits += taken;
         }
         self.bytes += (bits / 8.0 / deltas.len() as f64).ceil() as u64;
         self.last.sent(sent.iter().cloned());
-        mean(&sent, theta);
+        match self.cell.shares {
+            Shares::None => mean(&sent, theta),
+            _ => sent.iter().for_each(|own| subtract(theta, 1.0, own)),
+        }
     }
 
     /// What the cell does with the blocks' matrices after the exchange.
