@@ -6,7 +6,7 @@ use cairn_primitives::Combination;
 
 use crate::cell::{After, Cell, Heard, Inner, Met, Method, Moments, Places, Quantiser, Shares};
 use crate::dense::Code;
-use crate::{nearer, overlap};
+use crate::{nearer, overlap, whole};
 
 /// Inner rate of AdamW and DiLoCo, the best of 1.5e-3, 3e-3 and 6e-3.
 pub const DENSE_RATE: f64 = 3e-3;
@@ -267,6 +267,7 @@ pub fn sections() -> Vec<Section> {
         schedules_of_decay(),
         ideas(),
         muon(),
+        whole::cells(),
     ]
 }
 

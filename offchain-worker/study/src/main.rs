@@ -26,6 +26,7 @@ mod report;
 mod scatter;
 mod train;
 mod turns;
+mod whole;
 
 use std::{
     num::NonZeroUsize,

@@ -12,8 +12,8 @@ use crate::Failed;
 const SIZE: (u32, u32) = (760, 460);
 /// Height of a series' name, as a part of the y axis.
 const LINE: f64 = 0.06;
-/// Colours that the colour-blind can tell apart (Okabe and Ito).
-const COLOURS: [RGBColor; 7] = [
+/// Colours that the colour-blind can tell apart (Okabe and Ito), a grey and a dark brown.
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -21,6 +21,7 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(90, 90, 90),
+    RGBColor(96, 48, 0),
 ];
 
 /// One line, with a mark at each point.

@@ -8,7 +8,7 @@ use crate::overlap::late;
 use crate::plot::{Plot, Series};
 use crate::record::Record;
 use crate::train::Finished;
-use crate::Failed;
+use crate::{whole, Failed};
 
 /// Writes the plots and `cells.md` into a directory.
 ///
@@ -133,6 +133,8 @@ fn bytes(record: &Record) -> Plot {
     }
     let late = grid::LADDER_DENSITIES.map(|kept| late(grid::tuned(4, STEPS, 40, kept)));
     series.push(line(&format!("ours, H = {STEPS}, a round late"), &late));
+    let whole = whole::LADDER.map(|(inner_steps, rounds)| whole::whole(4, inner_steps, rounds));
+    series.push(line("ours, all values, Muon inside", &whole));
     let adamw = record.of(&grid::adamw(4, STEPS, 40));
     Plot {
         title: "Loss for bytes (R = 4, as many tokens as 40 rounds of 15 steps)",

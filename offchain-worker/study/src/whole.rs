@@ -1,0 +1,76 @@
+//! Cells that send all values, with Muon inside: what carries a round of Muon's is spread over all of them.
+
+use crate::cell::{Cell, Inner, Method, Shares};
+use crate::dense::Code;
+use crate::grid::{adamw, base, cairn, inside, remembering, Section, SPARSE_RATE, STEPS};
+
+/// H and rounds in which four workers train on as many tokens.
+pub const LADDER: [(usize, usize); 4] = [(30, 20), (STEPS, 40), (10, 60), (5, 120)];
+/// Muon's root mean square: at this rate the best of those that were tried.
+const RMS: f64 = 0.4;
+/// β: little is left of two levels for every value.
+const DECAY: f64 = 0.9;
+
+fn muon(cell: Cell) -> Cell {
+    Cell {
+        inner: Inner::Muon,
+        rms: Some(RMS),
+        ..inside(SPARSE_RATE, cell)
+    }
+}
+
+/// Ours with all values.
+pub fn whole(workers: usize, inner_steps: usize, rounds: usize) -> Cell {
+    let cell = cairn(workers, inner_steps, rounds, 4_096, 0.0);
+    muon(Cell {
+        error_decay: DECAY,
+        ..cell
+    })
+}
+
+/// All values, each with one sender.
+fn shared(shares: Shares, code: Code, inner_steps: usize, rounds: usize) -> Cell {
+    Cell {
+        code,
+        shares,
+        error_decay: DECAY,
+        ..base(Method::Dense, 4, inner_steps, rounds)
+    }
+}
+
+/// All values from all workers, fewer of them, and each from one worker.
+pub fn cells() -> Section {
+    let (r, h, rounds) = (4, STEPS, 40);
+    let of_seed = |seed, cell: Cell| Cell { seed, ..cell };
+    let mut cells = vec![
+        muon(adamw(r, h, rounds)),
+        muon(base(Method::DiLoCo, r, h, rounds)),
+    ];
+    cells.extend(LADDER.map(|(inner_steps, rounds)| whole(r, inner_steps, rounds)));
+    cells.extend([
+        of_seed(2, whole(r, h, rounds)),
+        of_seed(2, whole(r, 5, 120)),
+        whole(8, 5, 60),
+        muon(remembering(0.5, 0.95, cairn(r, h, rounds, 1_024, 0.0))),
+        remembering(0.5, 0.95, cairn(r, 5, 120, 128, 0.0)),
+    ]);
+    for (inner_steps, rounds) in [(5, 120), (10, 60), (h, rounds)] {
+        cells.push(muon(shared(Shares::Turns, Code::Two, inner_steps, rounds)));
+    }
+    cells.extend([
+        muon(shared(Shares::Own, Code::Two, 5, 120)),
+        muon(shared(Shares::Own, Code::Two, h, rounds)),
+        Cell {
+            final_rate: Some(0.2),
+            ..remembering(
+                0.5,
+                0.95,
+                inside(8e-3, shared(Shares::Own, Code::Three(1.34), h, rounds)),
+            )
+        },
+    ]);
+    Section {
+        title: "All values with Muon inside, and one sender of a value",
+        cells,
+    }
+}
