@@ -2,7 +2,7 @@
 
 use crate::cell::{Cell, Inner, Method, Shares};
 use crate::dense::Code;
-use crate::grid::{adamw, base, cairn, inside, remembering, Section, SPARSE_RATE, STEPS};
+use crate::grid::{adamw, base, cairn, inside, outside, remembering, Section, SPARSE_RATE, STEPS};
 
 /// H and rounds in which four workers train on as many tokens.
 pub const LADDER: [(usize, usize); 4] = [(30, 20), (STEPS, 40), (10, 60), (5, 120)];
@@ -28,7 +28,7 @@ pub fn whole(workers: usize, inner_steps: usize, rounds: usize) -> Cell {
     })
 }
 
-/// All values, each with one sender.
+/// All values by a code that counts bits, each from one sender or from all.
 fn shared(shares: Shares, code: Code, inner_steps: usize, rounds: usize) -> Cell {
     Cell {
         code,
@@ -58,6 +58,7 @@ pub fn cells() -> Section {
         cells.push(muon(shared(Shares::Turns, Code::Two, inner_steps, rounds)));
     }
     cells.extend([
+        outside(0.7, 0.5, muon(shared(Shares::None, Code::Two, h, rounds))),
         muon(shared(Shares::Own, Code::Two, 5, 120)),
         muon(shared(Shares::Own, Code::Two, h, rounds)),
         Cell {
