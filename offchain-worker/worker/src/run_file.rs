@@ -278,6 +278,24 @@ mod tests {
         assert_eq!(exact.inner.clip_norm, Nano(2_000_000_000));
     }
 
+    /// The other file differs from the one that explains itself in how a miner trains and what it sends.
+    #[test]
+    fn the_run_of_muons_is_the_tiny_one_but_for_that() {
+        let text = include_str!("../../../chain-specs/run-tiny-muon.toml");
+        let found = RunFile::parse(text).unwrap().unfilled();
+        let mut expected = example();
+        expected.name = Text::new("tiny-muon").unwrap();
+        expected.inner.learning_rate = Nano(6_000_000);
+        expected.inner.matrices = Matrices::Muon(Muon {
+            rms: Nano(400_000_000),
+            ..Muon::default()
+        });
+        expected.compression.kept_per_block = 4_096;
+        expected.compression.error_decay = Nano(900_000_000);
+        expected.compression.final_error_decay = None;
+        assert_eq!(found, expected);
+    }
+
     #[test]
     fn what_steps_the_matrices_is_a_word_or_a_table() {
         let with = |line: &str| {
