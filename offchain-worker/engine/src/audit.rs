@@ -353,7 +353,7 @@ impl Measure {
 }
 
 /// How far two states lie apart to which as many steps of AdamW led from the same one: what was replayed, and what was
-/// served. Vectors are as long as the run's.
+/// served. Vectors are as long as the run's, whose matrices are AdamW's.
 pub fn distances(
     (config, layout): (&RunConfig, &Layout),
     begin: State,

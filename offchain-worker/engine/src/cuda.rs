@@ -69,9 +69,13 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// [`EngineError`], which says what is missing.
+    /// [`EngineError`], which says what is missing; [`EngineError::Matrices`] of several cards if the run's matrices are
+    /// Muon's.
     pub fn new(config: &RunConfig, options: CudaOptions) -> Result<Cuda, EngineError> {
-        EngineError::only_adamw(config, EngineError::CARD)?;
+        let options = CudaOptions {
+            matrices: config.inner.matrices,
+            ..options
+        };
         let opened = CudaTrainer::new(&config.model, options);
         let card = opened.map_err(|error| EngineError::from(error).unopened())?;
         Ok(Cuda {
@@ -107,7 +111,7 @@ impl Engine for Cuda {
         let inner = &host.config.inner;
         let mut start;
         let mut stepping = {
-            let optimizer = begun(held.optimizer.as_deref(), parameters.len());
+            let optimizer = begun(held.optimizer.as_deref(), host);
             // Of what the host holds, so nothing has to cross for it.
             let first = trace_state(parameters, Some(&*optimizer));
             start = Start::of((host, first), order, sequences, keeper);
@@ -170,7 +174,7 @@ impl Engine for Cuda {
         host.check_moments(before)?;
         *measured = None;
         let parameters = &before.parameters;
-        let optimizer = begun(before.optimizer.as_ref(), parameters.len());
+        let optimizer = begun(before.optimizer.as_ref(), host);
         let stepping = Under {
             steps: card.begin(parameters, &optimizer)?,
             inner: &host.config.inner,
@@ -257,8 +261,9 @@ impl Cuda {
 }
 
 /// Moments to begin steps from: these, of which no copy is made, or those before the first step.
-fn begun(optimizer: Option<&AdamState>, parameters: usize) -> Cow<'_, AdamState> {
-    optimizer.map_or_else(|| Cow::Owned(AdamState::new(parameters)), Cow::Borrowed)
+fn begun<'a>(optimizer: Option<&'a AdamState>, host: &Host<OnCard>) -> Cow<'a, AdamState> {
+    let fresh = || AdamState::of(&host.layout, &host.config.inner);
+    optimizer.map_or_else(|| Cow::Owned(fresh()), Cow::Borrowed)
 }
 
 /// What a card selected, which is checked: a card can break without saying so.

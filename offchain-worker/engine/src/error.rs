@@ -13,7 +13,7 @@ pub enum EngineError {
     #[error("{0}")]
     Unavailable(String),
     /// What steps the run's matrices is not what the engine has for them.
-    #[error("this run steps its matrices with Muon, which {engine} does not have: train on the CPU, with --device cpu and cairn's own engine")]
+    #[error("this run steps its matrices with Muon, which {engine} does not: train by cairn's own engine on one GPU, with --device cuda:0, or on the CPU, with --device cpu")]
     Matrices {
         /// The engine.
         engine: &'static str,
@@ -84,8 +84,8 @@ impl EngineError {
         )
     }
 
-    /// What a GPU is called where it lacks something.
-    pub(crate) const CARD: &'static str = "the CUDA backend";
+    /// What several GPUs are called where they lack something.
+    const CARDS: &'static str = "cairn on several GPUs";
 
     /// Whether a run's matrices are AdamW's, which all engines have.
     ///
@@ -120,8 +120,8 @@ impl EngineError {
             | CudaError::Shape { .. } => EngineError::Unavailable(said),
             CudaError::OnCard { error, .. } => EngineError::of_card(said, error),
             CudaError::Broken { .. } => EngineError::Broken(said),
-            CudaError::Matrices => EngineError::Matrices {
-                engine: EngineError::CARD,
+            CudaError::Matrices { .. } => EngineError::Matrices {
+                engine: EngineError::CARDS,
             },
         }
     }

@@ -22,7 +22,7 @@ use crate::gemm::{parallel_product, parallel_square, Matrix, Start};
 use crate::optimizer::{learning_rate, norm, AdamState, Update};
 
 /// Iterations of step 3.
-const ITERATIONS: usize = 5;
+pub(crate) const ITERATIONS: usize = 5;
 /// a, b and c: those of the method's author, whose iteration brings singular values between 0.7 and 1.2.
 const A: f32 = 3.4445;
 const B: f32 = -4.7750;

@@ -3,9 +3,12 @@
 //! Counted are the vectors of the model's length, which at any size worth asking about are nearly all of it, and what
 //! the layers keep. docs/trainer.md states each figure and what was measured beside it.
 
-use cairn_primitives::{AuditRules, Layout, RunConfig, Tensor};
+use cairn_primitives::{AuditRules, Layout, Matrices, RunConfig, Tensor};
 use cairn_protocol::trace;
-use cairn_trainer::{config::Needs, cuda::CROSSING};
+use cairn_trainer::{
+    config::Needs,
+    cuda::{iteration_bytes, CROSSING},
+};
 use serde::Serialize;
 
 /// Bytes of a number.
@@ -271,10 +274,12 @@ pub fn first_card(config: &RunConfig, cards: u32) -> Vec<Held> {
     held
 }
 
-/// What stays on each of so many cards of cairn's own engine: of AdamW's moments a shard, of all else everything.
+/// What stays on each of so many cards of cairn's own engine: of the moments a shard, of all else everything.
 fn resident(config: &RunConfig, cards: u32) -> Vec<Held> {
-    let all = Vectors::of(config).parameters;
-    let shard = all.div_ceil(u64::from(cards.max(1)));
+    let vectors = Vectors::of(config);
+    let all = vectors.parameters;
+    let shard_of = |bytes: u64| bytes.div_ceil(u64::from(cards.max(1)));
+    let shard = shard_of(all);
     let mut held = vec![
         Held {
             what: "parameters, and a rounded copy",
@@ -286,9 +291,15 @@ fn resident(config: &RunConfig, cards: u32) -> Vec<Held> {
         },
         Held {
             what: "its shard of both moments",
-            bytes: shard.saturating_mul(2),
+            bytes: shard.saturating_add(shard_of(vectors.second)),
         },
     ];
+    if let Matrices::Muon(_) = config.inner.matrices {
+        held.push(Held {
+            what: "Muon's iteration on the largest matrix",
+            bytes: iteration_bytes(&Layout::of(&config.model)),
+        });
+    }
     if cards > 1 {
         let most = NUMBER.saturating_mul(CROSSING as u64);
         let others = u64::from(cards.saturating_sub(1));
@@ -333,7 +344,7 @@ pub fn total(held: &[Held]) -> u64 {
 #[cfg(test)]
 mod tests {
     use cairn_engine::{Cpu, Engine, Order, State, Version};
-    use cairn_primitives::{Matrices, Muon};
+    use cairn_primitives::Muon;
     use cairn_trainer::{config::named, initial_parameters};
 
     use super::*;
@@ -428,6 +439,23 @@ mod tests {
             assert_eq!(first - kept, 4 * parameters);
             assert!(total(&own_card(&config, cards)) > kept);
         }
+    }
+
+    /// Muon's matrices have no second moment there either, and the largest of them is stepped in memory of its own.
+    #[test]
+    fn a_card_holds_less_of_muons_moments() {
+        let mut config = small();
+        config.model = named("8b").unwrap();
+        let adamws = total(&resident(&config, 1));
+        config.inner.matrices = Matrices::Muon(Muon::default());
+        let vectors = Vectors::of(&config);
+        let model = &config.model;
+        let largest = u64::from(model.d_model) * u64::from(model.ffn);
+        let square = u64::from(model.d_model).pow(2);
+        let less = vectors.parameters - vectors.second;
+        let iteration = 6 * largest + 8 * square;
+        assert_eq!(total(&resident(&config, 1)), adamws - less + iteration);
+        assert!(iteration < less);
     }
 
     #[test]

@@ -317,7 +317,8 @@ fn cards(config: &RunConfig) -> Result<(), Failure> {
         return refuse("[audits] tolerance", a.tolerance, limit);
     }
     if a.tolerance > 0 && config.inner.matrices != Matrices::AdamW {
-        let limit = "0 in a run of Muon's: no card steps that";
+        let limit =
+            "0 in a run of Muon's: how far a card's steps lie from a CPU's was not measured there";
         return refuse("[audits] tolerance", a.tolerance, limit);
     }
     if a.tolerance > 0 {

@@ -9,11 +9,14 @@ use cairn_engine::{
     State, Version,
 };
 use cairn_gradient::{decode_header, model_root, Header};
-use cairn_primitives::{EngineClass, Finding, Layout, Matrices, Muon, Nano, RunConfig, Uid, H256};
+use cairn_primitives::{
+    AuditRules, EngineClass, Finding, Layout, Matrices, Muon, Nano, RunConfig, Uid, H256,
+};
 use cairn_trainer::{cuda::CudaOptions, AdamState, Trainer};
 
 use crate::{
     by_hand::traced,
+    cuda::{distance, driver},
     fixture::{config, sequences, slices},
     rounds::{checked, contribute, cpu, held, start, train, COSTS},
 };
@@ -271,16 +274,110 @@ impl Arithmetic for Unasked {
 
 #[test]
 fn engines_without_muon_refuse_the_run_and_say_what_to_do() {
-    let card = Cuda::new(&muon(), CudaOptions::default()).err().unwrap();
+    driver().cards(2);
+    let several = CudaOptions {
+        others: 1,
+        ..CudaOptions::default()
+    };
+    let cards = Cuda::new(&muon(), several).err().unwrap();
+    let two = Device::Cards { first: 0, count: 2 };
+    let opened = cairn_engine::open(two, &muon(), 1).err().unwrap();
     let away = Elsewhere::new(&muon(), 1, Unasked).err().unwrap();
-    for error in [card, away] {
+    for error in [cards, opened, away] {
         let said = error.to_string();
         assert!(matches!(error, EngineError::Matrices { .. }), "{said}");
-        assert!(said.contains("--device cpu"), "{said}");
+        assert!(
+            said.contains("--device cpu") && said.contains("one GPU"),
+            "{said}"
+        );
         // Trying again would not help.
         assert!(!error.is_device_fault());
     }
     let (engine, reason) = cairn_engine::open(Device::Auto, &muon(), 1).unwrap();
-    assert_eq!(engine.name(), cairn_engine::CPU);
-    assert!(matches!(reason, Some(EngineError::Matrices { .. })));
+    assert!(engine.class().is_card() && reason.is_none());
+}
+
+/// On one card, with nothing loaded.
+fn on_card() -> Box<dyn Engine> {
+    driver();
+    Box::new(Cuda::new(&muon(), CudaOptions::default()).unwrap())
+}
+
+#[test]
+fn a_cards_round_is_the_cpus_within_rounding() {
+    let mut rounds = Vec::new();
+    for mut engine in [on_card(), engine_of(&muon())] {
+        engine.load(State::new(start())).unwrap();
+        let trained = train(engine.as_mut(), Uid(1), 0);
+        engine.discard();
+        let file = contribute(engine.as_mut(), Uid(1), 0);
+        engine.keep().unwrap();
+        let sent = engine.state(Version::Sent).unwrap().optimizer.unwrap();
+        rounds.push((trained.losses, decode_header(&file).unwrap(), sent));
+    }
+    let [(losses, header, sent), (want_losses, _, want)] = &rounds[..] else {
+        panic!("two rounds");
+    };
+    for (got, want) in losses.iter().zip(want_losses) {
+        assert!((got - want).abs() < 0.01 * want, "{got} {want}");
+    }
+    assert_eq!((sent.step, sent.v.len()), (want.step, want.v.len()));
+    let apart = (distance(&sent.m, &want.m), distance(&sent.v, &want.v));
+    assert!(apart.0 < 0.03 && apart.1 < 0.03, "{apart:?}");
+    // The header binds what comes back, and says what made it.
+    assert!(header.work.engine.is_card());
+    assert_eq!(header.work.after.first_moment, model_root(&sent.m).0);
+    assert_eq!(header.work.after.second_moment, model_root(&sent.v).0);
+}
+
+#[test]
+fn a_member_with_a_card_that_starts_again_goes_on_with_the_same_bits() {
+    let mut card = on_card();
+    card.load(State::new(start())).unwrap();
+    let trained = train(card.as_mut(), Uid(1), 0);
+    card.discard();
+    let file = contribute(card.as_mut(), Uid(1), 0);
+    card.keep().unwrap();
+    let saved = held(card.as_ref());
+    let mut ends = Vec::new();
+    let mut again = on_card();
+    again.load(saved).unwrap();
+    for mut engine in [card, again] {
+        let with = [(Uid(1), 1, checked(&muon(), &file))];
+        let settlement = Settlement {
+            included: &with,
+            is_included: true,
+        };
+        engine.settle(&settlement).unwrap();
+        engine.keep().unwrap();
+        ends.push(contribute(engine.as_mut(), Uid(1), 1));
+    }
+    assert_eq!(ends[0], ends[1]);
+    assert_eq!(
+        decode_header(&ends[0]).unwrap().work.before.steps,
+        u64::from(STEPS)
+    );
+    // What was traced is made again, from the beginning and from the state between.
+    let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
+    let mut of_step = |step: u32| slices(&all[step as usize]);
+    let (mut card, before) = (on_card(), State::new(start()));
+    let middle = card.replay(&before, 0..2, &mut of_step).unwrap();
+    assert_eq!(middle.traced().hash(), trained.trace[1]);
+    let end = card.replay(&middle, 2..STEPS, &mut of_step).unwrap();
+    assert_eq!(Some(&end.traced().hash()), trained.trace.last());
+}
+
+/// Nothing was measured of how far a card's steps of Muon lie from a CPU's, so who would judge them finds nothing.
+#[test]
+fn a_cards_steps_of_muon_are_not_judged_within_a_tolerance() {
+    let mut config = muon();
+    (config.audits.rate, config.audits.tolerance) = (AuditRules::EACH, AuditRules::USUAL_TOLERANCE);
+    assert!(config.audits.admits_cards() && !AuditRules::tells(&config.inner));
+    let mut card = on_card();
+    card.load(State::new(start())).unwrap();
+    let file = contribute(card.as_mut(), Uid(1), 0);
+    let header = decode_header(&file).unwrap();
+    let (_, trace, _) = round(&muon());
+    let blob = served(&muon(), &trace, 1);
+    assert_eq!(found(&config, (&header, &file), 1, &blob), None);
 }

@@ -96,6 +96,17 @@ pub const SOURCES: &[Source] = &[
         ],
     },
     Source {
+        name: "muon",
+        text: include_str!("kernels/muon.cu"),
+        options: &["--fmad=false"],
+        kernels: &[
+            ("nesterov", 256),
+            ("begin_iteration", 256),
+            ("polynomial", 256),
+            ("descend", 256),
+        ],
+    },
+    Source {
         name: "contribution",
         text: include_str!("kernels/contribution.cu"),
         options: &["--fmad=false"],

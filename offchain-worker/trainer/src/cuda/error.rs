@@ -117,9 +117,12 @@ pub enum CudaError {
         /// What stands in the way.
         reason: &'static str,
     },
-    /// The run's matrices are stepped by what there are no kernels for.
-    #[error("the CUDA backend does not have Muon; train with --device cpu")]
-    Matrices,
+    /// The run's matrices are Muon's, which cards do not step together.
+    #[error("{ranks} GPUs together do not step matrices by Muon; train on one GPU, or with --device cpu")]
+    Matrices {
+        /// Cards.
+        ranks: usize,
+    },
     /// Not enough memory on the card.
     #[error("the GPU is out of memory: {doing} needs {needed_mib} MiB and {free_mib} of {total_mib} MiB are free; train with fewer sequences per step, stop other programs that use the GPU, or use a larger one")]
     OutOfMemory {

@@ -35,6 +35,7 @@ pub mod error;
 pub mod gemm;
 mod graph;
 pub mod libraries;
+mod muon;
 mod nccl;
 mod open;
 mod ops;
@@ -51,6 +52,7 @@ use std::path::PathBuf;
 
 pub use device::{Card, Device};
 pub use error::{CudaError, Version};
+pub use muon::iteration_bytes;
 pub use ranks::CROSSING;
 pub use reader::{CudaReader, CudaText};
 pub use trainer::{CudaOptions, CudaTrainer, Sending, Steps};

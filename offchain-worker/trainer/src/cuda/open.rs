@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use cairn_primitives::{Compression, Layout, Selected};
+use cairn_primitives::{Compression, Layout, Matrices, Selected};
 
 use super::{
     contribution::Contributions,
     device::{Buffer, Device},
     error::CudaError,
     graph::Captured,
+    muon::{self, OnCard},
     ops::{Heads, Piece, Update},
     pass::{Parameters, Pass},
     plan::{norm_partials, pieces, Batch, Buffers},
@@ -35,6 +36,8 @@ pub(super) struct Resident {
     /// The moments of a shard of the parameters: of all, unless other cards have the rest.
     m: Buffer<f32>,
     v: Buffer<f32>,
+    /// What steps the matrices of the blocks, if AdamW does not.
+    muon: Option<OnCard>,
     /// Room for as many numbers as there are parameters, where the first moment is not: between steps only.
     room: Option<Buffer<f32>>,
     pieces: Buffer<Piece>,
@@ -64,12 +67,14 @@ struct Plan {
 }
 
 impl Open {
-    /// Opens a card and reserves what stays: for the optimizer, what it needs for a shard of the flat vector.
+    /// Opens a card and reserves what stays: for the optimizer, what it needs for a shard of the flat vector. What is not
+    /// AdamW's is not sharded.
     pub fn new(
         model: &Model,
         layout: &Layout,
         ordinal: usize,
         shard: Range<usize>,
+        matrices: &Matrices,
     ) -> Result<Open, CudaError> {
         let head_width = Heads::kernel_width(model.width / model.queries);
         let head_width = head_width.ok_or(CudaError::Shape {
@@ -77,6 +82,14 @@ impl Open {
         })?;
         let device = Device::open(ordinal, head_width)?;
         let n = model.parameters;
+        let (second, muon) = match matrices {
+            Matrices::AdamW => (shard.len(), None),
+            Matrices::Muon(_) => (
+                matrices.second_moments(layout),
+                Some(OnCard::new(&device, layout)?),
+            ),
+        };
+        let pieces = pieces(layout, &shard, matrices);
         let resident = Resident {
             parameters: Parameters {
                 values: device.buffer(n, "the parameters")?,
@@ -84,9 +97,10 @@ impl Open {
                 gradient: device.buffer(n, "the gradient")?,
             },
             m: device.buffer(shard.len(), "the optimizer's first moment")?,
-            v: device.buffer(shard.len(), "the optimizer's second moment")?,
+            v: device.buffer(second, "the optimizer's second moment")?,
+            muon,
             room: None,
-            pieces: device.uploaded(&pieces(layout, &shard), "the optimizer's pieces")?,
+            pieces: device.uploaded(&pieces, "the optimizer's pieces")?,
             update: device.buffer(1, "the optimizer's numbers")?,
             partial: device.buffer(norm_partials(n), "the gradient's norm")?,
             report: device.buffer(2, "the step's report")?,
@@ -331,14 +345,22 @@ impl Open {
         Ok(())
     }
 
-    /// Clips the gradient and updates the parameters, on a card alone.
-    pub fn update(&mut self, update: Update) -> Result<(), CudaError> {
+    /// Clips the gradient and updates the parameters, on a card alone; by Muon's numbers what is Muon's.
+    pub fn update(
+        &mut self,
+        update: Update,
+        numbers: Option<muon::Numbers>,
+    ) -> Result<(), CudaError> {
         self.put_update(update)?;
+        if let (Some(muon), Some(numbers)) = (&mut self.resident.muon, numbers) {
+            muon.put(&self.device, numbers)?;
+        }
         let all = 0..self.resident.parameters.values.len();
         let mut graph = std::mem::take(&mut self.resident.update_graph);
         let done = graph.run(&self.device, || {
             self.norm_of(all)?;
-            self.adamw()
+            self.adamw()?;
+            self.muon()
         });
         self.resident.update_graph = graph;
         done
@@ -384,6 +406,22 @@ impl Open {
             report.at(1),
             report.at(0),
         )
+    }
+
+    /// A step of Muon on the matrices that are not AdamW's, if there are any, by the same numbers and report.
+    fn muon(&self) -> Result<(), CudaError> {
+        let Resident {
+            parameters,
+            m,
+            partial,
+            report,
+            muon,
+            ..
+        } = &self.resident;
+        match muon {
+            Some(muon) => muon.step(&self.device, parameters, m, partial, report),
+            None => Ok(()),
+        }
     }
 
     /// The sum of the losses, and the gradient's norm.

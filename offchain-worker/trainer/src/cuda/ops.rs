@@ -80,6 +80,8 @@ pub struct Piece {
     pub start: u64,
     /// Where its first moments are among those that are here.
     pub moments: u64,
+    /// The same of its second moments: there are none of Muon's matrices.
+    pub second: u64,
     /// Its numbers.
     pub length: u32,
     /// 1 if weight decay applies.
@@ -124,6 +126,8 @@ macro_rules! launch {
     }};
 }
 
+pub(super) use launch;
+
 /// So many blocks of so many threads.
 fn grid(blocks: usize, threads: u32) -> LaunchConfig {
     LaunchConfig {
@@ -134,7 +138,7 @@ fn grid(blocks: usize, threads: u32) -> LaunchConfig {
 }
 
 /// So many threads, in blocks of 256.
-fn one_each(threads: usize) -> LaunchConfig {
+pub(super) fn one_each(threads: usize) -> LaunchConfig {
     grid(threads.div_ceil(256), 256)
 }
 

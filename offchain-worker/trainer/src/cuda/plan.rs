@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cairn_primitives::{Layout, ModelShape};
+use cairn_primitives::{Layout, Matrices, ModelShape};
 use half::bf16;
 
 use super::{
@@ -61,19 +61,24 @@ fn check(shape: &ModelShape) -> Result<(), &'static str> {
     }
 }
 
-/// A shard of the flat vector cut for AdamW; matrices decay, vectors do not.
-pub fn pieces(layout: &Layout, shard: &Range<usize>) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for (tensor, range) in layout.ranges() {
+/// What AdamW steps of a shard of the flat vector, cut for it; matrices decay, vectors do not. Second moments lie
+/// without gaps.
+pub fn pieces(layout: &Layout, shard: &Range<usize>, matrices: &Matrices) -> Vec<Piece> {
+    let (mut pieces, mut second) = (Vec::new(), 0);
+    let all = layout.ranges();
+    for (tensor, range) in all.filter(|(tensor, _)| matrices.has_second_moment(tensor)) {
         let decays = u32::from(tensor.shape.len() == 2);
         let (start, end) = (range.start.max(shard.start), range.end.min(shard.end));
         for start in (start..end).step_by(PIECE) {
+            let length = PIECE.min(end - start);
             pieces.push(Piece {
                 start: start as u64,
                 moments: (start - shard.start) as u64,
-                length: PIECE.min(end - start) as u32,
+                second,
+                length: length as u32,
                 decays,
             });
+            second += length as u64;
         }
     }
     pieces

@@ -20,11 +20,12 @@ use std::{
     time::Duration,
 };
 
-use cairn_primitives::Layout;
+use cairn_primitives::{Layout, Matrices};
 
 use super::{
     device::{Buffer, Device, Ptr},
     error::CudaError,
+    muon,
     nccl::{Comm, Move, Patience},
     open::Open,
     ops::Update,
@@ -109,10 +110,14 @@ impl Cards {
     /// [`CudaError`], which says what is missing.
     pub fn open(model: &Model, layout: &Layout, options: CudaOptions) -> Result<Cards, CudaError> {
         let ranks = options.ranks();
+        if ranks > 1 && options.matrices != Matrices::AdamW {
+            return Err(CudaError::Matrices { ranks });
+        }
         let shards = Shards::new(model.parameters, ranks)?;
         let open = |rank: usize| -> Result<Open, CudaError> {
             let ordinal = options.ordinal + rank;
-            let opened = Open::new(model, layout, ordinal, shards.of(rank));
+            let matrices = &options.matrices;
+            let opened = Open::new(model, layout, ordinal, shards.of(rank), matrices);
             opened.map_err(|error| on_card(options, rank, error))
         };
         let mut cards = Cards {
@@ -241,7 +246,12 @@ impl Cards {
         let (shards, options) = (self.shards.clone(), self.options);
         for (rank, open) in self.all_mut().enumerate() {
             let shard = shards.of(rank);
-            let put = open.begin(model, params, (&adam.m[shard.clone()], &adam.v[shard]));
+            // A card alone has all second moments there are, which are fewer than the first in a run of Muon's.
+            let second = match options.ranks() {
+                1 => adam.v.as_slice(),
+                _ => &adam.v[shard.clone()],
+            };
+            let put = open.begin(model, params, (&adam.m[shard], second));
             put.map_err(|error| on_card(options, rank, error))?;
         }
         Ok(())
@@ -269,7 +279,8 @@ impl Cards {
         Ok(AdamState { m, v, step })
     }
 
-    /// One step on the cards: the sum of all losses, and the gradient's norm.
+    /// One step on the cards, with Muon's numbers on a card alone that was opened for it: the sum of all losses, and the
+    /// gradient's norm.
     ///
     /// # Errors
     ///
@@ -279,12 +290,13 @@ impl Cards {
         model: &Model,
         windows: &[&[u32]],
         update: Update,
+        numbers: Option<muon::Numbers>,
     ) -> Result<[f64; 2], CudaError> {
         let tokens = tokens_of(windows);
         let options = self.options;
         if self.others.is_empty() {
             self.first.accumulate(model, options, windows, tokens)?;
-            self.first.update(update)?;
+            self.first.update(update, numbers)?;
             return self.first.report();
         }
         let deadline = self.deadline();

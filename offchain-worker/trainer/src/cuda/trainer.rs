@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use cairn_primitives::{Compression, InnerOptimizer, Layout, Matrices, ModelShape, Selected};
 
-use super::{error::CudaError, open::Open, ops::Update, peak::peak_flops, plan, ranks::Cards};
+use super::{
+    error::CudaError, muon::Numbers, open::Open, ops::Update, peak::peak_flops, plan, ranks::Cards,
+};
 use crate::{
     model::Model,
     optimizer::learning_rate,
@@ -27,6 +29,8 @@ pub struct CudaOptions {
     /// Of several cards: the most numbers of a gradient's shard that cross to a card from each other at once; 4 Mi if
     /// not given. No bit depends on it.
     pub crossing: Option<usize>,
+    /// What steps the matrices of the blocks: Muon only on one card. Of Muon's numbers those count that a step is given.
+    pub matrices: Matrices,
     /// Of several cards: how long one waits for the others; 300 s if not given.
     pub deadline: Option<Duration>,
 }
@@ -68,7 +72,8 @@ pub(super) enum UnderWay {
 
 impl CudaTrainer {
     /// Opens a card for models of `shape`, and reserves memory for parameters, gradient and moments: 18 bytes per
-    /// parameter. On N cards it is 10 + 8/N, and 4 more on the first for what is made of a round's steps.
+    /// parameter. With Muon it is 4 less for each of the blocks' matrices' elements, and at most 14 more for each of the
+    /// largest one's. On N cards it is 10 + 8/N, and 4 more on the first for what is made of a round's steps.
     ///
     /// # Errors
     ///
@@ -191,7 +196,7 @@ impl CudaTrainer {
     pub fn begin(&mut self, params: &[f32], adam: &AdamState) -> Result<Steps<'_>, TrainerError> {
         self.check_length("the vector of parameters", params.len())?;
         self.check_length("the optimizer's first moment", adam.m.len())?;
-        self.check_length("the optimizer's second moment", adam.v.len())?;
+        self.check_second_moment(&self.options.matrices, adam.v.len())?;
         self.under_way = UnderWay::Nothing;
         self.with_cards(|cards, model| cards.begin(model, params, adam))?;
         self.under_way = UnderWay::Steps { done: adam.step };
@@ -270,6 +275,19 @@ impl CudaTrainer {
         &self.layout
     }
 
+    /// Whether so many second moments are those of a run whose matrices are stepped so.
+    fn check_second_moment(&self, matrices: &Matrices, found: usize) -> Result<(), TrainerError> {
+        let expected = matrices.second_moments(&self.layout);
+        if found == expected {
+            return Ok(());
+        }
+        Err(TrainerError::Length {
+            what: "the optimizer's second moment",
+            expected,
+            found,
+        })
+    }
+
     pub(super) fn check_length(
         &self,
         what: &'static str,
@@ -302,13 +320,15 @@ pub struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// One step: gradient, clipping, AdamW. Returns the mean loss before it.
+    /// One step: gradient, clipping, AdamW, and of the blocks' matrices what the run has for them. Returns the mean loss
+    /// before it.
     ///
     /// # Errors
     ///
-    /// [`TrainerError`] if windows do not fit the model, if the run's matrices are not AdamW's, if loss or gradient are
-    /// not finite (the parameters on the card are then as before the step), or if the card fails: all steps since
-    /// [`CudaTrainer::begin`] are then lost, and what the caller gave to it is the newest state there is.
+    /// [`TrainerError`] if windows do not fit the model, if the card was opened for other matrices
+    /// ([`CudaOptions::matrices`]), if loss or gradient are not finite (the parameters on the card are then as before
+    /// the step), or if the card fails: all steps since [`CudaTrainer::begin`] are then lost, and what the caller gave to
+    /// it is the newest state there is.
     pub fn step(
         &mut self,
         optimizer: &InnerOptimizer,
@@ -317,14 +337,19 @@ impl Steps<'_> {
         let expected = (optimizer.sequence_length as usize).saturating_add(1);
         check_length(windows, expected)?;
         check_windows(&self.trainer.shape, windows)?;
-        if optimizer.matrices != Matrices::AdamW {
-            return Err(CudaError::Matrices.into());
-        }
+        let opened = &self.trainer.options.matrices;
+        let second = opened.second_moments(&self.trainer.layout);
+        self.trainer
+            .check_second_moment(&optimizer.matrices, second)?;
         let done = self.trainer.done()?;
         let update = update(optimizer, done);
+        let numbers = match &optimizer.matrices {
+            Matrices::AdamW => None,
+            Matrices::Muon(muon) => Some(Numbers::new(optimizer, muon, done)),
+        };
         let [loss, norm] = self
             .trainer
-            .with_cards(|cards, model| cards.step(model, windows, update))?;
+            .with_cards(|cards, model| cards.step(model, windows, update, numbers))?;
         let loss = mean_of(loss, tokens_of(windows));
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(TrainerError::NotFinite { loss, norm });

@@ -7,5 +7,6 @@ mod contributions;
 mod fake;
 mod faults;
 mod kernels;
+mod muon;
 mod ranks;
 mod training;

@@ -20,7 +20,8 @@ struct Update {
 // A part of the flat vector that one block updates.
 struct Piece {
     u64 start;
-    u64 moments;  // where its moments begin: a rank has those of its shard only
+    u64 moments;  // where its first moments begin: a rank has those of its shard only
+    u64 second;   // where its second moments begin: there are none of Muon's matrices
     u32 length;
     u32 decays;
 };
@@ -56,13 +57,13 @@ KERNEL(256) adamw(float* weights, bf16* rounded, float* m, float* v, const float
     float clip = norm > u.clip_norm ? (float)(u.clip_norm / norm) : 1.0f;
     float kept = piece.decays ? u.kept : 1.0f;
     for (u32 i = threadIdx.x; i < piece.length; i += blockDim.x) {
-        u64 at = piece.start + i, kept_at = piece.moments + i;
+        u64 at = piece.start + i, kept_at = piece.moments + i, second_at = piece.second + i;
         float g = gradient[at] * clip;
         float first = u.beta1 * m[kept_at] + (1.0f - u.beta1) * g;
-        float second = u.beta2 * v[kept_at] + (1.0f - u.beta2) * (g * g);
+        float second = u.beta2 * v[second_at] + (1.0f - u.beta2) * (g * g);
         float w = weights[at] * kept - u.rate * first / (sqrtf(second * u.correction) + u.epsilon);
         m[kept_at] = first;
-        v[kept_at] = second;
+        v[second_at] = second;
         weights[at] = w;
         rounded[at] = (bf16)pack(w, 0.0f);
     }

@@ -5,7 +5,7 @@ use half::bf16;
 use super::{
     contribution,
     lab::{error, wide, Lab, Work},
-    reference,
+    muon, reference,
 };
 use crate::cuda::{
     device::Buffer,
@@ -47,6 +47,22 @@ pub fn all_but_attention(lab: &mut Lab, large: bool) -> Done {
         ranks(lab, rows * width + 7)?;
     }
     contribution::all(lab, if large { 8192 } else { 2 })?;
+    let matrices: &[((usize, usize), usize)] = if large {
+        &[((2048, 8192), 2048)]
+    } else {
+        // Keys have fewer rows than columns, gate and up more; the rest is of low rank.
+        &[
+            ((8, 24), 8),
+            ((72, 24), 24),
+            ((40, 40), 40),
+            ((136, 200), 136),
+            ((64, 96), 4),
+            ((96, 64), 4),
+        ]
+    };
+    matrices
+        .iter()
+        .try_for_each(|(sides, rank)| muon::orthogonal(lab, *sides, *rank))?;
     let products: &[(usize, usize, usize)] = if large {
         &[(8192, 8192, 2048)]
     } else {

@@ -2,11 +2,13 @@
 //!
 //! `cairn gpu-selftest` runs this on a card; the tests run it through a driver that computes on the CPU. A kernel
 //! is compared at small, awkward sizes with a plain computation in double precision, and timed at sizes of
-//! training. The gradient of a small model is compared with the CPU backend's, and AdamW with the CPU's to the bit.
+//! training. The gradient of a small model is compared with the CPU backend's, AdamW with the CPU's to the bit, and Muon
+//! within the rounding of its products.
 
 mod cases;
 mod contribution;
 mod lab;
+mod muon;
 mod reference;
 mod step;
 

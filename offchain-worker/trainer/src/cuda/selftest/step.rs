@@ -1,10 +1,10 @@
-//! A whole model: its gradient against the CPU's, and AdamW to the bit.
+//! A whole model: its gradient against the CPU's, AdamW to the bit, and a step of Muon.
 
 use cairn_primitives::{InnerOptimizer, Layout, ModelShape, Nano};
 
 use super::{
     lab::{error, wide, Outcome},
-    Settings,
+    muon, Settings,
 };
 use crate::{
     cuda::trainer::{update, CudaOptions, CudaTrainer},
@@ -66,13 +66,6 @@ pub fn compare(settings: Settings) -> Result<Vec<Outcome>, TrainerError> {
     let (want_loss, want) = cpu.gradient(&params, &windows)?;
     let (got_loss, got) = card.gradient(&params, &windows)?;
     let got = got.to_vec();
-    let outcome = |name, error, tolerance| Outcome {
-        name,
-        error,
-        tolerance,
-        seconds: None,
-        share_of_peak: None,
-    };
     let mut outcomes = vec![
         outcome(
             "loss of a model",
@@ -102,7 +95,19 @@ pub fn compare(settings: Settings) -> Result<Vec<Outcome>, TrainerError> {
         },
         0.0,
     ));
+    outcomes.extend(muon::steps(&shape, &optimizer, &windows, settings)?);
     Ok(outcomes)
+}
+
+/// What was found, without a time.
+pub fn outcome(name: &'static str, error: f64, tolerance: f64) -> Outcome {
+    Outcome {
+        name,
+        error,
+        tolerance,
+        seconds: None,
+        share_of_peak: None,
+    }
 }
 
 /// Random windows of tokens.
@@ -119,8 +124,8 @@ fn windows(shape: &ModelShape, count: usize, tokens: usize, seed: u64) -> Vec<Ve
         .collect()
 }
 
-/// The largest relative error of a tensor's gradient, in Euclidean norm.
-fn worst_tensor(shape: &ModelShape, got: &[f32], want: &[f32]) -> f64 {
+/// The largest relative error of a tensor's numbers, in Euclidean norm.
+pub fn worst_tensor(shape: &ModelShape, got: &[f32], want: &[f32]) -> f64 {
     let layout = Layout::of(shape);
     let errors = layout.ranges().map(|(_, at)| {
         let (got, want) = (&got[at.clone()], &want[at]);

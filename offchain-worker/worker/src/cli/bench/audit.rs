@@ -3,7 +3,7 @@
 use std::{ops::Range, path::PathBuf, time::Instant};
 
 use cairn_engine::{audit::distances, Cpu, Device, Engine, State};
-use cairn_primitives::{AuditRules, InnerOptimizer};
+use cairn_primitives::{AuditRules, InnerOptimizer, Matrices};
 use cairn_protocol::tolerance::Distances;
 use clap::Args;
 use serde::Serialize;
@@ -141,6 +141,10 @@ impl Audit {
         };
         let file = RunFile::read(path)?;
         let config = file.unfilled();
+        if config.inner.matrices != Matrices::AdamW {
+            let what = "the run steps matrices by Muon, for which no rule has a tolerance";
+            return Err(Failure::new(what, "name a run whose matrices are AdamW's"));
+        }
         let intervals = intervals(&config.inner);
         let on = (self.device, self.threads.threads);
         Ok(Subject {
@@ -386,6 +390,21 @@ mod tests {
         assert_eq!(of(20, 5), [1, 5]);
         assert_eq!(of(3, 3), [1, 3]);
         assert_eq!(of(20, 1), [1]);
+    }
+
+    #[test]
+    fn a_run_of_muons_has_no_distance_to_measure() {
+        let text = include_str!("../../../../../chain-specs/run-tiny.toml");
+        let (from, to) = ("matrices = \"adamw\"", "matrices = { muon = {} }");
+        assert!(text.contains(from));
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("run.toml");
+        std::fs::write(&path, text.replacen(from, to, 1)).expect("room");
+        let path = path.to_str().expect("a name");
+        let line = ["audit", "--run", path, "--device", "cpu"];
+        let audit = Line::try_parse_from(line).expect("a command").audit;
+        let error = audit.subject().err().expect("it is refused").to_string();
+        assert!(error.contains("Muon"), "{error}");
     }
 
     /// The CPU in the card's place: there is no distance, so what shows is what a run's file says.

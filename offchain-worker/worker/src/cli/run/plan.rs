@@ -86,10 +86,7 @@ impl Plan {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
         let (name, config) = self.config()?;
-        if self.cards.is_some() && config.inner.matrices != Matrices::AdamW {
-            let what = "the run steps matrices by Muon, which no engine on cards does";
-            return Err(Failure::new(what, "leave --cards out"));
-        }
+        check_cards(&config, self.cards)?;
         let report = Report {
             name,
             parameters: Layout::of(&config.model).parameters() as u64,
@@ -126,6 +123,20 @@ impl Plan {
     }
 }
 
+/// Whether there is an engine that makes the run's steps on so many cards.
+fn check_cards(config: &RunConfig, cards: Option<u32>) -> Result<(), Failure> {
+    if cards.is_none_or(|cards| cards == 1) || has_torch(config) {
+        return Ok(());
+    }
+    let what = "the run steps matrices by Muon, which no engine does on several cards";
+    Err(Failure::new(what, "say --cards 1, or leave --cards out"))
+}
+
+/// Whether PyTorch can make the run's steps.
+fn has_torch(config: &RunConfig) -> bool {
+    config.inner.matrices == Matrices::AdamW
+}
+
 /// All that is held, by whom and when.
 fn parts(config: &RunConfig, cards: Option<u32>) -> Vec<Part> {
     let is_audited = config.audits.rate > 0;
@@ -141,7 +152,9 @@ fn parts(config: &RunConfig, cards: Option<u32>) -> Vec<Part> {
         ));
     }
     if let Some(cards) = cards {
-        parts.push(Part::new("each card, by PyTorch", card(config, cards)));
+        if has_torch(config) {
+            parts.push(Part::new("each card, by PyTorch", card(config, cards)));
+        }
         let own = own_card(config, cards);
         parts.push(Part::new("each card, by cairn itself", own));
         if cards > 1 {
@@ -219,7 +232,7 @@ fn disk(config: &RunConfig, duty: Duty, cards: Option<u32>) -> Vec<Held> {
             bytes: machine::store_bound(config, duty),
         },
     ];
-    if cards.is_some() {
+    if cards.is_some() && has_torch(config) {
         held.push(Held {
             what: "files shared with PyTorch, best on a memory disk",
             bytes: Vectors::of(config).steps(),
@@ -317,6 +330,27 @@ mod tests {
         let served = cairn_protocol::audit::longest(parameters, &config.audits);
         let served = served - cairn_protocol::audit::LONGEST_OPENED;
         assert_eq!(of("for each that fetches there"), [file, served]);
+    }
+
+    #[test]
+    fn a_run_of_muons_is_planned_on_one_card_of_cairns_own() {
+        let (mut config, _) = planned("plan --shape 100m");
+        config.inner.matrices = Matrices::Muon(Default::default());
+        let whos: Vec<&str> = parts(&config, Some(1)).iter().map(|it| it.who).collect();
+        assert!(whos.contains(&"each card, by cairn itself"), "{whos:?}");
+        assert!(!whos.contains(&"each card, by PyTorch"), "{whos:?}");
+        let disk = disk(&config, Duty::Miner, Some(1));
+        assert!(!disk.iter().any(|it| it.what.contains("PyTorch")));
+        for cards in [None, Some(1)] {
+            assert!(check_cards(&config, cards).is_ok());
+        }
+        let error = check_cards(&config, Some(2)).unwrap_err().to_string();
+        assert!(
+            error.contains("Muon") && error.contains("--cards 1"),
+            "{error}"
+        );
+        config.inner.matrices = Matrices::AdamW;
+        assert!(check_cards(&config, Some(2)).is_ok());
     }
 
     #[test]

@@ -63,8 +63,8 @@ export function needs(run) {
   return { ...found, card: admitsCards(run) ? { bytes: card(run, shape, vectors), beside } : null };
 }
 
-/** Whether what a card trained counts: where nothing is audited, or within a tolerance; no card steps by Muon. */
-export const admitsCards = (run) => run.matrices === 'adamw' && (run.auditRate === 0 || run.tolerance > 0);
+/** Whether what a card trained counts: where nothing is audited, or within a tolerance, which no run of Muon's has. */
+export const admitsCards = (run) => run.auditRate === 0 || (run.matrices === 'adamw' && run.tolerance > 0);
 
 /** The tensors of a decoder, those of a layer counted once, and the numbers of a layer's matrices. */
 function shapeOf({ layers: many, width, heads, kvHeads, ffn, vocabulary, isTied }) {
@@ -84,7 +84,7 @@ function vectorsOf(run, { matrices }) {
   const parameters = NUMBER * run.parameters;
   const second = run.matrices === 'muon' ? parameters - NUMBER * matrices : parameters;
   const steps = 2 * parameters + second;
-  return { parameters, steps, state: steps + parameters, served: 4 * parameters + second + (isNear(run) ? steps : 0) };
+  return { parameters, second, steps, state: steps + parameters, served: 4 * parameters + second + (isNear(run) ? steps : 0) };
 }
 
 /** Whether audited work may be a card's, of which the state after the steps is served, too. */
@@ -96,10 +96,14 @@ function layers(run, { kept }) {
   return NUMBER * (tokens * run.layers * kept + Math.min(tokens, ROWS) * run.vocabulary);
 }
 
-/** What one card holds in a step of cairn's: parameters and a rounded copy, gradient, moments, and of one sequence. */
-function card(run, { kept }, { parameters }) {
+/**
+ * What one card holds in a step of cairn's: parameters and a rounded copy, gradient, moments, of one sequence what the
+ * layers keep, and in a run of Muon's what its iteration takes of the largest matrix.
+ */
+function card(run, { kept }, { parameters, second }) {
   const sequence = NUMBER * run.sequenceLength * (run.layers * run.width + kept);
-  return 4 * parameters + Math.ceil(parameters / 2) + sequence;
+  const iteration = run.matrices === 'muon' ? 6 * run.width * Math.max(run.width, run.ffn) + 8 * run.width ** 2 : 0;
+  return 3 * parameters + second + Math.ceil(parameters / 2) + iteration + sequence;
 }
 
 /** The most that a state directory comes to hold. */

@@ -110,7 +110,6 @@ function takes(run, found) {
 /** Whether a miner's work may be a card's, and what that takes. */
 function cards(subnet, run, found) {
   if ([run.auditRate, run.tolerance, run.matrices].includes(null)) return UNKNOWN;
-  if (run.matrices !== 'adamw') return 'none: the matrices are stepped by Muon, which is done on CPUs alone';
   if (!admitsCards(run)) return "none: work is replayed to the bit, so it has to be a CPU's";
   const room = found === null ? UNKNOWN : `${size(found.card.bytes)} of one, and ${size(found.card.beside)} of memory`;
   if (run.auditRate === 0) return `as good as a CPU: ${room}`;
