@@ -115,6 +115,14 @@ fn low_number(levels: Levels) -> u32 {
     levels.high.bits() - levels.low.bits()
 }
 
+/// How all blocks of a tensor are written.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) parameters: Parameters,
+    /// Whether all values are sent, so that there are no gaps.
+    pub(super) is_all: bool,
+}
+
 /// Counts what a block costs. `before` is the high level of the block before, if there is one; `is_all` says that all
 /// values are sent.
 #[inline(always)]
@@ -145,8 +153,7 @@ pub(super) fn count<L: Lanes>(
 pub(super) fn write<L: Lanes>(
     bits: &mut BitWriter,
     scratch: &mut Short,
-    is_all: bool,
-    parameters: Parameters,
+    Way { parameters, is_all }: Way,
     before: Option<Level>,
     levels: Levels,
     codes: &[u16],
@@ -206,8 +213,7 @@ pub(super) fn read(
     bits: &mut BitReader,
     costs: &mut Costs,
     scratch: &mut Short,
-    is_all: bool,
-    parameters: Parameters,
+    Way { parameters, is_all }: Way,
     before: Option<Level>,
     block: Block,
     codes: &mut [u16],
@@ -240,7 +246,7 @@ fn read_signs(bits: &mut BitReader, codes: &mut [u16]) {
         let count = some.len() as u32;
         let mut signs = bits.read(count).wrapping_shl(SIGNS as u32 - count);
         for code in some {
-            *code = place & PLACE | (signs >> 31) as u16 * NEGATIVE;
+            *code = (place & PLACE) | ((signs >> 31) as u16 * NEGATIVE);
             signs <<= 1;
             place = place.wrapping_add(1);
         }

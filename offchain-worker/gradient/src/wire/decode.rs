@@ -7,7 +7,7 @@ use cairn_primitives::{Compression, Layout, H256};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::block::{read, Fault, Short};
+use super::block::{read, Fault, Short, Way};
 use super::header::decode_header_of;
 use super::rice::{Code, Costs, Parameters, CODES, PARAMETER_BYTES};
 use super::{size, HEADER_LENGTH, MAX_LENGTH_BYTES};
@@ -429,6 +429,7 @@ impl<'a> Kernel for Blocks<'a> {
         let (mut before, mut number) = (None, 0);
         let kept = tensor.kept();
         let is_all = sends_all(kept);
+        let way = Way { parameters, is_all };
         for (strip, mut codes, levels) in tensor.strips_mut(0) {
             for (block, levels) in strip.blocks(kept).zip(levels) {
                 let (of_block, behind) = codes.split_at_mut(block.keep);
@@ -437,8 +438,7 @@ impl<'a> Kernel for Blocks<'a> {
                     &mut bits,
                     &mut costs,
                     &mut scratch,
-                    is_all,
-                    parameters,
+                    way,
                     before,
                     block,
                     of_block,

@@ -6,7 +6,7 @@ use cairn_primitives::{Compression, Layout};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::block::{count, write, Short};
+use super::block::{count, write, Short, Way};
 use super::header::push_header;
 use super::rice::{Costs, Parameters};
 use super::{size, MAX_PART};
@@ -267,11 +267,11 @@ impl Kernel for Bits<'_> {
         let Bits(tensor, (first, end), parameters) = self;
         let (mut bits, mut scratch) = (BitWriter::default(), Short::new());
         let is_all = sends_all(tensor.kept());
+        let way = Way { parameters, is_all };
         for_blocks!(tensor, (first, end), |before, levels, codes| write::<L>(
             &mut bits,
             &mut scratch,
-            is_all,
-            parameters,
+            way,
             before,
             levels,
             codes
