@@ -26,6 +26,7 @@ const RUNS = {
   'one that audits nothing': NO_AUDITS,
   'one of Muon': { inner: MUON },
   'one of Muon that audits nothing': { ...NO_AUDITS, inner: MUON },
+  'one that keeps all values': { ...NO_AUDITS, inner: MUON, compression: { kept_per_block: 4_096 } },
   'one of a large model': { ...NO_AUDITS, model: LARGE, inner: { sequence_length: 8_192 }, max_contributors: 100 },
   'one whose head is its own, and whose blocks are cut': {
     model: { layers: 3, d_model: 120, heads: 6, kv_heads: 3, ffn: 333, vocabulary: 70_001, tied_embeddings: false },

@@ -6,7 +6,7 @@ use crate::grid::{adamw, base, cairn, inside, outside, remembering, Section, SPA
 
 /// H and rounds in which four workers train on as many tokens.
 pub const LADDER: [(usize, usize); 4] = [(30, 20), (STEPS, 40), (10, 60), (5, 120)];
-/// Muon's root mean square: at this rate the best of those that were tried.
+/// Muon's root mean square.
 const RMS: f64 = 0.4;
 /// β: little is left of two levels for every value.
 const DECAY: f64 = 0.9;

@@ -18,8 +18,8 @@ struct Numbers {
 
 // m = µ·m + (1 − µ)·g, and step = µ·m + (1 − µ)·g. If the gradient's norm or the loss is not finite nothing is changed,
 // and what comes of `step` is used by nobody.
-KERNEL(256) nesterov(float* step, float* m, const float* gradient, u64 length, const Numbers* numbers, const double* norm_in,
-                     const double* loss) {
+KERNEL(256) nesterov(float* step, float* m, const float* gradient, u64 length, const Numbers* numbers,
+                     const double* norm_in, const double* loss) {
     double norm = *norm_in;
     u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= length || !is_finite(norm) || !is_finite(*loss)) return;

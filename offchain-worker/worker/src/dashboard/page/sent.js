@@ -16,7 +16,7 @@ const MOST_SHORT = 11;
 export function longest(tensors, kept) {
   if (kept < 1 || kept > BLOCK) return null;
   return tensors.reduce((sum, [times, ...shape]) => {
-    const bytes = part(sizes(shape, kept));
+    const bytes = part(sizes(shape, kept), kept);
     return sum + times * (lengthBytes(bytes) + bytes);
   }, HEADER);
 }
@@ -33,12 +33,13 @@ function sizes([rows, columns], kept) {
   return all.filter(({ count, length }) => count > 0 && length > 0);
 }
 
-/** Bytes of a tensor's longest part: levels and signs, gaps, and runs of one level. */
-function part(blocks) {
+/** Bytes of a tensor's longest part: levels and signs, gaps unless all values are sent, and runs of one level. */
+function part(blocks, kept) {
   const sum = (of) => blocks.reduce((all, one) => all + one.count * of(one), 0);
   const levels = sum(({ keep }) => HIGH + LOW + keep) - (HIGH - LEVEL);
   const gaps = (short) => sum(({ keep, length }) => keep * (1 + short) + Math.floor((length - keep) / 2 ** short));
-  const least = Math.min(...Array.from({ length: MOST_SHORT + 1 }, (_, short) => gaps(short)));
+  const least = kept === BLOCK ? 0
+    : Math.min(...Array.from({ length: MOST_SHORT + 1 }, (_, short) => gaps(short)));
   const runs = sum(({ keep }) => (keep > 1 ? keep + 1 : 0));
   return PARAMETERS + Math.ceil((levels + least + runs) / 8);
 }
