@@ -327,6 +327,7 @@ impl Cell {
         match self.places {
             Places::Largest => {}
             Places::Turns => settings.push("places in turn".into()),
+            Places::Anywhere if self.turned.is_some() => {}
             Places::Anywhere => settings.push("anywhere".into()),
         }
         if let Some(turned) = self.turned {
@@ -339,7 +340,7 @@ impl Cell {
             settings.push(format!("{} kept at the end", self.kept_at_the_end));
         }
         if let Some(decay) = self.decay_at_the_end {
-            settings.push(format!("β {decay} at the end"));
+            settings.push(format!("β to {decay}"));
         }
         match self.heard {
             Heard::Ignored => {}
@@ -350,26 +351,26 @@ impl Cell {
         }
         match self.shares {
             Shares::None => {}
-            Shares::Own => settings.push("one sender of a value".into()),
-            Shares::Turns => settings.push("one sender of a value, in turn".into()),
+            Shares::Own => settings.push("one sender".into()),
+            Shares::Turns => settings.push("one sender in turn".into()),
         }
         if self.evened != 0.0 {
             settings.push(format!("steps evened by rate^{}", self.evened));
         }
         if let Some(rate) = self.final_rate {
-            settings.push(format!("inner rate down to {rate} of it"));
+            settings.push(format!("rate to {rate}"));
         }
         if self.inner == Inner::Muon {
-            settings.push("Muon inside".into());
+            settings.push("Muon".into());
         }
         if let Some(rms) = self.rms {
             settings.push(format!("rms {rms}"));
         }
         match self.code {
             Code::None => {}
-            Code::Two => settings.push("two levels per block".into()),
+            Code::Two => settings.push("two levels".into()),
             Code::Sign => settings.push("signs, a level per row and column".into()),
-            Code::Three(zone) => settings.push(format!("three levels, zone {zone}")),
+            Code::Three(zone) => settings.push(format!("zone {zone}")),
         }
         if self.expected != 0.0 {
             settings.push(format!("{} of the last step expected", self.expected));

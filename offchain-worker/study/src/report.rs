@@ -172,6 +172,7 @@ fn table(record: &Record) -> String {
          A cell that answers two questions appears twice.\n\n\
          - kept: values sent of 4,096\n\
          - α: outer rate\n\
+         - besides, rate and β: where they end, the rate in parts of the highest\n\
          - loss: held-out cross-entropy in nats\n\
          - bytes: sent by a worker for each token that it trained on\n",
         record.cells().len()
