@@ -1,8 +1,10 @@
 //! Cells that send all values, with Muon inside: what carries a round of Muon's is spread over all of them.
 
-use crate::cell::{Cell, Inner, Method, Shares};
+use crate::cell::{Cell, Method, Shares};
 use crate::dense::Code;
-use crate::grid::{adamw, base, cairn, inside, outside, remembering, Section, SPARSE_RATE, STEPS};
+use crate::grid::{
+    adamw, base, by_muon, cairn, inside, outside, remembering, Section, SPARSE_RATE, STEPS,
+};
 
 /// H and rounds in which four workers train on as many tokens.
 pub const LADDER: [(usize, usize); 4] = [(30, 20), (STEPS, 40), (10, 60), (5, 120)];
@@ -13,9 +15,8 @@ const DECAY: f64 = 0.9;
 
 fn muon(cell: Cell) -> Cell {
     Cell {
-        inner: Inner::Muon,
         rms: Some(RMS),
-        ..inside(SPARSE_RATE, cell)
+        ..by_muon(SPARSE_RATE, cell)
     }
 }
 

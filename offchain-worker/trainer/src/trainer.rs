@@ -311,7 +311,7 @@ impl Trainer {
     ) -> Result<f32, TrainerError> {
         self.check_length("the optimizer's first moment", adam.m.len())?;
         let second = optimizer.matrices.second_moments(&self.layout);
-        check_second_moment(adam, second)?;
+        check_second_moment(adam.v.len(), second)?;
         let expected = (optimizer.sequence_length as usize).saturating_add(1);
         check_length(windows, expected)?;
         let (loss, _) = self.gradient(params, windows)?;
@@ -393,8 +393,7 @@ impl Trainer {
 }
 
 /// Whether there are as many second moments as the run's optimizer keeps.
-fn check_second_moment(adam: &AdamState, expected: usize) -> Result<(), TrainerError> {
-    let found = adam.v.len();
+pub(crate) fn check_second_moment(found: usize, expected: usize) -> Result<(), TrainerError> {
     if found == expected {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     model::Model,
     optimizer::learning_rate,
+    trainer::check_second_moment,
     windows::{check_length, check_windows, mean_of, tokens_of},
     AdamState, TrainerError,
 };
@@ -277,15 +278,7 @@ impl CudaTrainer {
 
     /// Whether so many second moments are those of a run whose matrices are stepped so.
     fn check_second_moment(&self, matrices: &Matrices, found: usize) -> Result<(), TrainerError> {
-        let expected = matrices.second_moments(&self.layout);
-        if found == expected {
-            return Ok(());
-        }
-        Err(TrainerError::Length {
-            what: "the optimizer's second moment",
-            expected,
-            found,
-        })
+        check_second_moment(found, matrices.second_moments(&self.layout))
     }
 
     pub(super) fn check_length(
