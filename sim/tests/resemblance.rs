@@ -55,6 +55,7 @@ impl Field {
         Label {
             netuid: 1,
             hotkey: [miner as u8; 32].into(),
+            uid: Uid(miner as u16),
             held: Held { round, root },
         }
     }
@@ -62,7 +63,7 @@ impl Field {
     /// What a miner's file holds; it remembers what it left unsent.
     fn send(&mut self, round: u32, miner: usize, trained: &Trained) -> Contribution {
         self.memories[miner] = Rc::new(trained.memory.clone());
-        let compression = self.workshop.run().compression_in(round);
+        let compression = self.workshop.run().compression_of(Uid(miner as u16), round);
         decode(&trained.plain, &self.layout, &compression).expect("it was just made")
     }
 

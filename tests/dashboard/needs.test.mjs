@@ -27,6 +27,14 @@ const RUNS = {
   'one of Muon': { inner: MUON },
   'one of Muon that audits nothing': { ...NO_AUDITS, inner: MUON },
   'one that keeps all values': { ...NO_AUDITS, inner: MUON, compression: { kept_per_block: 4_096 } },
+  'one in which members take turns': {
+    inner: MUON, compression: { kept_per_block: 4_096, error_decay: 0, final_error_decay: null, turns: 4 },
+    outer: { rho: 0.25 },
+  },
+  'one of three turns, whose blocks are cut': {
+    model: { layers: 3, d_model: 120, heads: 6, kv_heads: 3, ffn: 333 },
+    compression: { kept_per_block: 4_096, error_decay: 0, final_error_decay: null, turns: 3 }, outer: { rho: 0.3 },
+  },
   'one of a large model': { ...NO_AUDITS, model: LARGE, inner: { sequence_length: 8_192 }, max_contributors: 100 },
   'one whose head is its own, and whose blocks are cut': {
     model: { layers: 3, d_model: 120, heads: 6, kv_heads: 3, ffn: 333, vocabulary: 70_001, tied_embeddings: false },
@@ -57,9 +65,11 @@ function over(one, other) {
   return { ...one, ...Object.fromEntries(fresh) };
 }
 
+/** What an object says; TOML has no null. */
+const parts = (value) => Object.entries(value).filter(([, inner]) => inner !== null);
 /** A value in TOML. */
 const toml = (value) => (typeof value === 'object'
-  ? `{ ${Object.entries(value).map(([key, inner]) => `${key} = ${toml(inner)}`).join(', ')} }` : JSON.stringify(value));
+  ? `{ ${parts(value).map(([key, inner]) => `${key} = ${toml(inner)}`).join(', ')} }` : JSON.stringify(value));
 
 /** What the program plans for a run: bytes by who holds them. */
 function planned(config, ...args) {
@@ -154,6 +164,7 @@ test('what is not said of a run, or no number holds, is not counted', async () =
   for (const edit of [
     { inner: { trace_every: null } }, { inner: { trace_every: 0 } }, { inner: { matrices: 'other' } },
     { model: { heads: 0 } }, { compression: { kept_per_block: 0 } }, { compression: { kept_per_block: 4_097 } },
+    { compression: { turns: 0 } }, { compression: { turns: 5 } },
     { inner: { sequences: Number.MAX_SAFE_INTEGER } }, { audits: { tolerance: 'near' } }, { overlap: -1 },
   ]) {
     const said = await shown(edit);

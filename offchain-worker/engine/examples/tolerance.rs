@@ -74,6 +74,7 @@ fn config(layers: u16, width: u32, sequences: u16, length: u32) -> Anything<RunC
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(500_000_000),
             final_error_decay: None,

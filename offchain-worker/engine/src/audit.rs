@@ -9,7 +9,9 @@
 //! file is made of the second state that was served, to the bit.
 
 use cairn_gradient::{encode, vector_hash, vector_hash_of_bytes, Checked, Contribution, Header};
-use cairn_primitives::{EngineClass, Finding, InnerOptimizer, Layout, Matrices, RunConfig, H256};
+use cairn_primitives::{
+    Compression, EngineClass, Finding, InnerOptimizer, Layout, Matrices, RunConfig, H256,
+};
 use cairn_protocol::{
     audit::{interval, Interval, Opened, Proof},
     tolerance::{are_moments_possible, Distances, Vectors},
@@ -211,6 +213,8 @@ pub struct Audited<'a> {
     pub header: &'a Header,
     /// Its bytes, before they were sealed.
     pub file: &'a [u8],
+    /// How it was made small.
+    pub compression: &'a Compression,
     /// The run's configuration.
     pub config: &'a RunConfig,
     /// Of the run's model.
@@ -230,6 +234,7 @@ impl<'a> Audited<'a> {
         Audited {
             header: checked.header(),
             file: checked.file(),
+            compression: checked.compression(),
             config,
             layout,
             drawn,
@@ -244,15 +249,18 @@ impl<'a> Audited<'a> {
 
     /// Whether the file is what comes of these parameters before and after the steps, and of this error feedback.
     fn is_file_of(&self, source: Source, end: Vec<f32>) -> bool {
-        let (header, run) = (self.header.clone(), (self.config, self.layout));
+        let (header, run) = (self.header.clone(), (self.compression, self.layout));
         let ways = (source.parameters.as_slice(), end);
-        let Ok((tensors, left)) = compressed(run, header.round, ways, source.feedback) else {
+        let Ok((tensors, left)) = compressed(run, ways, source.feedback) else {
             // Nothing could be sent of them.
             return false;
         };
         let is_left = vector_hash(&left) == header.work.after.feedback;
-        let compression = self.config.compression_in(header.round);
-        let made = encode(&Contribution { header, tensors }, self.layout, &compression);
+        let made = encode(
+            &Contribution { header, tensors },
+            self.layout,
+            self.compression,
+        );
         is_left && made.is_ok_and(|made| made == self.file)
     }
 }

@@ -7,7 +7,7 @@ use cairn_primitives::{EngineClass, InnerOptimizer, ModelRoot, RunConfig};
 use cairn_trainer::{AdamState, Trainer};
 
 use crate::{
-    host::{compressed, left_to, trace_state, Host, Made},
+    host::{compressed, left_to, trace_state, Host, Made, Taken},
     start::Start,
     work::{pieces_of, replayed, steps, Look, Stepping, PIECE},
     Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
@@ -90,15 +90,21 @@ impl Cpu {
         class: EngineClass,
         header: Header,
     ) -> Result<Vec<u8>, EngineError> {
-        let (steps, trace, held) = self.host.take_steps(&header)?;
+        let (taken, held) = self.host.take_steps(&header)?;
         let before = held.model.parameters.clone();
         let feedback = held.feedback.as_deref().cloned();
-        let Host { config, layout, .. } = &self.host;
+        let Taken {
+            steps,
+            trace,
+            compression,
+        } = taken;
         let ways = (before.as_slice(), steps.parameters);
-        let (tensors, feedback) = compressed((config, layout), header.round, ways, feedback)?;
+        let run = (&compression, &self.host.layout);
+        let (tensors, feedback) = compressed(run, ways, feedback)?;
         let made = Made {
             class,
             trace,
+            compression,
             tensors,
             optimizer: steps.optimizer,
             feedback,

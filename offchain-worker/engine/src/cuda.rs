@@ -8,7 +8,10 @@
 use std::{borrow::Cow, io, ops::Range};
 
 use cairn_gradient::{Checked, Header, SparseTensor};
-use cairn_primitives::{EngineClass, InnerOptimizer, Layout, ModelRoot, RunConfig, Selected};
+use cairn_primitives::{
+    blocks::Kept, Compression, EngineClass, InnerOptimizer, Layout, ModelRoot, RunConfig, Selected,
+    Uid,
+};
 use cairn_trainer::{
     cuda::{
         contribution::{OuterRule, Share},
@@ -18,7 +21,7 @@ use cairn_trainer::{
 };
 
 use crate::{
-    host::{left_to, trace_state, Host, Made, Model},
+    host::{left_to, trace_state, Host, Made, Model, Taken},
     start::Start,
     work::{pieces, replayed, steps, Look, Stepping},
     Engine, EngineError, Keeper, Order, Part, Sequences, Settlement, Shared, State, StepDone,
@@ -134,8 +137,12 @@ impl Engine for Cuda {
     fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
         let class = self.class();
         let Cuda { card, host, .. } = self;
-        let compression = host.config.compression_in(header.round);
-        let (OnCard, trace, held) = host.take_steps(&header)?;
+        let (taken, held) = host.take_steps(&header)?;
+        let Taken {
+            steps: OnCard,
+            trace,
+            compression,
+        } = taken;
         let gone = || EngineError::DeviceLost("the GPU lost the steps of this round".into());
         let steps = card.steps().ok_or_else(gone)?;
         let parameters = held.model.parameters.as_slice();
@@ -148,10 +155,11 @@ impl Engine for Cuda {
             error,
             adam,
         } = sending;
-        let tensors = sparse(&host.layout, compression.kept_per_block, selected)?;
+        let tensors = sparse(&host.layout, &compression, selected)?;
         let made = Made {
             class,
             trace,
+            compression,
             tensors,
             optimizer: adam,
             feedback: error,
@@ -222,8 +230,13 @@ impl Cuda {
         let Cuda { card, host, .. } = self;
         let gone = || EngineError::DeviceLost("the GPU lost what was to be measured".into());
         let mut trial = card.trial_under_way().ok_or_else(gone)?;
+        let compression = match contribution {
+            Some(checked) => *checked.compression(),
+            None => host.config.compression_of(Uid(0), 0),
+        };
+        let kept = Kept::of(&compression).map_err(EngineError::foreign)?;
         let contribution = match contribution {
-            Some(checked) => Some(checked.decode(&host.layout, &host.config)?),
+            Some(checked) => Some(checked.decode(&host.layout)?),
             None => None,
         };
         let tensors = contribution.iter().flat_map(|one| &one.tensors);
@@ -244,7 +257,7 @@ impl Cuda {
         } else {
             &[share]
         };
-        trial.step(host.config.compression.kept_per_block, shares, rule)?;
+        trial.step(kept, shares, rule)?;
         pieces(sequences, go_on, |piece| Ok(trial.losses(piece)?))
     }
 
@@ -269,7 +282,7 @@ fn begun<'a>(optimizer: Option<&'a AdamState>, host: &Host<OnCard>) -> Cow<'a, A
 /// What a card selected, which is checked: a card can break without saying so.
 fn sparse(
     layout: &Layout,
-    kept: u16,
+    compression: &Compression,
     selected: Vec<Selected>,
 ) -> Result<Vec<SparseTensor>, EngineError> {
     let broken = |error: &dyn std::fmt::Display| {
@@ -279,7 +292,7 @@ fn sparse(
     };
     let tensors = layout.0.iter().zip(selected);
     tensors
-        .map(|(tensor, selected)| SparseTensor::from_selected(tensor, kept, selected))
+        .map(|(tensor, selected)| SparseTensor::from_selected(tensor, compression, selected))
         .collect::<Result<_, _>>()
         .map_err(|error| broken(&error))
 }

@@ -11,8 +11,10 @@ use crate::{AdamState, EngineError, Part, Sent, Shared, State, Version};
 /// Which steps to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The round that they are for; it decides how what they bring is made small.
+    /// The round that they are for.
     pub round: Round,
+    /// Who makes them; with the round that decides how what they bring is made small.
+    pub uid: Uid,
     /// The most inner steps.
     pub steps: u32,
 }

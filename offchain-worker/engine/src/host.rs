@@ -9,7 +9,7 @@ use cairn_gradient::{
     checked, encode, model_root, select, vector_hash, Checked, Contribution, Header, SparseTensor,
     Stepped, Work,
 };
-use cairn_primitives::{Carried, EngineClass, Layout, ModelRoot, Round, RunConfig, H256};
+use cairn_primitives::{Carried, Compression, EngineClass, Layout, ModelRoot, RunConfig, H256};
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
@@ -127,9 +127,18 @@ impl From<Sent> for Left {
 pub(crate) struct Made {
     pub class: EngineClass,
     pub trace: Vec<H256>,
+    pub compression: Compression,
     pub tensors: Vec<SparseTensor>,
     pub optimizer: AdamState,
     pub feedback: Vec<f32>,
+}
+
+/// Steps of which a contribution is to be made.
+pub(crate) struct Taken<Steps> {
+    pub steps: Steps,
+    pub trace: Vec<H256>,
+    /// How it is made small.
+    pub compression: Compression,
 }
 
 /// What waits for [`Host::keep`].
@@ -257,10 +266,7 @@ impl<Steps> Host<Steps> {
     }
 
     /// The steps of which a contribution is to be made. From here on nothing is pending.
-    pub fn take_steps(
-        &mut self,
-        header: &Header,
-    ) -> Result<(Steps, Vec<H256>, &Held), EngineError> {
+    pub fn take_steps(&mut self, header: &Header) -> Result<(Taken<Steps>, &Held), EngineError> {
         let verb = "make a contribution";
         let refused = |why| EngineError::OutOfTurn { verb, why };
         let held = match &self.held {
@@ -276,7 +282,13 @@ impl<Steps> Host<Steps> {
             } => {
                 let said = (header.round, header.inner_steps, header.parent_root);
                 if said == (order.round, done, held.model.root) {
-                    return Ok((steps, trace, held));
+                    let compression = self.config.compression_of(order.uid, order.round);
+                    let taken = Taken {
+                        steps,
+                        trace,
+                        compression,
+                    };
+                    return Ok((taken, held));
                 }
                 self.pending = Pending::Steps {
                     order,
@@ -304,13 +316,12 @@ impl<Steps> Host<Steps> {
             after: Carried { steps: 0, ..after },
             trace: trace::root(&made.trace),
         };
-        let compression = self.config.compression_in(header.round);
         let contribution = Contribution {
             header: Header { work, ..header },
             tensors: made.tensors,
         };
         let plain =
-            encode(&contribution, &self.layout, &compression).map_err(EngineError::foreign)?;
+            encode(&contribution, &self.layout, &made.compression).map_err(EngineError::foreign)?;
         self.pending = Pending::Sent(Left {
             optimizer: Arc::new(made.optimizer),
             feedback: Arc::new(made.feedback),
@@ -553,15 +564,14 @@ impl<'a> View<'a> {
     }
 }
 
-/// What is to be sent of steps that led from parameters to others, in a round, and the error feedback after it. No
-/// feedback is one of zeros.
+/// What is to be sent of steps that led from parameters to others, and the error feedback after it. No feedback is one
+/// of zeros.
 ///
 /// # Errors
 ///
 /// [`EngineError::Foreign`] if vectors do not fit the layout, [`EngineError::Unsendable`] where they are no numbers.
 pub(crate) fn compressed(
-    (config, layout): (&RunConfig, &Layout),
-    round: Round,
+    (compression, layout): (&Compression, &Layout),
     (before, mut after): (&[f32], Vec<f32>),
     feedback: Option<Vec<f32>>,
 ) -> Result<(Vec<SparseTensor>, Vec<f32>), EngineError> {
@@ -569,7 +579,7 @@ pub(crate) fn compressed(
         *after = before - *after;
     }
     let mut feedback = feedback.unwrap_or_else(|| vec![0.0; after.len()]);
-    let tensors = select(layout, &config.compression_in(round), &after, &mut feedback)?;
+    let tensors = select(layout, compression, &after, &mut feedback)?;
     Ok((tensors, feedback))
 }
 

@@ -59,6 +59,7 @@ impl Place {
             compression: Compression {
                 kept_per_block,
                 error_decay: Nano(950_000_000),
+                turn: None,
             },
             outer: OuterStep {
                 learning_rate: Nano::ONE,

@@ -1,22 +1,23 @@
 //! What the fuzzer and the crate's tests do with bytes: the first says for which run, the rest is a file.
 
 use cairn_gradient::{
-    decode, encode, verify, Contribution, DecodeError, ReadError, Reader, SparseTensor,
+    decode, encode, verify, Contribution, DecodeError, ReadError, Reader, SparseTensor, Turn,
 };
 use cairn_primitives::{Compression, Layout, Nano, Tensor};
 
-/// Shapes and density of a few runs: blocks of every kind, one value and all of them.
-const RUNS: [(&[&[u32]], u16); 5] = [
-    (&[&[64, 64]], 64),
-    (&[&[9, 70], &[30]], 400),
-    (&[&[8]], 2_048),
-    (&[&[130, 70], &[5_000], &[3, 1]], 64),
-    (&[&[1], &[70, 3]], 4_096),
+/// Shapes and density of a few runs: blocks of every kind, one value, all of them, and a turn's.
+const RUNS: [(&[&[u32]], u16, Option<Turn>); 6] = [
+    (&[&[64, 64]], 64, None),
+    (&[&[9, 70], &[30]], 400, None),
+    (&[&[8]], 2_048, None),
+    (&[&[130, 70], &[5_000], &[3, 1]], 64, None),
+    (&[&[1], &[70, 3]], 4_096, None),
+    (&[&[66, 70], &[2]], 4_096, Some(Turn { number: 3, of: 4 })),
 ];
 
 /// The run that a byte stands for.
 pub fn run(byte: u8) -> (Layout, Compression) {
-    let (shapes, kept_per_block) = RUNS[usize::from(byte) % RUNS.len()];
+    let (shapes, kept_per_block, turn) = RUNS[usize::from(byte) % RUNS.len()];
     let tensors = shapes.iter().enumerate().map(|(number, shape)| Tensor {
         name: format!("t{number}"),
         shape: shape.to_vec(),
@@ -24,6 +25,7 @@ pub fn run(byte: u8) -> (Layout, Compression) {
     let compression = Compression {
         kept_per_block,
         error_decay: Nano(950_000_000),
+        turn,
     };
     (Layout(tensors.collect()), compression)
 }

@@ -4,13 +4,8 @@ use std::ops::Range;
 
 use cairn_primitives::Layout;
 
-pub(crate) use cairn_primitives::blocks::{checked_kept, Block, Grid, Strip};
-pub use cairn_primitives::blocks::{LayoutError, BLOCK, BLOCK_SIDE};
-
-/// Whether a run that keeps so many values of a block sends all of them, so that no place has to be said.
-pub(crate) fn sends_all(kept: usize) -> bool {
-    kept == BLOCK
-}
+pub(crate) use cairn_primitives::blocks::{Block, Grid, Strip};
+pub use cairn_primitives::blocks::{Kept, LayoutError, Turn, BLOCK, BLOCK_SIDE};
 
 /// A layout, checked and cut into blocks.
 #[derive(Debug)]

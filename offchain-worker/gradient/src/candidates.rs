@@ -55,6 +55,20 @@ impl Candidates {
         }
     }
 
+    /// Adds one element.
+    #[inline(always)]
+    pub(crate) fn add_one(&mut self, place: u16, value: f32) {
+        let to = (
+            self.codes.get_mut(self.count),
+            self.magnitudes.get_mut(self.count),
+        );
+        if let (Some(code), Some(to)) = to {
+            *code = place | (value.to_bits() >> 16) as u16 & NEGATIVE;
+            *to = magnitude(value);
+            self.count += 1;
+        }
+    }
+
     /// Makes of a row of error feedback β times it and the pseudo-gradient, and [picks](Candidates::pick) of that.
     #[inline(always)]
     pub(crate) fn sum_and_pick<L: Lanes>(

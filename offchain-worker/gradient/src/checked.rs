@@ -74,6 +74,8 @@ pub struct Claim {
     pub round: Round,
     /// Who committed.
     pub hotkey: Hotkey,
+    /// Its seat, by which it has its turn.
+    pub uid: Uid,
     /// To what.
     pub commitment: Commitment,
     /// The revealed key.
@@ -91,6 +93,7 @@ pub struct Checked {
     norm: f64,
     file: Vec<u8>,
     hash: H256,
+    compression: Compression,
 }
 
 /// Opens a sealed file, of which the root is known to be the one committed to, and checks that it is what the miner
@@ -110,7 +113,8 @@ pub fn check(terms: &Terms, claim: &Claim, sealed: &[u8]) -> Result<Checked, Ref
         engines: Engines::of(&terms.config.audits),
     };
     check_length(&owed, sealed.len() as u64)?;
-    let checked = Checked::open(sealed, &claim.key, terms.layout, terms.config)?;
+    let compression = terms.config.compression_of(claim.uid, claim.round);
+    let checked = Checked::open(sealed, &claim.key, terms.layout, compression)?;
     check_header(&owed, &checked.header)?;
     check_norm(checked.norm, claim.before.norm)?;
     check_carried(&checked.header, &claim.before.last)?;
@@ -126,17 +130,18 @@ impl Checked {
         sealed: &[u8],
         key: &ContributionKey,
         layout: &Layout,
-        config: &RunConfig,
+        compression: Compression,
     ) -> Result<Checked, DecodeError> {
         let mut file = sealed.to_vec();
         open(&mut file, key);
-        let Verified { header, norm } = verify(&file, layout, &reading(config))?;
+        let Verified { header, norm } = verify(&file, layout, &compression)?;
         let hash = H256(blake3::hash(&file).into());
         Ok(Checked {
             header,
             norm,
             file,
             hash,
+            compression,
         })
     }
 
@@ -160,18 +165,18 @@ impl Checked {
         self.hash
     }
 
+    /// How its maker made it small.
+    pub fn compression(&self) -> &Compression {
+        &self.compression
+    }
+
     /// All of it, for as long as it is needed.
     ///
     /// # Errors
-    /// If it was checked for another run.
-    pub fn decode(&self, layout: &Layout, config: &RunConfig) -> Result<Contribution, DecodeError> {
-        decode(&self.file, layout, &reading(config))
+    /// If it was checked for another layout.
+    pub fn decode(&self, layout: &Layout) -> Result<Contribution, DecodeError> {
+        decode(&self.file, layout, &self.compression)
     }
-}
-
-/// What reading takes is the same in all rounds.
-fn reading(config: &RunConfig) -> Compression {
-    config.compression_in(0)
 }
 
 /// What each of a round's included contributions counts in the run's outer step, as the rule [`combination`] has it:
@@ -204,9 +209,11 @@ pub fn outer_step<C: AsRef<Checked>>(
     config: &RunConfig,
     contributions: &[(Uid, u16, C)],
 ) -> Result<Stepped, StreamError> {
-    let compression = reading(config);
     let readers = contributions.iter().map(|(uid, trust, checked)| {
-        let reader = Reader::new(checked.as_ref().file.as_slice(), layout, &compression);
+        let Checked {
+            file, compression, ..
+        } = checked.as_ref();
+        let reader = Reader::new(file.as_slice(), layout, compression);
         let named = |error| StreamError::Read { uid: *uid, error };
         reader.map(|reader| (*uid, *trust, reader)).map_err(named)
     });
@@ -238,9 +245,10 @@ pub fn outer_step_alone(
     }
     let alone = Alone::new(&config.outer)?;
     let read = |error| StreamError::Read { uid: Uid(0), error };
-    let compression = reading(config);
-    let mut reader =
-        Reader::new(contribution.file.as_slice(), layout, &compression).map_err(read)?;
+    let Checked {
+        file, compression, ..
+    } = contribution;
+    let mut reader = Reader::new(file.as_slice(), layout, compression).map_err(read)?;
     after.resize(before.len(), 0.0);
     let mut tensor = None;
     for (_, range) in layout.ranges() {

@@ -4,7 +4,7 @@ use cairn_primitives::{Compression, Layout, Nano, Tensor};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip, BLOCK, BLOCK_SIDE};
+use crate::blocks::{Block, Grid, Kept, LayoutError, Plan, Strip, BLOCK, BLOCK_SIDE};
 use crate::candidates::Candidates;
 use crate::contribution::{check_layout_hash, check_length, Contribution, Header, MismatchError};
 use crate::select::{Guessed, Passed, Selector, MANY};
@@ -111,13 +111,14 @@ pub fn select(
 /// With a = β · error + Δ: of each block the elements of largest |a| are sent (of equal ones those that
 /// come first), each as its sign and the nearer of two magnitudes, the means of the smaller and of the
 /// larger ones. The error becomes a − sent, so that new error + sent = β · old error + Δ, to the rounding of one `f32`
-/// operation: what is not sent now is sent later.
+/// operation: what is not sent now is sent later. Where members take turns, those are sent whose turn it is, with
+/// levels that are found in the same way.
 ///
 /// Source: SparseLoCo (arXiv 2508.15706) with the quantiser's two levels per block instead of four per
 /// tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Compressor {
-    kept: usize,
+    kept: Kept,
     beta: f32,
     simd: Simd,
 }
@@ -126,9 +127,9 @@ impl Compressor {
     /// A compressor for a run.
     ///
     /// # Errors
-    /// If `kept_per_block` is not within 1..=4,096, or `error_decay` is above 1.
+    /// If `kept_per_block` is not within 1..=4,096, there is no such turn, or `error_decay` is above 1.
     pub fn new(compression: &Compression) -> Result<Compressor, CompressError> {
-        let kept = checked_kept(compression.kept_per_block)?;
+        let kept = Kept::of(compression)?;
         let decay = compression.error_decay;
         if decay > Nano::ONE {
             return Err(CompressError::ErrorDecay { decay });
@@ -282,7 +283,7 @@ struct Send<'a> {
     selector: &'a mut Selector,
     candidates: &'a mut Vec<Candidates>,
     strip: Strip,
-    kept: usize,
+    kept: Kept,
     beta: f32,
     delta: &'a [f32],
     error: &'a mut [f32],
@@ -301,9 +302,10 @@ impl Kernel for Send<'_> {
         let mut blocks = self.strip.blocks(self.kept);
         // the first block says what threshold to guess for those that follow
         let mut is_first = selector.is_new();
+        let are_many = matches!(self.kept, Kept::Largest(MANY..));
         while !levels.is_empty() {
             let mut group = [Block::default(); GROUP];
-            let size = match (is_first, self.kept >= MANY) {
+            let size = match (is_first, are_many) {
                 (true, _) => 1,
                 (false, true) => GROUP_OF_MANY,
                 (false, false) => GROUP,
@@ -316,7 +318,7 @@ impl Kernel for Send<'_> {
                 .iter_mut()
                 .zip(&mut blocks)
                 .for_each(|(to, b)| *to = b);
-            let are_picked = self.kept >= MANY && group.first().is_some_and(is_full);
+            let are_picked = are_many && group.first().is_some_and(is_full);
             let most = if are_picked { group.len() } else { 1 };
             self.candidates
                 .resize_with(most.max(self.candidates.len()), Candidates::new);
@@ -336,10 +338,11 @@ impl Kernel for Send<'_> {
             for (number, (block, levels)) in group.iter().zip(of_group).enumerate() {
                 let (of_block, behind) = codes.split_at_mut(block.keep);
                 codes = behind;
-                let (number, guessed) = match is_full(block) {
-                    true if are_picked => (number, Guessed::Picked),
-                    true => (0, Guessed::Passed(&passed[number])),
-                    false => (0, Guessed::Nothing),
+                let (number, guessed) = match (self.kept, is_full(block)) {
+                    (Kept::Turn(turn), _) => (0, Guessed::Known(turn)),
+                    (_, true) if are_picked => (number, Guessed::Picked),
+                    (_, true) => (0, Guessed::Passed(&passed[number])),
+                    (_, false) => (0, Guessed::Nothing),
                 };
                 let candidates = &mut self.candidates[number];
                 let found =

@@ -50,7 +50,7 @@ mod sums;
 mod vector;
 mod wire;
 
-pub use blocks::{LayoutError, BLOCK, BLOCK_SIDE};
+pub use blocks::{Kept, LayoutError, Turn, BLOCK, BLOCK_SIDE};
 pub use checked::Checked;
 pub use compress::{compress, put_back, select, CompressError, Compressor, StripCompressor};
 pub use contribution::{Contribution, Header, MismatchError, Work};

@@ -7,7 +7,7 @@ use cairn_primitives::{
 };
 use proptest::prelude::*;
 
-use crate::blocks::{Block, Grid};
+use crate::blocks::{Block, Grid, Kept, Turn};
 use crate::level::Level;
 use crate::select::INFINITE;
 use crate::simd::Simd;
@@ -65,15 +65,18 @@ struct Sent {
 }
 
 /// Compresses what was accumulated, block by block.
-fn compressed(grid: Grid, kept: usize, mut accumulated: Vec<f32>) -> Sent {
+fn compressed(grid: Grid, kept: Kept, mut accumulated: Vec<f32>) -> Sent {
     let (mut codes, mut levels) = (Vec::new(), Vec::new());
     for strip in grid.strips() {
         for block in strip.blocks(kept) {
             let index = |place: usize| strip.start + block.index(place, strip.cols);
-            let order = by_magnitude(block, |place| accumulated[index(place)].abs());
+            let order = match kept {
+                Kept::Largest(_) => by_magnitude(block, |place| accumulated[index(place)].abs()),
+                Kept::Turn(turn) => in_turn(block, turn),
+            };
             let mut largest: Vec<f32> =
                 order.iter().map(|p| accumulated[index(*p)].abs()).collect();
-            largest.reverse();
+            largest.sort_by(f32::total_cmp);
             let ([low, high], threshold) = levels_of(&largest);
             let mut places = order;
             places.sort_unstable();
@@ -109,6 +112,18 @@ fn by_magnitude(block: Block, magnitude: impl Fn(usize) -> f32) -> Vec<usize> {
     order
 }
 
+/// The places of a block that have a turn: of one that has none, one.
+fn in_turn(block: Block, turn: Turn) -> Vec<usize> {
+    let (number, of) = (usize::from(turn.number), usize::from(turn.of));
+    let diagonal = |place: &usize| place / block.width + place % block.width;
+    let own = (0..block.len).filter(|place| diagonal(place) % of == number);
+    let own: Vec<usize> = own.collect();
+    match own.is_empty() {
+        true => vec![number % block.len],
+        false => own,
+    }
+}
+
 /// The two levels of ascending magnitudes, and from where on the high one stands.
 fn levels_of(ascending: &[f32]) -> ([Level; 2], f32) {
     let sum = |some: &[f32]| some.iter().fold(0.0, |sum, one| sum + f64::from(*one));
@@ -142,7 +157,7 @@ enum Written {
 }
 
 /// What a part says, in order: numbers of 0 gaps, 1 runs, 2 high levels, 3 low levels, and bits as they are.
-fn said(grid: Grid, kept: usize, sent: &Sent) -> Vec<Written> {
+fn said(grid: Grid, kept: Kept, sent: &Sent) -> Vec<Written> {
     let mut said = Vec::new();
     let (mut codes, mut before) = (sent.codes.as_slice(), None);
     for (block, [low, high]) in grid.blocks(kept).zip(&sent.levels) {
@@ -160,8 +175,8 @@ fn said(grid: Grid, kept: usize, sent: &Sent) -> Vec<Written> {
         said.push(Written::Rice(3, u32::from(high - low)));
         let mut next = 0;
         for code in of_block {
-            // of a whole block every place comes, so none is said
-            if kept < 4_096 {
+            // of a whole block every place comes, in a turn those that have it, so none is said
+            if matches!(kept, Kept::Largest(..4_096)) {
                 said.push(Written::Rice(0, u32::from((code & PLACE) - next)));
             }
             said.push(Written::Plain(u32::from(code & NEGATIVE > 0), 1));
@@ -229,19 +244,31 @@ fn any_shape() -> impl Strategy<Value = Vec<u32>> {
     ]
 }
 
+/// How much is sent, of every kind, and with β.
+pub(crate) fn any_compression() -> impl Strategy<Value = Compression> {
+    let kept = prop_oneof![1u16..=140, 120u16..=1_100, 1u16..=4_096, Just(4_096)];
+    let turns = (2..=Turn::MOST).prop_flat_map(|of| (0..of, Just(of)));
+    let turns = turns.prop_map(|(number, of)| (4_096, Some(Turn { number, of })));
+    let any = prop_oneof![3 => kept.prop_map(|kept| (kept, None)), 1 => turns];
+    any.prop_map(|(kept_per_block, turn)| Compression {
+        kept_per_block,
+        error_decay: Nano(950_000_000),
+        turn,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn what_is_fast_is_what_is_done_one_by_one(
         shape in any_shape(),
-        kept in prop_oneof![1u16..=140, 120u16..=1_100, 1u16..=4_096, Just(4_096)],
+        compression in any_compression(),
         kind in 0..KINDS,
         has_error: bool,
         seed: u64,
     ) {
         let tensor = Tensor { name: "t".into(), shape };
-        let compression = Compression { kept_per_block: kept, error_decay: Nano(950_000_000) };
         let (grid, beta) = (Grid::of(&tensor).unwrap(), compression.error_decay.to_f32());
         let delta = numbers(grid.len(), kind, seed);
         let old = match has_error {
@@ -251,8 +278,9 @@ proptest! {
         };
         let accumulated: Vec<f32> = old.iter().zip(&delta).map(|(e, d)| beta * e + d).collect();
         prop_assume!(accumulated.iter().all(|value| value.is_finite()));
-        let expected = compressed(grid, kept.into(), accumulated);
-        let bytes = written(&said(grid, kept.into(), &expected));
+        let kept = Kept::of(&compression).unwrap();
+        let expected = compressed(grid, kept, accumulated);
+        let bytes = written(&said(grid, kept, &expected));
         for simd in Simd::all() {
             let compressor = Compressor::new(&compression).unwrap().at(simd);
             let mut error = old.clone();
@@ -270,7 +298,7 @@ proptest! {
     #[test]
     fn what_is_not_finite_is_found_however_much_is_sent(
         shape in any_shape(),
-        kept in prop_oneof![1u16..=140, 120u16..=1_100, 1u16..=4_096],
+        compression in any_compression(),
         kind in 0..6u64,
         at: prop::sample::Index,
         bad in prop::sample::select(vec![f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY]),
@@ -278,7 +306,6 @@ proptest! {
         seed: u64,
     ) {
         let tensor = Tensor { name: "t".into(), shape };
-        let compression = Compression { kept_per_block: kept, error_decay: Nano(950_000_000) };
         let grid = Grid::of(&tensor).unwrap();
         let at = at.index(grid.len());
         for simd in Simd::all() {

@@ -7,7 +7,7 @@
 //! does not depend on the thresholds tried. Where many are wanted, what passes is taken out of the registers at once,
 //! and not put in order: see [`Candidates`] and [`Buckets`].
 
-use crate::blocks::{Block, BLOCK, BLOCK_SIDE};
+use crate::blocks::{Block, Turn, BLOCK, BLOCK_SIDE};
 use crate::candidates::Candidates;
 use crate::level::{two_levels, Levels};
 use crate::many::Buckets;
@@ -42,6 +42,21 @@ pub(crate) struct View<'a> {
     pub(crate) block: Block,
 }
 
+impl View<'_> {
+    #[inline(always)]
+    fn is_finite(&self) -> bool {
+        let columns = self.block.col..self.block.col + self.block.width;
+        let mut rows = self.strip.chunks(self.cols);
+        rows.all(|row| {
+            let row = row.get(columns.clone()).unwrap_or_default();
+            let largest = row
+                .iter()
+                .fold(0, |largest, value| magnitude(*value).max(largest));
+            largest < INFINITE
+        })
+    }
+}
+
 /// The elements of a block that reach a threshold: of each row a set of columns. Only for blocks whose rows are
 /// full.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +84,8 @@ pub(crate) enum Guessed<'a> {
     Passed(&'a Passed),
     /// What is sent of a full block is looked for in the candidates, which are those that reach it.
     Picked,
+    /// Nothing, and nothing has to be: all is sent whose turn it is.
+    Known(Turn),
 }
 
 /// The magnitudes of one block, as bits.
@@ -161,7 +178,10 @@ impl Selector {
         codes: &mut [u16],
     ) -> Option<Levels> {
         let keep = codes.len();
-        self.gather::<L>(candidates, View { strip, cols, block }, guessed, keep);
+        let view = View { strip, cols, block };
+        if !self.gather::<L>(candidates, view, guessed, keep) {
+            return None;
+        }
         let chosen = self.choose::<L>(candidates.magnitudes(), keep)?;
         candidates.leave_out(&chosen);
         if block.width == BLOCK_SIDE {
@@ -176,7 +196,8 @@ impl Selector {
         Some(chosen.levels)
     }
 
-    /// Finds elements among which the `keep` of largest magnitude are.
+    /// Finds elements among which the `keep` of largest magnitude are, or those whose turn it is: `false` if there is one
+    /// that is not finite among those that nobody looks at again.
     #[inline(always)]
     fn gather<L: Lanes>(
         &mut self,
@@ -184,7 +205,7 @@ impl Selector {
         view: View,
         guessed: Guessed,
         keep: usize,
-    ) {
+    ) -> bool {
         let are_enough = |count| (keep..=most(keep)).contains(&count);
         match guessed {
             Guessed::Picked if are_enough(candidates.count) => {}
@@ -203,7 +224,17 @@ impl Selector {
                 collect_passed(candidates, view, passed);
             }
             Guessed::Passed(_) | Guessed::Nothing => self.search::<L>(candidates, view, keep),
+            Guessed::Known(turn) => {
+                let View { strip, cols, block } = view;
+                candidates.count = 0;
+                for place in turn.places(block) {
+                    let value = strip.get(block.index(place.into(), cols));
+                    candidates.add_one(place, value.copied().unwrap_or_default());
+                }
+                return view.is_finite();
+            }
         }
+        true
     }
 
     /// What is to be known of the largest `keep` of the candidates, and what is learnt from it for those that follow.

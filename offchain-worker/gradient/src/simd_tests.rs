@@ -1,9 +1,10 @@
 //! No level of SIMD can be seen in what is sent, written, read or stepped.
 
-use cairn_primitives::{Compression, Nano, OuterStep, Tensor, Uid};
+use cairn_primitives::{Nano, OuterStep, Tensor, Uid};
 use proptest::prelude::*;
 
 use crate::outer::{apply::Step, Trust};
+use crate::plain_tests::any_compression;
 use crate::simd::Simd;
 use crate::wire::{decode_part_at, encode_part_at};
 use crate::{Compressor, SparseTensor};
@@ -42,13 +43,12 @@ proptest! {
             (1u32..9_000).prop_map(|n| vec![n]),
             (1u32..140, 1u32..140).prop_map(|(n, m)| vec![n, m]),
         ],
-        kept in prop_oneof![1u16..=128, 1u16..=4_096],
+        compression in any_compression(),
         rho in 0u64..=1_000_000_000,
         trusts in (1u16.., 1u16..),
         seed: u64,
     ) {
         let tensor = tensor(&shape);
-        let compression = Compression { kept_per_block: kept, error_decay: Nano(950_000_000) };
         let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho), combine: Default::default() };
         let mut seen: Option<Found> = None;
         for simd in Simd::all() {

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use cairn_primitives::{
     blocks::{Selected, HIGH, NEGATIVE, PLACE},
-    Tensor,
+    Compression, Tensor,
 };
 use thiserror::Error;
 
-use crate::blocks::{checked_kept, Block, Grid, LayoutError, Strip};
+use crate::blocks::{Block, Grid, Kept, LayoutError, Strip};
 use crate::level::{Level, Levels};
 
 /// From here on a code is the number of one of four values: low, high, −low, −high.
@@ -25,7 +25,7 @@ pub(crate) const VALUE: u32 = 14;
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseTensor {
     grid: Grid,
-    kept: usize,
+    kept: Kept,
     selected: Selected,
 }
 
@@ -41,6 +41,9 @@ pub enum BlockFault {
     /// A value is not behind the one before it.
     #[error("has values that are not in ascending order")]
     NotAscending,
+    /// A value has another turn, or one whose turn it is is missing.
+    #[error("has other values than those whose turn it is")]
+    OutOfTurn,
     /// A magnitude is not a bfloat16.
     #[error("has a value that is not a bfloat16 below 65,536")]
     NotALevel,
@@ -78,7 +81,7 @@ pub enum SparseError {
 
 impl SparseTensor {
     /// Zeros at the first places, to be overwritten.
-    pub(crate) fn blank(grid: Grid, kept: usize) -> SparseTensor {
+    pub(crate) fn blank(grid: Grid, kept: Kept) -> SparseTensor {
         let (blocks, values) = grid.totals(kept);
         SparseTensor {
             grid,
@@ -94,7 +97,7 @@ impl SparseTensor {
     pub(crate) fn reused(
         slot: &mut Option<SparseTensor>,
         grid: Grid,
-        kept: usize,
+        kept: Kept,
     ) -> &mut SparseTensor {
         match slot {
             Some(tensor) => {
@@ -106,7 +109,7 @@ impl SparseTensor {
     }
 
     /// The same for another tensor, in the memory of this one.
-    fn reset(&mut self, grid: Grid, kept: usize) {
+    fn reset(&mut self, grid: Grid, kept: Kept) {
         let (blocks, values) = grid.totals(kept);
         (self.grid, self.kept) = (grid, kept);
         self.selected.codes.clear();
@@ -121,10 +124,10 @@ impl SparseTensor {
     /// If there is no such contribution; see [`SparseError`].
     pub fn from_selected(
         tensor: &Tensor,
-        kept_per_block: u16,
+        compression: &Compression,
         selected: Selected,
     ) -> Result<SparseTensor, SparseError> {
-        let (grid, kept) = (Grid::of(tensor)?, checked_kept(kept_per_block)?);
+        let (grid, kept) = (Grid::of(tensor)?, Kept::of(compression)?);
         let named = |block: usize, fault: BlockFault| SparseError::Block {
             tensor: tensor.name.clone(),
             block,
@@ -147,7 +150,7 @@ impl SparseTensor {
         let mut number = 0;
         for strip in 0..made.grid.strip_count() {
             for (block, levels, codes) in made.strip(strip) {
-                check_block(block, levels, codes).map_err(|fault| named(number, fault))?;
+                check_block(kept, block, levels, codes).map_err(|fault| named(number, fault))?;
                 number += 1;
             }
         }
@@ -161,10 +164,10 @@ impl SparseTensor {
     /// If there is no such contribution; see [`SparseError`].
     pub fn from_values(
         tensor: &Tensor,
-        kept_per_block: u16,
+        compression: &Compression,
         values: &[(u32, f32)],
     ) -> Result<SparseTensor, SparseError> {
-        let (grid, kept) = (Grid::of(tensor)?, checked_kept(kept_per_block)?);
+        let (grid, kept) = (Grid::of(tensor)?, Kept::of(compression)?);
         let fault = |block: usize, fault: BlockFault| SparseError::Block {
             tensor: tensor.name.clone(),
             block,
@@ -200,14 +203,14 @@ impl SparseTensor {
             }
             levels.push(pair.pair());
         }
-        SparseTensor::from_selected(tensor, kept_per_block, Selected { codes, levels })
+        SparseTensor::from_selected(tensor, compression, Selected { codes, levels })
     }
 
     pub(crate) fn grid(&self) -> Grid {
         self.grid
     }
 
-    pub(crate) fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> Kept {
         self.kept
     }
 
@@ -327,9 +330,14 @@ pub(crate) fn with_sign(magnitude: f32, code: u16) -> f32 {
 }
 
 /// Whether a block's values are one of those that are sent.
-fn check_block(block: Block, levels: Levels, codes: &[u16]) -> Result<(), BlockFault> {
+fn check_block(kept: Kept, block: Block, levels: Levels, codes: &[u16]) -> Result<(), BlockFault> {
     if levels.low > levels.high {
         return Err(BlockFault::LevelsNotAscending);
+    }
+    if let Kept::Turn(turn) = kept {
+        if !turn.places(block).eq(codes.iter().map(|code| code & PLACE)) {
+            return Err(BlockFault::OutOfTurn);
+        }
     }
     let mut places: Option<Range<u16>> = None;
     for code in codes {

@@ -103,7 +103,7 @@ fn valid(run: u8, seed: u64) -> Vec<u8> {
 /// The files of the corpus: of each run a valid one and what strangers may make of it.
 fn corpus() -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for run in 0..5 {
+    for run in 0..6 {
         let good = valid(run, u64::from(run));
         let body = 1 + HEADER_LENGTH;
         let mut add = |name: &str, damage: &dyn Fn(&mut Vec<u8>)| {

@@ -42,9 +42,14 @@ pub struct View {
 }
 
 impl View {
+    /// The uid and the slot of a hotkey, if it has data in this round.
+    pub fn seat_of(&self, hotkey: Hotkey) -> Option<(Uid, u64)> {
+        seat(&self.miners, hotkey)
+    }
+
     /// The slot of a hotkey, if it has data in this round.
     pub fn slot_of(&self, hotkey: Hotkey) -> Option<u64> {
-        slot(&self.miners, hotkey)
+        self.seat_of(hotkey).map(|(_, slot)| slot)
     }
 
     /// What this hotkey committed to.
@@ -68,9 +73,11 @@ impl View {
     }
 }
 
-fn slot(miners: &[(Uid, Hotkey)], hotkey: Hotkey) -> Option<u64> {
-    let slot = miners.iter().position(|(_, miner)| *miner == hotkey)?;
-    u64::try_from(slot).ok()
+/// Who it is that trains on the data of which slot.
+fn seat(miners: &[(Uid, Hotkey)], hotkey: Hotkey) -> Option<(Uid, u64)> {
+    let mut slots = (0..).zip(miners);
+    let (slot, (uid, _)) = slots.find(|(_, (_, miner))| *miner == hotkey)?;
+    Some((*uid, slot))
 }
 
 /// A round that has not begun.
@@ -85,9 +92,14 @@ pub struct Next {
 }
 
 impl Next {
+    /// The uid and the slot of a hotkey, if it has data in this round.
+    pub fn seat_of(&self, hotkey: Hotkey) -> Option<(Uid, u64)> {
+        seat(&self.miners, hotkey)
+    }
+
     /// The slot of a hotkey, if it has data in this round.
     pub fn slot_of(&self, hotkey: Hotkey) -> Option<u64> {
-        slot(&self.miners, hotkey)
+        self.seat_of(hotkey).map(|(_, slot)| slot)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is compared: one method of communication and its settings.
 
+use cairn_gradient::{Turn, BLOCK};
 use cairn_primitives::Combination;
 use serde::{Deserialize, Serialize};
 
@@ -210,6 +211,9 @@ pub struct Cell {
     /// same sum of rates to this power. 0: all rounds have as many.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub evened: f64,
+    /// In how many turns workers of ours send all values, one another in each round; 0: all send alike.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub turns: u8,
 }
 
 /// Whether a setting is what a line without it has.
@@ -256,6 +260,7 @@ impl Cell {
             moments,
             shares,
             evened,
+            turns,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -307,6 +312,7 @@ impl Cell {
         setting(!is_usual(moments), format!("moments={moments:?}"));
         setting(!is_usual(shares), format!("shares={shares:?}"));
         setting(!is_usual(evened), format!("evened={evened}"));
+        setting(!is_usual(turns), format!("turns={turns}"));
         name.to_lowercase()
     }
 
@@ -353,6 +359,9 @@ impl Cell {
             Shares::None => {}
             Shares::Own => settings.push("one sender".into()),
             Shares::Turns => settings.push("one sender in turn".into()),
+        }
+        if self.turns > 0 {
+            settings.push(format!("in {} turns", self.turns));
         }
         if self.evened != 0.0 {
             settings.push(format!("steps evened by rate^{}", self.evened));
@@ -434,11 +443,22 @@ impl Cell {
         if self.shares != Shares::None && (self.method != Method::Dense || by_rows) {
             return Some("`shares` takes the method dense, and no code by rows");
         }
+        if self.turns > 0 && !self.can_take_turns() {
+            return Some("`turns` takes cairn, all values, and places as they are; 2 to 4 and no more than workers");
+        }
         if self.evened != 0.0 && (self.method == Method::AdamW || self.slow != 0) {
             return Some("`evened` takes rounds, and workers of one speed");
         }
         let goes_on = self.after != After::Nothing;
         (is_eager && goes_on).then_some("leave out `eager`, or `after`: what is sent is no step")
+    }
+
+    fn can_take_turns(&self) -> bool {
+        let keeps_all = usize::from(self.kept_per_block) == BLOCK && self.kept_at_the_end == 0;
+        let is_plain = self.heard == Heard::Ignored && self.places == Places::Largest;
+        let is_ours = self.method == Method::Cairn && self.quantiser == Quantiser::Levels;
+        let is_possible = (2..=Turn::MOST).contains(&self.turns);
+        is_possible && is_ours && is_plain && keeps_all && usize::from(self.turns) <= self.workers
     }
 
     /// Inner steps that a worker makes in a round. One AdamW of all knows no slow ones.

@@ -81,6 +81,7 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         moments: Moments::Own,
         shares: Shares::None,
         evened: 0.0,
+        turns: 0,
     }
 }
 

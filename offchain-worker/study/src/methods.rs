@@ -1,7 +1,7 @@
 //! From the workers' pseudo-gradients to the next parameters, by each method.
 
 use cairn_gradient::{
-    encode, outer_step, Compressor, Contribution, Header, SparseTensor, Work, BLOCK,
+    encode, outer_step, Compressor, Contribution, Header, SparseTensor, Turn, Work, BLOCK,
 };
 use cairn_primitives::{Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Standing, Uid};
 use cairn_protocol::combination::{self, Brought};
@@ -325,7 +325,7 @@ impl<'a> Exchange<'a> {
         round: usize,
         delta: &[f32],
     ) -> Result<Vec<SparseTensor>, Failed> {
-        let compression = self.compression(round)?;
+        let compression = self.compression(worker, round)?;
         let compressor = Compressor::new(&compression)?;
         let error = &mut self.errors[worker];
         let mut sent = Vec::new();
@@ -379,7 +379,7 @@ impl<'a> Exchange<'a> {
             return Ok(values.div_ceil(4) + 4 * blocks);
         }
         let contribution = self.contribution(sent.to_vec());
-        let file = encode(&contribution, self.layout, &self.compression(round)?)?.len() as u64;
+        let file = encode(&contribution, self.layout, &self.compression(0, round)?)?.len() as u64;
         Ok(match self.cell.quantiser {
             Quantiser::Levels | Quantiser::Bins => file,
             Quantiser::Exact => file + (values * 30).div_ceil(8),
@@ -400,10 +400,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn compression(&self, round: usize) -> Result<Compression, Failed> {
+    fn compression(&self, worker: usize, round: usize) -> Result<Compression, Failed> {
+        let (uid, turns) = (Uid(worker as u16), self.cell.turns);
         Ok(Compression {
             kept_per_block: self.cell.kept_in(round),
             error_decay: Nano::from_f64(self.cell.decay_in(round)).ok_or("β is not from 0 to 1")?,
+            turn: (turns > 0).then(|| Turn::in_round(uid, round as u32, turns)),
         })
     }
 

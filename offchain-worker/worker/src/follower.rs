@@ -131,7 +131,7 @@ impl Follower {
             )
         })?;
         let prefix = paths::contributions(self.netuid.get(), self.round);
-        let most = max_encoded_len(&self.layout, &self.config.compression_in(self.round));
+        let most = max_encoded_len(&self.layout, &self.config.compression_of(uid, self.round));
         let root = entry.commitment.sealed_root.bytes();
         let mut sealed = Err(StoreError::NotFound {
             store: "any store".into(),
@@ -160,6 +160,7 @@ impl Follower {
         let claim = Claim {
             round: self.round,
             hotkey: entry.hotkey.hotkey(),
+            uid,
             commitment: entry.commitment.clone(),
             key,
             parent_root: overlap::base(self.root, before),
@@ -211,7 +212,7 @@ mod tests {
             .map(|i| (i % 7) as f32 - 3.0)
             .collect();
         let mut error = vec![0.0; delta.len()];
-        let compression = follower.config().compression_in(follower.round());
+        let compression = follower.config().compression_of(Uid(1), follower.round());
         let made = compress(follower.layout(), &compression, &delta, &mut error, header);
         let mut sealed = made.expect("it fits").1;
         seal(&mut sealed, &KEY);

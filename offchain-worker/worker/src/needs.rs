@@ -382,7 +382,11 @@ mod tests {
             let after = engine.replay(&before, 0..1, &mut sequences).unwrap();
             assert_eq!(of_state(&after), vectors.steps(), "{matrices:?}");
             assert_eq!(vectors.state() - vectors.steps(), vectors.parameters);
-            let order = Order { round: 0, steps: 1 };
+            let order = Order {
+                round: 0,
+                uid: cairn_primitives::Uid(0),
+                steps: 1,
+            };
             let trained = engine.train(&order, &mut sequences, &mut |_| true);
             assert_eq!(trained.unwrap().unwrap().steps(), 1);
             let held = engine.state(Version::Held).unwrap();

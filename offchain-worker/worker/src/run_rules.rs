@@ -6,8 +6,8 @@
 use std::fmt::Display;
 
 use cairn_primitives::{
-    AuditRules, Combination, InnerOptimizer, Matrices, ModelShape, Nano, OuterStep, Phases,
-    RunConfig, MAX_AUDITORS, MAX_MEMBERS,
+    blocks::Turn, AuditRules, Combination, InnerOptimizer, Matrices, ModelShape, Nano, OuterStep,
+    Phases, RunConfig, MAX_AUDITORS, MAX_MEMBERS,
 };
 use cairn_protocol::{assignment, exam};
 
@@ -226,6 +226,47 @@ fn compression(config: &RunConfig) -> Result<(), Failure> {
             return refuse(&format!("[compression] {name}"), value, "at most 1");
         }
     }
+    turns(config)
+}
+
+/// Members take turns where nothing is left for a later round, and where work is replayed.
+fn turns(config: &RunConfig) -> Result<(), Failure> {
+    let c = &config.compression;
+    if !(1..=Turn::MOST).contains(&c.turns) {
+        return refuse("[compression] turns", c.turns, "within 1..=4; 1 is none");
+    }
+    if !c.has_turns() {
+        return Ok(());
+    }
+    let name = |name: &str| format!("[compression] {name}");
+    if c.kept_per_block != 4_096 {
+        let limit = "4096 where members take turns";
+        return refuse(&name("kept_per_block"), c.kept_per_block, limit);
+    }
+    let limit = "0 where members take turns: what one does not send another one does";
+    if c.error_decay != Nano(0) {
+        return refuse(&name("error_decay"), c.error_decay, limit);
+    }
+    if let Some(last) = c.final_error_decay {
+        return refuse(
+            &name("final_error_decay"),
+            last,
+            "left out where members take turns",
+        );
+    }
+    if config.audits.rate == 0 {
+        let limit =
+            "1 in a run without [audits]: who trained once could send it under as many names";
+        return refuse(&name("turns"), c.turns, limit);
+    }
+    let rho = config.outer.rho;
+    if rho.0.saturating_mul(c.turns.into()) > Nano::ONE.0 {
+        let limit = format!(
+            "at most one over the turns, {}: fewer members send a value",
+            c.turns
+        );
+        return refuse("[outer] rho", rho, &limit);
+    }
     Ok(())
 }
 
@@ -421,6 +462,7 @@ mod tests {
                 matrices: Default::default(),
             },
             compression: CompressionSchedule {
+                turns: CompressionSchedule::usual_turns(),
                 kept_per_block: 64,
                 error_decay: Nano(500_000_000),
                 final_error_decay: Some(Nano(950_000_000)),
@@ -515,6 +557,31 @@ mod tests {
             (
                 |c| c.compression.final_error_decay = Some(Nano(2_000_000_000)),
                 "final_error_decay is 2",
+            ),
+            (|c| c.compression.turns = 0, "turns is 0; it must be within 1..=4"),
+            (|c| c.compression.turns = 5, "turns is 5"),
+            (
+                |c| c.compression.turns = 2,
+                "kept_per_block is 64; it must be 4096 where members take turns",
+            ),
+            (|c| with_turns(c, |c| c.error_decay = Nano(1)), "error_decay is"),
+            (
+                |c| with_turns(c, |c| c.final_error_decay = Some(Nano(0))),
+                "final_error_decay is 0; it must be left out",
+            ),
+            (
+                |c| {
+                    with_turns(c, |_| ());
+                    c.audits.rate = 0;
+                },
+                "turns is 4; it must be 1 in a run without [audits]",
+            ),
+            (
+                |c| {
+                    with_turns(c, |_| ());
+                    c.outer.rho = Nano(250_000_001);
+                },
+                "it must be at most one over the turns, 4",
             ),
             (
                 |c| c.outer.learning_rate = Nano(0),
@@ -614,6 +681,25 @@ mod tests {
             let text = check(&config).unwrap_err().to_string();
             assert!(text.contains(words), "`{words}` is not in: {text}");
         }
+    }
+
+    fn with_turns(config: &mut RunConfig, change: impl Fn(&mut CompressionSchedule)) {
+        config.compression = CompressionSchedule {
+            kept_per_block: 4_096,
+            error_decay: Nano(0),
+            final_error_decay: None,
+            turns: 4,
+        };
+        config.outer.rho = Nano(250_000_000);
+        config.audits.rate = 1;
+        change(&mut config.compression);
+    }
+
+    #[test]
+    fn members_of_a_run_may_take_turns() {
+        let mut config = config();
+        with_turns(&mut config, |_| ());
+        assert!(check(&config).is_ok(), "{:?}", check(&config));
     }
 
     #[test]

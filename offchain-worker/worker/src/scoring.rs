@@ -189,7 +189,7 @@ impl Scoring<'_> {
         let (mut found, mut contributions) = (Vec::new(), Vec::new());
         for root in roots {
             if let Some(checked) = self.files.get(&root) {
-                let decoded = checked.decode(self.layout, self.config);
+                let decoded = checked.decode(self.layout);
                 contributions.push(decoded.map_err(|error| RoleError::Broken(error.to_string()))?);
                 found.push(root);
             }

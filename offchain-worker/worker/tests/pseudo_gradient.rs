@@ -60,6 +60,7 @@ fn density(kept_per_block: u16) -> Compression {
     Compression {
         kept_per_block,
         error_decay: Nano(950_000_000),
+        turn: None,
     }
 }
 

@@ -60,6 +60,7 @@ fn config() -> RunConfig {
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(1),
             final_error_decay: None,

@@ -7,11 +7,14 @@
 //!
 //! Of each block there are two *levels*, magnitudes as the upper halves of an `f32`; and of each value that is sent a
 //! *code*, which says its place in the block, its sign, and which level it has.
+//!
+//! Sent are so many values of a block as the run says, those of largest magnitude; or, where members take turns, all
+//! those whose [`Turn`] it is.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-use crate::Tensor;
+use crate::{Compression, Tensor};
 
 /// Elements of a full block.
 pub const BLOCK: usize = 4_096;
@@ -57,6 +60,11 @@ pub enum LayoutError {
         /// What was asked for.
         kept: u16,
     },
+    /// No turn that there is, or one in which not all values are sent.
+    Turn {
+        /// What was asked for.
+        turn: Turn,
+    },
 }
 
 impl fmt::Display for LayoutError {
@@ -76,6 +84,13 @@ impl fmt::Display for LayoutError {
             LayoutError::Kept { kept } => {
                 write!(f, "{kept} values kept per block of 4096: choose from 1 to 4096")
             }
+            LayoutError::Turn { turn } => write!(
+                f,
+                "turn {} of {}: take one below that, of {} at most, and keep 4096 values",
+                turn.number,
+                turn.of,
+                Turn::MOST
+            ),
         }
     }
 }
@@ -91,6 +106,111 @@ pub fn checked_kept(kept: u16) -> Result<usize, LayoutError> {
     match usize::from(kept) {
         count @ 1..=BLOCK => Ok(count),
         _ => Err(LayoutError::Kept { kept }),
+    }
+}
+
+/// Which of a block's values are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// So many of 4,096: those of largest magnitude. From 1 to [`BLOCK`].
+    Largest(usize),
+    /// All whose turn it is.
+    Turn(Turn),
+}
+
+impl Kept {
+    /// Of a compression.
+    ///
+    /// # Errors
+    /// [`LayoutError::Kept`] or [`LayoutError::Turn`].
+    #[inline]
+    pub fn of(compression: &Compression) -> Result<Kept, LayoutError> {
+        let kept = checked_kept(compression.kept_per_block)?;
+        match compression.turn {
+            None => Ok(Kept::Largest(kept)),
+            Some(turn) if kept == BLOCK && turn.is_possible() => Ok(Kept::Turn(turn)),
+            Some(turn) => Err(LayoutError::Turn { turn }),
+        }
+    }
+
+    /// Whether no place has to be said, since it is known which values are sent.
+    #[inline]
+    pub fn is_known(self) -> bool {
+        matches!(self, Kept::Largest(BLOCK) | Kept::Turn(_))
+    }
+
+    /// How many values a block of so many rows and columns sends: 1 at least.
+    #[inline]
+    fn count(self, rows: usize, width: usize) -> usize {
+        match self {
+            Kept::Largest(kept) => ((rows * width * kept + BLOCK / 2) / BLOCK).max(1),
+            Kept::Turn(turn) => turn.count(rows, width),
+        }
+    }
+}
+
+/// Which values a member sends in a round in which others send the rest: of each block those whose row and column
+/// there add up to `number`, but for multiples of `of`. A block that has none sends one all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Below `of`.
+    pub number: u8,
+    /// How many turns there are: from 2 to [`Turn::MOST`].
+    pub of: u8,
+}
+
+impl Turn {
+    /// The most turns: one over [`OuterStep::MIN_RHO`](crate::OuterStep::MIN_RHO), below which a value would not move
+    /// by the mean of those that send it.
+    pub const MOST: u8 = 4;
+
+    /// That of a member in a round: the next one in the next round.
+    #[inline]
+    pub fn in_round(uid: crate::Uid, round: crate::Round, of: u8) -> Turn {
+        let sum = u64::from(uid.0) + u64::from(round);
+        // below `of`, which fits
+        let number = sum.checked_rem(of.into()).unwrap_or(0) as u8;
+        Turn { number, of }
+    }
+
+    fn is_possible(self) -> bool {
+        (2..=Turn::MOST).contains(&self.of) && self.number < self.of
+    }
+
+    /// The first column of a row that is sent, if the row is long enough.
+    #[inline(always)]
+    fn first(self, row: usize) -> usize {
+        let of = usize::from(self.of);
+        (usize::from(self.number) + of - row % of) % of
+    }
+
+    /// Of a row that has so many columns.
+    #[inline(always)]
+    fn of_row(self, row: usize, width: usize) -> usize {
+        width
+            .saturating_sub(self.first(row))
+            .div_ceil(usize::from(self.of))
+    }
+
+    fn count(self, rows: usize, width: usize) -> usize {
+        // as many rows as there are turns have each column once
+        let whole = rows / usize::from(self.of) * width;
+        let rest = 0..rows % usize::from(self.of);
+        let rest: usize = rest.map(|row| self.of_row(row, width)).sum();
+        (whole + rest).max(1)
+    }
+
+    /// The places of a block that are sent, ascending.
+    #[inline(always)]
+    pub fn places(self, block: Block) -> impl Iterator<Item = u16> {
+        let (len, width) = (block.len, block.width.max(1));
+        let of_rows = (0..len / width).flat_map(move |row| {
+            let columns = (self.first(row)..width).step_by(self.of.into());
+            columns.map(move |column| (row * width + column) as u16)
+        });
+        let has_none = (0..len / width).all(|row| self.of_row(row, width) == 0);
+        let alone = has_none.then_some(usize::from(self.number) % len.max(1));
+        alone.map(|place| place as u16).into_iter().chain(of_rows)
     }
 }
 
@@ -180,7 +300,7 @@ impl Grid {
 
     /// All blocks in the order in which they are sent: strip by strip, each from the left.
     #[inline]
-    pub fn blocks(&self, kept: usize) -> impl Iterator<Item = Block> + '_ {
+    pub fn blocks(&self, kept: Kept) -> impl Iterator<Item = Block> + '_ {
         self.strips().flat_map(move |strip| strip.blocks(kept))
     }
 
@@ -194,7 +314,7 @@ impl Grid {
         let strip = self.strip(number);
         let within = index - strip.start;
         let (row, col) = (within / strip.cols, within % strip.cols);
-        let before = number * self.strip(0).totals(1).0;
+        let before = number * self.strip(0).totals(Kept::Largest(1)).0;
         let (block, col) = (col / self.block_cols, col % self.block_cols);
         let width = self.block_cols.min(strip.cols - block * self.block_cols);
         Some((before + block, (row * width + col) as u16))
@@ -202,7 +322,7 @@ impl Grid {
 
     /// How many blocks there are of each size.
     #[inline]
-    pub fn sizes(&self, kept: usize) -> impl Iterator<Item = (u64, Block)> {
+    pub fn sizes(&self, kept: Kept) -> impl Iterator<Item = (u64, Block)> {
         let full = self.strip_count().saturating_sub(1);
         [(full, self.strip(0)), (1, self.strip(full))]
             .into_iter()
@@ -216,7 +336,7 @@ impl Grid {
 
     /// Number of blocks, and of values that they send together.
     #[inline]
-    pub fn totals(&self, kept: usize) -> (usize, usize) {
+    pub fn totals(&self, kept: Kept) -> (usize, usize) {
         let last = self.strip_count() - 1;
         let (blocks, values) = self.strip(0).totals(kept);
         let (last_blocks, last_values) = self.strip(last).totals(kept);
@@ -250,21 +370,20 @@ pub struct Block {
 
 impl Strip {
     #[inline]
-    fn block(&self, col: usize, kept: usize) -> Block {
+    fn block(&self, col: usize, kept: Kept) -> Block {
         let width = self.block_cols.min(self.cols - col);
-        let len = self.rows * width;
-        let keep = ((len * kept + BLOCK / 2) / BLOCK).max(1);
         Block {
             col,
             width,
-            len,
-            keep,
+            len: self.rows * width,
+            keep: kept.count(self.rows, width),
         }
     }
 
-    /// Its blocks from the left. Of a block of `len` elements, max(1, round(len · kept / 4096)) are sent.
+    /// Its blocks from the left. Of a block of `len` elements, max(1, round(len · kept / 4096)) of the largest are
+    /// sent, or those whose turn it is.
     #[inline]
-    pub fn blocks(self, kept: usize) -> impl Iterator<Item = Block> {
+    pub fn blocks(self, kept: Kept) -> impl Iterator<Item = Block> {
         (0..self.cols)
             .step_by(self.block_cols)
             .map(move |col| self.block(col, kept))
@@ -272,7 +391,7 @@ impl Strip {
 
     /// How many blocks it has of each size.
     #[inline]
-    fn sizes(self, kept: usize) -> impl Iterator<Item = (usize, Block)> {
+    fn sizes(self, kept: Kept) -> impl Iterator<Item = (usize, Block)> {
         let full = self.cols / self.block_cols;
         let edge = full * self.block_cols;
         [(full, 0), (usize::from(edge < self.cols), edge)]
@@ -283,7 +402,7 @@ impl Strip {
 
     /// Number of blocks, and of values that they send together.
     #[inline]
-    pub fn totals(self, kept: usize) -> (usize, usize) {
+    pub fn totals(self, kept: Kept) -> (usize, usize) {
         self.sizes(kept)
             .fold((0, 0), |(blocks, values), (count, block)| {
                 (blocks + count, values + count * block.keep)
@@ -324,7 +443,7 @@ mod tests {
 
     #[test]
     fn edges_get_short_blocks_and_their_share_of_values() {
-        let blocks: Vec<Block> = grid(&[70, 130]).blocks(64).collect();
+        let blocks: Vec<Block> = grid(&[70, 130]).blocks(Kept::Largest(64)).collect();
         let sizes: Vec<_> = blocks
             .iter()
             .map(|b| (b.col, b.width, b.len, b.keep))
@@ -343,7 +462,10 @@ mod tests {
     #[test]
     fn a_vector_is_cut_into_blocks_of_4096() {
         let grid = grid(&[9_000]);
-        let sizes: Vec<_> = grid.blocks(32).map(|b| (b.col, b.len, b.keep)).collect();
+        let sizes: Vec<_> = grid
+            .blocks(Kept::Largest(32))
+            .map(|b| (b.col, b.len, b.keep))
+            .collect();
         // 808 · 32 / 4096 = 6.3
         assert_eq!(sizes, [(0, 4_096, 32), (0, 4_096, 32), (0, 808, 6)]);
         let starts: Vec<_> = grid.strips().map(|strip| strip.start).collect();
@@ -352,7 +474,12 @@ mod tests {
 
     #[test]
     fn halves_are_rounded_up() {
-        let keeps = |n| grid(&[n]).blocks(64).map(|b| b.keep).collect::<Vec<_>>();
+        let keeps = |n| {
+            grid(&[n])
+                .blocks(Kept::Largest(64))
+                .map(|b| b.keep)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             (keeps(95), keeps(96), keeps(97)),
             (vec![1], vec![2], vec![2])
@@ -370,7 +497,10 @@ mod tests {
             &[3, 500],
             &[200, 9],
         ] {
-            for kept in [1, 64, 4_096] {
+            let turns =
+                (2..=Turn::MOST).flat_map(|of| (0..of).map(move |number| Turn { number, of }));
+            let kinds = [1, 64, 4_096].map(Kept::Largest).into_iter();
+            for kept in kinds.chain(turns.map(Kept::Turn)) {
                 let grid = grid(shape);
                 let values = grid.blocks(kept).map(|block| block.keep).sum();
                 let blocks = grid.blocks(kept).count();
@@ -388,13 +518,78 @@ mod tests {
         }
     }
 
+    /// Each value has one turn, but that of a block with fewer than there are turns.
+    #[test]
+    fn turns_are_all_values_once() {
+        for of in 2..=Turn::MOST {
+            for shape in [&[70, 130][..], &[9_000], &[3, 5], &[1], &[2, 1]] {
+                let mut seen = vec![0; grid(shape).len()];
+                for number in 0..of {
+                    let turn = Turn { number, of };
+                    let mut before = 0;
+                    for strip in grid(shape).strips() {
+                        for block in strip.blocks(Kept::Turn(turn)) {
+                            let places: Vec<u16> = turn.places(block).collect();
+                            assert!(places.is_sorted() && places.len() == block.keep);
+                            for place in places {
+                                let index = strip.start + block.index(place.into(), strip.cols);
+                                seen[index] += 1;
+                                before += 1;
+                            }
+                        }
+                    }
+                    assert_eq!(grid(shape).totals(Kept::Turn(turn)).1, before);
+                }
+                let is_small = seen.len() < usize::from(of) + 1;
+                assert!(seen.iter().all(|times| *times >= 1), "{shape:?} {of}");
+                assert!(
+                    is_small
+                        || shape.contains(&130) && of == 3
+                        || seen.iter().all(|times| *times == 1)
+                );
+            }
+        }
+        // Row 1, column 2 of a block is the third of four turns' together.
+        let turn = Turn { number: 3, of: 4 };
+        let block = grid(&[64, 64]).blocks(Kept::Turn(turn)).next();
+        let block = block.expect("one block");
+        let places: Vec<u16> = turn.places(block).take(17).collect();
+        assert_eq!(places[..3], [3, 7, 11]);
+        assert_eq!((block.keep, places[16]), (1_024, 64 + 2));
+    }
+
+    #[test]
+    fn a_member_has_another_turn_in_each_round() {
+        let of = |uid, round| Turn::in_round(crate::Uid(uid), round, 4).number;
+        assert_eq!([of(0, 0), of(1, 0), of(2, 3), of(0, 5)], [0, 1, 1, 1]);
+        assert_eq!(of(u16::MAX, u32::MAX), 2);
+    }
+
+    #[test]
+    fn impossible_turns_are_refused() {
+        let kept = |kept_per_block, number, of| {
+            Kept::of(&Compression {
+                kept_per_block,
+                error_decay: crate::Nano(0),
+                turn: Some(Turn { number, of }),
+            })
+        };
+        assert!(kept(4_096, 3, 4).is_ok_and(Kept::is_known));
+        for (all, number, of) in [(4_095, 0, 2), (4_096, 0, 1), (4_096, 0, 5), (4_096, 2, 2)] {
+            assert!(matches!(
+                kept(all, number, of),
+                Err(LayoutError::Turn { .. })
+            ));
+        }
+    }
+
     #[test]
     fn every_element_has_one_place() {
         for shape in [&[70, 130][..], &[9_000], &[3, 5]] {
             let grid = grid(shape);
             let (mut seen, mut number) = (vec![false; grid.len()], 0);
             for strip in grid.strips() {
-                for block in strip.blocks(BLOCK) {
+                for block in strip.blocks(Kept::Largest(BLOCK)) {
                     for place in 0..block.len {
                         let index = strip.start + block.index(place, strip.cols);
                         assert!(!std::mem::replace(&mut seen[index], true));
@@ -408,7 +603,10 @@ mod tests {
         }
         // element (1, 65) is in the second block, row 1, column 1
         let strip = grid(&[70, 130]).strip(0);
-        let second = strip.blocks(1).nth(1).expect("three of them");
+        let second = strip
+            .blocks(Kept::Largest(1))
+            .nth(1)
+            .expect("three of them");
         assert_eq!(second.index(65, strip.cols), 130 + 65);
     }
 

@@ -5,8 +5,9 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blocks::checked_kept, AuditRules, BlockNumber, Combination, Matrices, ModelRoot, Nano, Round,
-    Text, H256, MAX_MEMBERS,
+    blocks::{checked_kept, Turn, BLOCK},
+    AuditRules, BlockNumber, Combination, Matrices, ModelRoot, Nano, Round, Text, Uid, H256,
+    MAX_MEMBERS,
 };
 
 /// Shape of a Llama-style decoder.
@@ -187,9 +188,35 @@ pub struct CompressionSchedule {
     /// β in the last round of the inner schedule and in those after it, reached in a straight line; β stays what it is
     /// if there is none.
     pub final_error_decay: Option<Nano>,
+    /// In how many turns members send their values: each round each of them has another one, and sends the values whose
+    /// turn that is, one in so many. 1, which is usual, is no turns: all send alike.
+    #[serde(default = "CompressionSchedule::usual_turns")]
+    pub turns: u8,
 }
 
 impl CompressionSchedule {
+    /// All members send alike.
+    pub fn usual_turns() -> u8 {
+        1
+    }
+
+    /// Whether members take turns.
+    pub fn has_turns(&self) -> bool {
+        self.turns > 1
+    }
+
+    /// Whether turns, if there are any, go with all else: all values are kept, and nothing is for a later round, since
+    /// what a member does not send another one does.
+    fn has_possible_turns(&self) -> bool {
+        let decays = (self.error_decay, self.final_error_decay);
+        let keeps_all = usize::from(self.kept_per_block) == BLOCK;
+        match self.turns {
+            1 => true,
+            2..=Turn::MOST => keeps_all && decays == (Nano(0), None),
+            _ => false,
+        }
+    }
+
     /// What holds after `done` of `all` steps of the way.
     fn after(&self, done: u64, all: u64) -> Compression {
         let error_decay = match self.final_error_decay {
@@ -200,6 +227,7 @@ impl CompressionSchedule {
         Compression {
             kept_per_block: self.kept_per_block,
             error_decay,
+            turn: None,
         }
     }
 }
@@ -224,6 +252,8 @@ pub struct Compression {
     pub kept_per_block: u16,
     /// Decay of the error feedback (β).
     pub error_decay: Nano,
+    /// Whose turn it is, where members take turns.
+    pub turn: Option<Turn>,
 }
 
 /// θ ← θ − α Δ̄ with Δ̄ the sum of contributions over max(senders, ⌈ρR⌉).
@@ -469,10 +499,12 @@ pub enum RunConfigError {
     ImpossibleInnerSteps,
     /// A rate, decay, momentum or norm outside its range, or a warm-up longer than the schedule.
     ImpossibleOptimizer,
-    /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1.
+    /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1; no turns or more than
+    /// [`Turn::MOST`], or turns in a run that does not keep all values, carries an error, or does not audit: who trained
+    /// once could send what it found under as many names.
     ImpossibleCompression,
-    /// ρ above 1 or below a quarter, no outer learning rate, or contributions combined by tokens in a run that does
-    /// not audit.
+    /// ρ above 1, above one over the turns, or below a quarter, no outer learning rate, or contributions combined by
+    /// tokens in a run that does not audit.
     ImpossibleOuterStep,
     /// A phase without blocks, or an attest phase or a round that is too short.
     PhasesTooShort,
@@ -513,12 +545,16 @@ impl RunConfig {
         u64::from(self.inner.steps) * u64::from(self.inner.sequences)
     }
 
-    /// How contributions of a round are made small. What it takes to read them is the same in all rounds.
-    pub fn compression_in(&self, round: Round) -> Compression {
+    /// How a member's contribution to a round is made small, and read.
+    pub fn compression_of(&self, uid: Uid, round: Round) -> Compression {
         let steps = u64::from(self.inner.steps);
         let before_the_last = u64::from(self.inner.total_steps).saturating_sub(steps);
         let done = u64::from(round).saturating_mul(steps);
-        self.compression.after(done, before_the_last)
+        let (turns, has_turns) = (self.compression.turns, self.compression.has_turns());
+        Compression {
+            turn: has_turns.then(|| Turn::in_round(uid, round, turns)),
+            ..self.compression.after(done, before_the_last)
+        }
     }
 
     /// Whether such a run can be at all.
@@ -567,6 +603,12 @@ impl RunConfig {
             decays.iter().flatten().all(|decay| *decay <= Nano::ONE),
             ImpossibleCompression,
         )?;
+        ensure(c.has_possible_turns(), ImpossibleCompression)?;
+        let is_audited = self.audits.rate > 0;
+        ensure(is_audited || !c.has_turns(), ImpossibleCompression)?;
+        let rho_in_turns = self.outer.rho.0.saturating_mul(c.turns.into());
+        let is_divided = !c.has_turns() || rho_in_turns <= Nano::ONE.0;
+        ensure(is_divided, ImpossibleOuterStep)?;
         let rho = OuterStep::MIN_RHO..=Nano::ONE;
         ensure(rho.contains(&self.outer.rho), ImpossibleOuterStep)?;
         ensure(self.outer.learning_rate > Nano(0), ImpossibleOuterStep)?;
@@ -636,6 +678,7 @@ mod tests {
             kept_per_block: 64,
             error_decay: Nano(first),
             final_error_decay: last.map(Nano),
+            turns: CompressionSchedule::usual_turns(),
         };
         let now = schedule.after(done, all);
         assert_eq!(now.kept_per_block, 64);

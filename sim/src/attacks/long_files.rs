@@ -3,7 +3,7 @@
 
 use cairn_gradient::{max_encoded_len, sealed_root};
 use cairn_primitives::{
-    key_hash, Commitment, Compression, ContributionKey, Layout, ModelRoot, Phase, Round,
+    key_hash, Commitment, Compression, ContributionKey, Layout, ModelRoot, Phase, Round, Uid,
 };
 use cairn_runtime::readers;
 
@@ -60,7 +60,8 @@ fn longest(turn: &mut Turn) -> Option<usize> {
     let most = Compression {
         // where all values are sent there are no gaps
         kept_per_block: cairn_gradient::BLOCK as u16 - 1,
-        ..run.config.compression_in(0)
+        turn: None,
+        ..run.config.compression_of(Uid(0), 0)
     };
     usize::try_from(max_encoded_len(&layout, &most)).ok()
 }

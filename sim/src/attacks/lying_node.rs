@@ -1,7 +1,7 @@
 //! The node that a miner relies on shows it a false head, on which the reveal phase has begun, and takes the key.
 
 use cairn_gradient::{decode, encode, open, Header};
-use cairn_primitives::{Commitment, ContributionKey, Layout, Phase, Round};
+use cairn_primitives::{Commitment, ContributionKey, Layout, Phase, Round, Uid};
 use cairn_runtime::{readers, RuntimeCall, UncheckedExtrinsic};
 
 use super::{Attack, Scene};
@@ -80,7 +80,8 @@ impl Liar {
         let netuid = turn.netuid;
         let run = turn.chain.ask(turn.head, || readers::run(netuid))??;
         let layout = Layout::of(&run.config.model);
-        let compression = run.config.compression_in(round);
+        // Whose turn it was makes no difference: the run has none.
+        let compression = run.config.compression_of(Uid(0), round);
         let sealed = turn.store.get(seen.sealed_root.0, turn.now)?;
         let mut plain = sealed.to_vec();
         open(&mut plain, key);

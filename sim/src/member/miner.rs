@@ -29,6 +29,7 @@ impl World {
         match task {
             Task::Train {
                 round,
+                uid,
                 slot,
                 plan,
                 deadline,
@@ -46,6 +47,7 @@ impl World {
                 let windows = self.kept_before(who, round, slot);
                 let training = Training {
                     round,
+                    uid,
                     slot,
                     plan,
                     deadline,
@@ -347,6 +349,7 @@ impl World {
         let label = Label {
             netuid: self.netuid.get(),
             hotkey: member.hotkey.id(),
+            uid: training.uid,
             held: Held { round, ..held },
         };
         // A crash before this is on disk makes another key, and so does making it anew: what was not committed to may

@@ -140,6 +140,7 @@ pub struct Made {
 #[derive(Debug)]
 pub struct Training {
     pub(crate) round: Round,
+    pub(crate) uid: Uid,
     pub(crate) slot: u64,
     pub(crate) plan: Plan,
     pub(crate) deadline: BlockNumber,

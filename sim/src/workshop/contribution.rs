@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use cairn_engine::{AdamState, EngineError, Order, Version};
 use cairn_gradient::{compress, decode, put_back, seal, sealed_root, Header, Work};
-use cairn_primitives::{key_hash, Carried, Commitment, Hotkey, Netuid, Secret};
+use cairn_primitives::{key_hash, Carried, Commitment, Hotkey, Netuid, Secret, Uid};
 use cairn_round::{miner::Intent, Held};
 
 use super::{Memory, Theta, Workshop};
@@ -17,6 +17,8 @@ pub struct Label {
     pub netuid: u16,
     /// The miner's hotkey.
     pub hotkey: Hotkey,
+    /// Its uid in the round.
+    pub uid: Uid,
     /// The round, and the root of the parameters that it is made from.
     pub held: Held,
 }
@@ -25,6 +27,7 @@ pub struct Label {
 #[derive(Clone, Debug)]
 pub struct Trained {
     header: Header,
+    uid: Uid,
     /// The file before it is sealed.
     pub plain: Vec<u8>,
     /// Moments and error feedback afterwards.
@@ -59,6 +62,7 @@ impl Workshop {
         self.engine.load(memory.state(theta))?;
         let order = Order {
             round: label.held.round,
+            uid: label.uid,
             steps: windows.len() as u32,
         };
         let text = &self.text;
@@ -94,6 +98,7 @@ impl Workshop {
         };
         Ok(Some(Trained {
             header,
+            uid: label.uid,
             plain,
             memory,
             traced: Rc::new(traced),
@@ -102,7 +107,7 @@ impl Workshop {
 
     /// The pseudo-gradient that training found, if nothing was left unsent before it: what was sent, and what was left.
     pub fn found(&self, trained: &Trained) -> Option<Vec<f32>> {
-        let compression = self.run.compression_in(trained.header.round);
+        let compression = self.run.compression_of(trained.uid, trained.header.round);
         let sent = decode(&trained.plain, &self.layout, &compression).ok()?;
         let mut found = trained.memory.feedback.clone()?;
         put_back(&mut found, &self.layout, &sent).ok()?;
@@ -125,7 +130,7 @@ impl Workshop {
             tokens: u64::from(claimed) * a_step,
             ..trained.header.clone()
         };
-        let compression = self.run.compression_in(header.round);
+        let compression = self.run.compression_of(trained.uid, header.round);
         let made = |header: &Header| {
             let feedback = memory.feedback.clone();
             let mut feedback = feedback.unwrap_or_else(|| vec![0.0; values.len()]);
@@ -151,6 +156,7 @@ impl Workshop {
         let (plain, _) = made(&header)?;
         let memory = memory_after;
         Some(Trained {
+            uid: trained.uid,
             header,
             plain,
             memory,

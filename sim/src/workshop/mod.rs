@@ -237,6 +237,7 @@ impl Workshop {
         let claim = checked::Claim {
             round: claim.round,
             hotkey: claim.hotkey,
+            uid: claim.uid,
             commitment: claim.commitment.clone(),
             key: claim.key,
             parent_root: claim.parent_root,
@@ -244,7 +245,7 @@ impl Workshop {
         };
         let good = checked::check(&terms, &claim, sealed);
         let good = good.map_err(|refusal| refusal.is_broken())?;
-        let contribution = good.decode(&self.layout, &self.run);
+        let contribution = good.decode(&self.layout);
         Ok(Opened {
             checked: Arc::new(good),
             contribution: contribution.map_err(|_| false)?,

@@ -208,6 +208,7 @@ fn run_of(
         },
         inner,
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block,
             error_decay: Nano(900_000_000),
             final_error_decay: None,

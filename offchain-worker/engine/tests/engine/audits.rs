@@ -14,7 +14,7 @@ use cairn_protocol::{audit::interval, trace};
 use proptest::prelude::*;
 
 use crate::{
-    fixture::{config, sequences, slices},
+    fixture::{compression_of, config, sequences, slices},
     rounds::{contribute, cpu, held, loaded, order, start, train},
 };
 
@@ -75,6 +75,7 @@ fn found(
     let audited = Audited {
         header,
         file,
+        compression: &compression_of(0),
         config: &config,
         layout: &layout,
         drawn,
@@ -109,6 +110,7 @@ fn a_blob_that_is_given_away_is_gone_before_the_first_step() {
     let audited = Audited {
         header: &round.header,
         file: &round.file,
+        compression: &compression_of(0),
         config: &config,
         layout: &layout,
         drawn,
@@ -135,6 +137,7 @@ fn what_comes_in_pieces_is_judged_as_the_whole() {
         let audited = Audited {
             header: &round.header,
             file: &round.file,
+            compression: &compression_of(0),
             config: &config,
             layout: &layout,
             drawn,
@@ -199,7 +202,7 @@ fn a_file_that_is_not_made_of_the_last_state_fails() {
     for engine in loaded() {
         let mut round = Round::of(engine);
         let blobs = [0, 1].map(|drawn| round.open(drawn).unwrap().unwrap());
-        let (layout, compression) = (Layout::of(&config().model), config().compression_in(0));
+        let (layout, compression) = (Layout::of(&config().model), compression_of(0));
         let made = decode(&round.file, &layout, &compression).unwrap();
         assert_eq!(encode(&made, &layout, &compression).unwrap(), round.file);
         let flipped = flipped(&made, &layout, &compression);
@@ -227,7 +230,7 @@ fn flipped(made: &Contribution, layout: &Layout, compression: &Compression) -> C
     let flip = |(tensor, sent): (&Tensor, &SparseTensor)| {
         let mut selected = sent.selected().clone();
         selected.codes.iter_mut().for_each(|code| *code ^= NEGATIVE);
-        SparseTensor::from_selected(tensor, compression.kept_per_block, selected).unwrap()
+        SparseTensor::from_selected(tensor, compression, selected).unwrap()
     };
     let tensors = layout.0.iter().zip(&made.tensors);
     Contribution {

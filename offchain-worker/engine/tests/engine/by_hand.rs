@@ -62,7 +62,7 @@ impl Member {
             mean_loss: losses.iter().sum::<f32>() / losses.len() as f32,
             work: Work::default(),
         };
-        let compression = config.compression_in(round);
+        let compression = config.compression_of(self.uid, round);
         let tensors = select(&layout, &compression, &delta, &mut feedback).unwrap();
         header.work = Work {
             engine: EngineClass::CPU,
@@ -120,5 +120,5 @@ pub fn traced(parameters: &[f32], adam: &AdamState) -> H256 {
 
 fn decoded(config: &RunConfig, file: &[u8]) -> Contribution {
     let layout = Layout::of(&config.model);
-    decode(file, &layout, &config.compression_in(0)).unwrap()
+    decode(file, &layout, &config.compression_of(Uid(0), 0)).unwrap()
 }

@@ -5,7 +5,7 @@ use cairn_gradient::{compress, Header};
 use cairn_primitives::{Layout, Uid};
 
 use crate::{
-    fixture::{config, sequences, slices},
+    fixture::{compression_of, config, sequences, slices},
     rounds::{checked, contribute, cost, header, including, start, train, COSTS},
 };
 
@@ -77,7 +77,7 @@ fn invent(header: Header) -> Vec<u8> {
     let sign = |i: usize| if i * 7 % 5 < 2 { 0.5 } else { -0.5 };
     let values: Vec<f32> = (0..layout.parameters()).map(sign).collect();
     let mut rest = vec![0.0; values.len()];
-    let compression = config().compression_in(0);
+    let compression = compression_of(0);
     compress(&layout, &compression, &values, &mut rest, header)
         .unwrap()
         .1

@@ -1,8 +1,8 @@
 //! A run small enough for tests, and its text.
 
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelRoot,
-    ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
+    AuditRules, Compression, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer,
+    ModelRoot, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, Uid, H256,
 };
 
 const VOCABULARY: u64 = 64;
@@ -49,6 +49,7 @@ pub fn config() -> RunConfig {
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(800_000_000),
             final_error_decay: Some(Nano(950_000_000)),
@@ -69,6 +70,11 @@ pub fn config() -> RunConfig {
         overlap: 0,
         checkpoint_every: RunConfig::USUAL_CHECKPOINT_EVERY,
     }
+}
+
+/// How contributions to a round are made small: the run has no turns, so it is the same for all.
+pub fn compression_of(round: u32) -> Compression {
+    config().compression_of(Uid(0), round)
 }
 
 /// The sequences of a member's step: each token follows from the one before, with some noise.

@@ -13,4 +13,5 @@ mod play;
 mod replay;
 mod rounds;
 mod tolerance;
+mod turns;
 mod verbs;

@@ -17,7 +17,7 @@ use cairn_trainer::{cuda::CudaOptions, AdamState, Trainer};
 use crate::{
     by_hand::traced,
     cuda::{distance, driver},
-    fixture::{config, sequences, slices},
+    fixture::{compression_of, config, sequences, slices},
     rounds::{checked, contribute, cpu, held, start, train, COSTS},
 };
 
@@ -95,6 +95,7 @@ fn found(
     let audited = Audited {
         header,
         file,
+        compression: &compression_of(0),
         config,
         layout: &layout,
         drawn,

@@ -65,7 +65,11 @@ fn play(engine: &mut dyn Engine, role: &mut Role, others: &[u8], verb: Verb) -> 
             }
         }
         Verb::TrainOnNothing => {
-            let order = Order { round: 0, steps: 2 };
+            let order = Order {
+                round: 0,
+                uid: Uid(0),
+                steps: 2,
+            };
             let nothing = engine.train(&order, &mut |_| Vec::new(), &mut |_| true);
             nothing.is_ok()
         }

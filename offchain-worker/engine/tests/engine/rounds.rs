@@ -53,6 +53,7 @@ pub fn loaded() -> Vec<Box<dyn Engine>> {
 pub fn order(round: u32) -> Order {
     Order {
         round,
+        uid: Uid(0),
         steps: config().inner.steps.into(),
     }
 }
@@ -111,14 +112,20 @@ pub fn contribute(engine: &mut dyn Engine, uid: Uid, round: u32) -> Vec<u8> {
 
 /// A plain file as others have it.
 pub fn checked(config: &RunConfig, plain: &[u8]) -> Arc<Checked> {
+    checked_of(config, Uid(0), plain)
+}
+
+/// The same by whoever has this uid.
+pub fn checked_of(config: &RunConfig, uid: Uid, plain: &[u8]) -> Arc<Checked> {
     let (key, mut sealed) = ([7; 32], plain.to_vec());
     seal(&mut sealed, &key);
     let layout = Layout::of(&config.model);
-    let header = verify(plain, &layout, &config.compression_in(0))
+    let header = verify(plain, &layout, &config.compression_of(uid, 0))
         .unwrap()
         .header;
     let claim = Claim {
         round: header.round,
+        uid,
         hotkey: header.hotkey,
         commitment: Commitment {
             parent_root: header.parent_root,

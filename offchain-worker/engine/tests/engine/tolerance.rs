@@ -18,7 +18,7 @@ use codec::Encode;
 use proptest::prelude::*;
 
 use crate::{
-    fixture::{config, sequences, slices},
+    fixture::{compression_of, config, sequences, slices},
     rounds::{contribute, cpu, held, start, train},
 };
 
@@ -48,6 +48,7 @@ fn found(
     let audited = Audited {
         header,
         file,
+        compression: &compression_of(0),
         config: &config,
         layout: &layout,
         drawn,

@@ -8,7 +8,7 @@ use cairn_engine::{Cpu, Engine, Order, State};
 use cairn_engine_process::{open, Options};
 use cairn_primitives::{
     AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelRoot, Nano,
-    OuterStep, Phases, RunConfig, Text, H256,
+    OuterStep, Phases, RunConfig, Text, Uid, H256,
 };
 use cairn_trainer::{config::named, cuda::cache_directory, initial_parameters};
 
@@ -69,6 +69,7 @@ fn measure(
     };
     let order = Order {
         round: 0,
+        uid: Uid(0),
         steps: STEPS,
     };
     engine.train(&order, &mut |_| batch.clone(), &mut go_on)?;
@@ -112,6 +113,7 @@ fn config(name: &str, length: u32, sequences: u16) -> Option<RunConfig> {
         data,
         inner,
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(800_000_000),
             final_error_decay: None,

@@ -1,13 +1,13 @@
 //! How one block is written.
 //!
 //! In this order: its high level, its low level, its values' gaps and signs, and, where the levels differ, which of
-//! the values have the high one. Where all values are sent there are no gaps.
+//! the values have the high one. Where it is known which values are sent there are no gaps.
 
 use cairn_primitives::blocks::{HIGH, NEGATIVE, PLACE};
 
 use super::rice::{Costs, Parameters};
 use crate::bits::{BitReader, BitWriter};
-use crate::blocks::{Block, BLOCK};
+use crate::blocks::{Block, Kept, BLOCK};
 use crate::level::{Level, Levels};
 use crate::simd::Lanes;
 
@@ -119,17 +119,17 @@ fn low_number(levels: Levels) -> u32 {
 #[derive(Clone, Copy)]
 pub(super) struct Way {
     pub(super) parameters: Parameters,
-    /// Whether all values are sent, so that there are no gaps.
-    pub(super) is_all: bool,
+    /// If it is known which values these are, there are no gaps.
+    pub(super) kept: Kept,
 }
 
-/// Counts what a block costs. `before` is the high level of the block before, if there is one; `is_all` says that all
-/// values are sent.
+/// Counts what a block costs. `before` is the high level of the block before, if there is one; `is_known` says that no
+/// places are said.
 #[inline(always)]
 pub(super) fn count<L: Lanes>(
     costs: &mut Costs,
     scratch: &mut Short,
-    is_all: bool,
+    is_known: bool,
     before: Option<Level>,
     levels: Levels,
     codes: &[u16],
@@ -138,7 +138,7 @@ pub(super) fn count<L: Lanes>(
         costs.high.add(high_number(levels, before));
     }
     costs.low.add(low_number(levels));
-    if !is_all {
+    if !is_known {
         scratch.set_to_gaps(codes);
         costs.gap.add_short(scratch.of());
     }
@@ -153,7 +153,7 @@ pub(super) fn count<L: Lanes>(
 pub(super) fn write<L: Lanes>(
     bits: &mut BitWriter,
     scratch: &mut Short,
-    Way { parameters, is_all }: Way,
+    Way { parameters, kept }: Way,
     before: Option<Level>,
     levels: Levels,
     codes: &[u16],
@@ -163,7 +163,7 @@ pub(super) fn write<L: Lanes>(
         Some(before) => bits.push_rice(high_number(levels, before), parameters.high),
     }
     bits.push_rice(low_number(levels), parameters.low);
-    match is_all {
+    match kept.is_known() {
         true => write_signs(bits, codes),
         false => write_gaps_and_signs(bits, scratch, parameters, codes),
     }
@@ -213,15 +213,21 @@ pub(super) fn read(
     bits: &mut BitReader,
     costs: &mut Costs,
     scratch: &mut Short,
-    Way { parameters, is_all }: Way,
+    Way { parameters, kept }: Way,
     before: Option<Level>,
     block: Block,
     codes: &mut [u16],
 ) -> Result<Levels, Fault> {
     let levels = read_levels(bits, costs, parameters, before)?;
-    match is_all {
-        true => read_signs(bits, codes),
-        false => {
+    match kept {
+        Kept::Largest(BLOCK) => read_signs(bits, codes),
+        Kept::Turn(turn) => {
+            read_signs(bits, codes);
+            for (code, place) in codes.iter_mut().zip(turn.places(block)) {
+                *code = *code & NEGATIVE | place;
+            }
+        }
+        Kept::Largest(_) => {
             read_gaps_and_signs(bits, parameters, block, codes)?;
             scratch.set_to_gaps(codes);
             costs.gap.add_short(scratch.of());
@@ -238,7 +244,7 @@ pub(super) fn read(
     Ok(levels)
 }
 
-/// All places of a block, with a sign each.
+/// As many places as there are codes, with a sign each.
 #[inline(always)]
 fn read_signs(bits: &mut BitReader, codes: &mut [u16]) {
     let mut place = 0;

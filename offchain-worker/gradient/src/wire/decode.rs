@@ -12,7 +12,7 @@ use super::header::decode_header_of;
 use super::rice::{Code, Costs, Parameters, CODES, PARAMETER_BYTES};
 use super::{size, HEADER_LENGTH, MAX_LENGTH_BYTES};
 use crate::bits::{BitReader, EndError};
-use crate::blocks::{checked_kept, sends_all, Grid, LayoutError, Plan};
+use crate::blocks::{Grid, Kept, LayoutError, Plan};
 use crate::contribution::{foreign_layout, Contribution, Header};
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::sparse::SparseTensor;
@@ -256,7 +256,7 @@ pub fn verify(
 struct Parts<'a> {
     header: Header,
     plan: Plan,
-    kept: usize,
+    kept: Kept,
     parts: Vec<&'a [u8]>,
 }
 
@@ -266,7 +266,7 @@ impl<'a> Parts<'a> {
         layout: &Layout,
         compression: &Compression,
     ) -> Result<Parts<'a>, DecodeError> {
-        let kept = checked_kept(compression.kept_per_block)?;
+        let kept = Kept::of(compression)?;
         let header = decode_header_of(bytes, kept)?;
         check_layout(&header, layout)?;
         let plan = Plan::new(layout)?;
@@ -302,7 +302,7 @@ fn split<'a>(
     bytes: &'a [u8],
     layout: &Layout,
     plan: &Plan,
-    kept: usize,
+    kept: Kept,
 ) -> Result<Vec<&'a [u8]>, DecodeError> {
     let mut rest = bytes.get(HEADER_LENGTH..).unwrap_or_default();
     let mut parts = Vec::with_capacity(plan.grids.len());
@@ -317,7 +317,7 @@ fn split<'a>(
     }
 }
 
-fn take_part<'a>(rest: &mut &'a [u8], grid: &Grid, kept: usize) -> Result<&'a [u8], TensorFault> {
+fn take_part<'a>(rest: &mut &'a [u8], grid: &Grid, kept: Kept) -> Result<&'a [u8], TensorFault> {
     let mut next = || {
         let (byte, behind) = rest.split_first()?;
         *rest = behind;
@@ -354,7 +354,7 @@ pub(super) fn read_length<E: From<TensorFault>>(
 }
 
 /// Whether a tensor's part can be of this length, before a byte of it is read or memory for it taken.
-pub(super) fn check_length(length: u64, grid: &Grid, kept: usize) -> Result<(), TensorFault> {
+pub(super) fn check_length(length: u64, grid: &Grid, kept: Kept) -> Result<(), TensorFault> {
     let (least, most) = (size::least_part(grid, kept), size::most_part(grid, kept));
     if length < least {
         return Err(TensorFault::TooShort { length, least });
@@ -428,8 +428,7 @@ impl<'a> Kernel for Blocks<'a> {
         let (mut costs, mut scratch) = (Costs::default(), Short::new());
         let (mut before, mut number) = (None, 0);
         let kept = tensor.kept();
-        let is_all = sends_all(kept);
-        let way = Way { parameters, is_all };
+        let way = Way { parameters, kept };
         for (strip, mut codes, levels) in tensor.strips_mut(0) {
             for (block, levels) in strip.blocks(kept).zip(levels) {
                 let (of_block, behind) = codes.split_at_mut(block.keep);

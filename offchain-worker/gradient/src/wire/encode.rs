@@ -11,7 +11,7 @@ use super::header::push_header;
 use super::rice::{Costs, Parameters};
 use super::{size, MAX_PART};
 use crate::bits::BitWriter;
-use crate::blocks::{checked_kept, sends_all, Grid, LayoutError, Plan};
+use crate::blocks::{Grid, Kept, LayoutError, Plan};
 use crate::contribution::{check_layout_hash, Contribution, Header, MismatchError};
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::sparse::SparseTensor;
@@ -71,7 +71,7 @@ pub struct Writer<'a, W> {
     sink: W,
     layout: &'a Layout,
     plan: Plan,
-    kept: usize,
+    kept: Kept,
     /// The tensor that comes next.
     next: usize,
     /// Whether all values were 0 so far.
@@ -90,7 +90,7 @@ impl<'a, W: Write> Writer<'a, W> {
         compression: &Compression,
     ) -> Result<Writer<'a, W>, EncodeError> {
         let plan = Plan::new(layout)?;
-        let kept = checked_kept(compression.kept_per_block)?;
+        let kept = Kept::of(compression)?;
         check_layout_hash(&header, layout)?;
         if !header.has_a_loss() {
             return Err(EncodeError::MeanLoss);
@@ -243,11 +243,11 @@ impl Kernel for Count<'_> {
     fn run<L: Lanes>(self) -> Costs {
         let Count(tensor, (first, end)) = self;
         let (mut costs, mut scratch) = (Costs::default(), Short::new());
-        let is_all = sends_all(tensor.kept());
+        let is_known = tensor.kept().is_known();
         for_blocks!(tensor, (first, end), |before, levels, codes| count::<L>(
             &mut costs,
             &mut scratch,
-            is_all,
+            is_known,
             before,
             levels,
             codes
@@ -266,8 +266,8 @@ impl Kernel for Bits<'_> {
     fn run<L: Lanes>(self) -> BitWriter {
         let Bits(tensor, (first, end), parameters) = self;
         let (mut bits, mut scratch) = (BitWriter::default(), Short::new());
-        let is_all = sends_all(tensor.kept());
-        let way = Way { parameters, is_all };
+        let kept = tensor.kept();
+        let way = Way { parameters, kept };
         for_blocks!(tensor, (first, end), |before, levels, codes| write::<L>(
             &mut bits,
             &mut scratch,

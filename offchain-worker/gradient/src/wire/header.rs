@@ -3,14 +3,14 @@
 use cairn_primitives::{Carried, EngineClass, Hotkey, ModelRoot, Netuid, Work, H256};
 
 use super::DecodeError;
-use crate::blocks::sends_all;
+use crate::blocks::Kept;
 use crate::contribution::Header;
 
 /// The file's first four bytes.
 pub const MAGIC: [u8; 4] = *b"CRNC";
-/// The version of the format in runs that do not send all values.
+/// The version of the format in runs that send the largest values.
 pub const VERSION: u16 = 3;
-/// The version in runs that send all values: there are no gaps.
+/// The version in runs that send all values, or all whose turn it is: there are no gaps.
 pub const VERSION_OF_ALL: u16 = 4;
 /// Bytes of the header.
 pub const HEADER_LENGTH: usize = 388;
@@ -25,8 +25,8 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, DecodeError> {
     versioned(bytes).map(|(_, header)| header)
 }
 
-/// The same of a run that keeps so many values of a block, and so has one version.
-pub(super) fn decode_header_of(bytes: &[u8], kept: usize) -> Result<Header, DecodeError> {
+/// The same where these values of a block are kept, so that it has one version.
+pub(super) fn decode_header_of(bytes: &[u8], kept: Kept) -> Result<Header, DecodeError> {
     let (found, header) = versioned(bytes)?;
     match version(kept) {
         expected if expected == found => Ok(header),
@@ -34,8 +34,8 @@ pub(super) fn decode_header_of(bytes: &[u8], kept: usize) -> Result<Header, Deco
     }
 }
 
-fn version(kept: usize) -> u16 {
-    match sends_all(kept) {
+fn version(kept: Kept) -> u16 {
+    match kept.is_known() {
         true => VERSION_OF_ALL,
         false => VERSION,
     }
@@ -120,8 +120,8 @@ impl Fields<'_> {
     }
 }
 
-/// Appends a header of a run that keeps so many values of a block.
-pub(crate) fn push_header(bytes: &mut Vec<u8>, header: &Header, kept: usize) {
+/// Appends a header where these values of a block are kept.
+pub(crate) fn push_header(bytes: &mut Vec<u8>, header: &Header, kept: Kept) {
     bytes.extend(MAGIC);
     bytes.extend(version(kept).to_le_bytes());
     bytes.extend(header.netuid.get().to_le_bytes());

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::decode::{check_layout, check_length, decode_part, named, read_length};
 use super::header::decode_header_of;
 use super::{DecodeError, TensorFault, HEADER_LENGTH};
-use crate::blocks::{checked_kept, Plan};
+use crate::blocks::{Kept, Plan};
 use crate::contribution::Header;
 use crate::sparse::SparseTensor;
 
@@ -32,7 +32,7 @@ pub struct Reader<'a, R> {
     source: R,
     layout: &'a Layout,
     plan: Plan,
-    kept: usize,
+    kept: Kept,
     header: Header,
     /// The tensor that comes next.
     next: usize,
@@ -55,7 +55,7 @@ impl<'a, R: Read> Reader<'a, R> {
         (&mut source)
             .take(HEADER_LENGTH as u64)
             .read_to_end(&mut bytes)?;
-        let kept = checked_kept(compression.kept_per_block).map_err(DecodeError::from)?;
+        let kept = Kept::of(compression).map_err(DecodeError::from)?;
         let header = decode_header_of(&bytes, kept)?;
         check_layout(&header, layout)?;
         let plan = Plan::new(layout).map_err(DecodeError::from)?;

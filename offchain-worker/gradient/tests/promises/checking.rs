@@ -12,6 +12,7 @@ use cairn_primitives::{
 use cairn_protocol::verdict::{self, Before, Field, Last};
 
 const NETUID: Netuid = Netuid(7);
+const UID: Uid = Uid(5);
 const ROUND: u32 = 3;
 const STEPS: u16 = 5;
 const KEY: [u8; 32] = [5; 32];
@@ -58,6 +59,7 @@ fn config() -> RunConfig {
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(950_000_000),
             final_error_decay: None,
@@ -108,12 +110,13 @@ impl Case {
             .map(|i| (i % 7) as f32 - 3.0)
             .collect();
         let mut error = vec![0.0; delta.len()];
-        let compression = config.compression_in(ROUND);
+        let compression = config.compression_of(UID, ROUND);
         let made = compress(&layout, &compression, &delta, &mut error, header);
         let mut sealed = made.expect("it fits").1;
         seal(&mut sealed, &KEY);
         let claim = Claim {
             round: ROUND,
+            uid: UID,
             hotkey: HOTKEY,
             commitment: Commitment {
                 parent_root: ModelRoot(PARENT),
@@ -151,7 +154,7 @@ fn a_good_contribution_is_taken_and_can_be_applied() {
     let case = Case::new(|_| {});
     let checked = check(&case.terms(), &case.claim, &case.sealed).expect("it is good");
     assert_eq!(checked.header().hotkey, HOTKEY);
-    let contribution = checked.decode(&case.layout, &case.config).expect("again");
+    let contribution = checked.decode(&case.layout).expect("again");
     let mut theta = vec![0.5; case.layout.parameters()];
     let mut same = theta.clone();
     let contributions = [(Uid(1), 5, std::sync::Arc::new(checked))];

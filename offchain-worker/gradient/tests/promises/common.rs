@@ -1,6 +1,6 @@
 //! Layouts, numbers and contributions for tests.
 
-use cairn_gradient::{compress, Contribution, Header, Work};
+use cairn_gradient::{compress, Contribution, Header, Turn, Work};
 use cairn_primitives::{
     Carried, Compression, EngineClass, Layout, ModelRoot, Nano, Netuid, Tensor, H256,
 };
@@ -42,10 +42,28 @@ pub fn layout(shapes: &[&[u32]]) -> Layout {
     Layout(shapes.iter().enumerate().map(tensor).collect())
 }
 
-pub fn compression(kept_per_block: u16) -> Compression {
+/// So many values of a block, or all in a turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Sends(u16, Option<Turn>);
+
+impl From<u16> for Sends {
+    fn from(kept: u16) -> Sends {
+        Sends(kept, None)
+    }
+}
+
+impl From<Turn> for Sends {
+    fn from(turn: Turn) -> Sends {
+        Sends(4_096, Some(turn))
+    }
+}
+
+pub fn compression(sends: impl Into<Sends>) -> Compression {
+    let Sends(kept_per_block, turn) = sends.into();
     Compression {
         kept_per_block,
         error_decay: Nano(950_000_000),
+        turn,
     }
 }
 
@@ -80,7 +98,7 @@ pub fn work() -> Work {
 }
 
 /// A contribution of random numbers, and its file.
-pub fn contribution(layout: &Layout, kept: u16, seed: u64) -> (Contribution, Vec<u8>) {
+pub fn contribution(layout: &Layout, kept: impl Into<Sends>, seed: u64) -> (Contribution, Vec<u8>) {
     let delta = Numbers(seed).vector(layout.parameters());
     let mut error = vec![0.0; delta.len()];
     compress(
@@ -103,7 +121,16 @@ pub fn any_layout() -> impl Strategy<Value = Layout> {
     })
 }
 
-/// Numbers of values kept per block, of every order of magnitude.
-pub fn any_kept() -> impl Strategy<Value = u16> {
-    prop_oneof![1u16..=4_096, 1u16..=128, Just(1), Just(4_096)]
+/// Numbers of values kept per block, of every order of magnitude, and turns.
+pub fn any_kept() -> impl Strategy<Value = Sends> {
+    let counts = prop_oneof![1u16..=4_096, 1u16..=128, Just(1), Just(4_096)];
+    prop_oneof![
+        3 => counts.prop_map(Sends::from),
+        1 => any_turn().prop_map(Sends::from),
+    ]
+}
+
+pub fn any_turn() -> impl Strategy<Value = Turn> {
+    let turns = (2..=Turn::MOST).prop_flat_map(|of| (0..of, Just(of)));
+    turns.prop_map(|(number, of)| Turn { number, of })
 }

@@ -106,6 +106,7 @@ fn sent_late_is_sent_nevertheless() {
     let compression = Compression {
         kept_per_block: 64,
         error_decay: Nano::ONE,
+        turn: None,
     };
     let delta = Numbers(5).vector(4_096);
     let mut error = vec![0.0; 4_096];
@@ -221,6 +222,7 @@ fn what_does_not_go_together_is_refused() {
     let growing = Compression {
         kept_per_block: 64,
         error_decay: Nano(1_000_000_001),
+        turn: None,
     };
     assert!(matches!(
         run(&growing, &delta, header(&ours)),

@@ -3,12 +3,12 @@
 use cairn_gradient::{
     decode, decode_header, encode, max_encoded_len, verify, BlockFault, Code, Contribution,
     DecodeError, EncodeError, MismatchError, ReadError, Reader, SparseError, SparseTensor,
-    TensorFault, HEADER_LENGTH, VERSION, VERSION_OF_ALL,
+    TensorFault, Turn, HEADER_LENGTH, VERSION, VERSION_OF_ALL,
 };
 use cairn_primitives::{Compression, Layout, Selected};
 use proptest::prelude::*;
 
-use crate::common::{any_kept, any_layout, compression, contribution, header, layout};
+use crate::common::{any_kept, any_layout, compression, contribution, header, layout, Sends};
 
 /// Decodes in one go and tensor by tensor and verifies, which must come to the same; what is accepted must be
 /// canonical.
@@ -68,9 +68,9 @@ proptest! {
         prop_assert_eq!(decoded.as_ref(), Ok(&sent));
         for (tensor, sent) in layout.0.iter().zip(&sent.tensors) {
             let values: Vec<(u32, f32)> = sent.values().collect();
-            let again = SparseTensor::from_values(tensor, kept, &values);
+            let again = SparseTensor::from_values(tensor, &compression(kept), &values);
             prop_assert_eq!(again.as_ref(), Ok(sent));
-            let again = SparseTensor::from_selected(tensor, kept, sent.selected().clone());
+            let again = SparseTensor::from_selected(tensor, &compression(kept), sent.selected().clone());
             prop_assert_eq!(again.as_ref(), Ok(sent));
         }
     }
@@ -290,9 +290,11 @@ fn of_all_values_there_are_no_gaps() {
 #[test]
 fn runs_that_send_all_values_have_a_version_of_their_own() {
     let layout = layout(&[&[9, 70]]);
+    let turn = Turn { number: 1, of: 4 };
     for (kept, version, other) in [
-        (4_095, VERSION, VERSION_OF_ALL),
-        (4_096, VERSION_OF_ALL, VERSION),
+        (Sends::from(4_095), VERSION, VERSION_OF_ALL),
+        (Sends::from(4_096), VERSION_OF_ALL, VERSION),
+        (Sends::from(turn), VERSION_OF_ALL, VERSION),
     ] {
         let (sent, mut bytes) = contribution(&layout, kept, 8);
         assert_eq!(bytes[4..6], version.to_le_bytes());
@@ -303,6 +305,29 @@ fn runs_that_send_all_values_have_a_version_of_their_own() {
         };
         assert_eq!(decoded(&bytes, &layout, &compression(kept)), Err(foreign));
         assert_eq!(decode_header(&bytes), Ok(sent.header));
+    }
+}
+
+/// In another one's turn a file of as many values says something else, and cannot be put together.
+#[test]
+fn a_turn_has_values_of_its_own() {
+    let layout = layout(&[&[64, 64]]);
+    let [own, other] = [1, 2].map(|number| compression(Turn { number, of: 4 }));
+    let (sent, bytes) = contribution(&layout, Turn { number: 1, of: 4 }, 5);
+    let places: Vec<u32> = sent.tensors[0].values().map(|(index, _)| index).collect();
+    assert_eq!((places.len(), &places[..3]), (1_024, &[1, 5, 9][..]));
+    let misread = decode(&bytes, &layout, &other).unwrap();
+    assert_eq!(misread.tensors[0].values().next().unwrap().0, 2);
+    assert!(matches!(
+        encode(&sent, &layout, &other),
+        Err(EncodeError::Mismatch(_))
+    ));
+    let selected = || sent.tensors[0].selected().clone();
+    let (tensor, fault) = (&layout.0[0], BlockFault::OutOfTurn);
+    assert!(SparseTensor::from_selected(tensor, &own, selected()).is_ok());
+    match SparseTensor::from_selected(tensor, &other, selected()) {
+        Err(SparseError::Block { fault: found, .. }) => assert_eq!(found, fault),
+        found => panic!("{found:?}"),
     }
 }
 
@@ -465,7 +490,7 @@ fn what_cannot_be_said_is_not_made() {
     let spoiled = |spoil: &dyn Fn(&mut Values)| {
         let mut values = values.clone();
         spoil(&mut values);
-        match SparseTensor::from_values(tensor, 400, &values) {
+        match SparseTensor::from_values(tensor, &compression(400), &values) {
             Err(SparseError::Block {
                 block: 0, fault, ..
             }) => fault,
@@ -481,14 +506,14 @@ fn what_cannot_be_said_is_not_made() {
     assert_eq!(fewer, BlockFault::WrongNumber);
     let twice = spoiled(&|values| values[1].0 = values[0].0);
     assert_eq!(twice, BlockFault::NotAscending);
-    let outside = SparseTensor::from_values(tensor, 400, &[(630, 1.0)]);
+    let outside = SparseTensor::from_values(tensor, &compression(400), &[(630, 1.0)]);
     let fault = BlockFault::Outside;
     assert!(matches!(outside, Err(SparseError::Block { fault: f, .. }) if f == fault));
-    let zero = SparseTensor::from_values(&layout(&[&[1]]).0[0], 1, &[(0, -0.0)]);
+    let zero = SparseTensor::from_values(&layout(&[&[1]]).0[0], &compression(1), &[(0, -0.0)]);
     let fault = BlockFault::NegativeZero;
     assert!(matches!(zero, Err(SparseError::Block { fault: f, .. }) if f == fault));
     assert!(matches!(
-        SparseTensor::from_values(tensor, 0, &values),
+        SparseTensor::from_values(tensor, &compression(0), &values),
         Err(SparseError::Layout(_))
     ));
     let of_codes = |codes: &[u16], levels: [u16; 2]| {
@@ -497,7 +522,7 @@ fn what_cannot_be_said_is_not_made() {
             codes: codes.to_vec(),
             levels: vec![levels],
         };
-        match SparseTensor::from_selected(eight, 1_024, selected) {
+        match SparseTensor::from_selected(eight, &compression(1_024), selected) {
             Ok(_) => None,
             Err(SparseError::Block { fault, .. }) => Some(fault),
             Err(other) => panic!("{other}"),
@@ -567,7 +592,7 @@ fn a_contribution_of_zeros_is_none() {
         Err(DecodeError::Empty)
     );
     let nothing: Vec<(u32, f32)> = (0..4).map(|place| (place, 0.0)).collect();
-    let tensor = SparseTensor::from_values(&layout.0[0], 2_048, &nothing).unwrap();
+    let tensor = SparseTensor::from_values(&layout.0[0], &compression, &nothing).unwrap();
     assert!(tensor.is_zero() && !sent.tensors[0].is_zero());
     let empty = Contribution {
         header: sent.header,

@@ -1,13 +1,13 @@
 //! Bytes that must never change, and the example of `docs/contribution-format.md`.
 
 use cairn_gradient::{
-    decode, encode, model_root, outer_step, sealed_root, Contribution, Header, SparseTensor,
+    decode, encode, model_root, outer_step, sealed_root, Contribution, Header, SparseTensor, Turn,
 };
 use cairn_primitives::{
     Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Tensor, Uid, H256,
 };
 
-use crate::common::{contribution, layout, work, Numbers};
+use crate::common::{contribution, layout, work, Numbers, Sends};
 
 const PAGE: &str = include_str!("../../../../docs/contribution-format.md");
 
@@ -31,6 +31,7 @@ fn example() -> (Layout, Compression, Contribution) {
     let compression = Compression {
         kept_per_block: 2_048,
         error_decay: Nano(950_000_000),
+        turn: None,
     };
     let header = Header {
         netuid: Netuid(1),
@@ -44,7 +45,7 @@ fn example() -> (Layout, Compression, Contribution) {
         work: work(),
     };
     let of = |number: usize, values: &[(u32, f32)]| {
-        SparseTensor::from_values(&layout.0[number], 2_048, values).expect("can be sent")
+        SparseTensor::from_values(&layout.0[number], &compression, values).expect("can be sent")
     };
     let tensors = vec![
         of(0, &[(0, 0.5), (4, -2.0), (5, 0.5)]),
@@ -119,30 +120,37 @@ fn files_and_steps_are_pinned() {
 }
 
 /// What sends many values of a block is made in another way. These were made by a program of its own, which sorts, and
-/// which gives the files above, too; the one of all values was that program's until it lost its gaps, 18,196 bits.
+/// which gives the files above, too; the one of all values was that program's until it lost its gaps, 18,196 bits. The
+/// one of a turn is what the unit tests' plain way gives, which is held to the fast one.
 #[test]
 fn files_that_send_much_are_pinned() {
     let layout = layout(&[&[130, 70], &[5_000], &[64, 64]]);
+    let turn = Turn { number: 2, of: 4 };
     for (kept, seed, pin) in [
         (
-            512,
+            512.into(),
             0,
             "2182 bytes, 92a59066f7d24c22710e7d4b0f28d77db80f06cdc79c0f1f4adf2c7f2e04b560",
         ),
         (
-            512,
+            512.into(),
             3,
             "2176 bytes, aa76fd25f9a89c830969cb30ac28f74dfb9992f5b7b249ed149de823e7876231",
         ),
         (
-            1_024,
+            1_024.into(),
             0,
             "3248 bytes, 02c8e062ad3ef8a328a0e5ad16309b375a2e2c2d873783316d9a0ed63eb01387",
         ),
         (
-            4_096,
+            4_096.into(),
             0,
             "3704 bytes, e30d0bb480df2b1378cbe6fff013b8dc9b2bb1fdc4cc5536201a9956b6cd9194",
+        ),
+        (
+            Sends::from(turn),
+            0,
+            "1232 bytes, 77e80f1056b59dc67caa0329cda3c044a5802b835d623f9155852196db628f67",
         ),
     ] {
         let (_, bytes) = contribution(&layout, kept, seed);
@@ -151,6 +159,6 @@ fn files_that_send_much_are_pinned() {
             bytes.len(),
             hex::encode(sealed_root(&bytes))
         );
-        assert_eq!(found, pin, "{kept} of 4,096, seed {seed}");
+        assert_eq!(found, pin, "{kept:?}, seed {seed}");
     }
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use cairn_gradient::{
     encode, model_root, outer_step, outer_step_and_root, Contribution, MismatchError,
-    OuterStepError, Reader, SparseTensor, StreamError, StreamedStep,
+    OuterStepError, Reader, SparseTensor, StreamError, StreamedStep, Turn,
 };
-use cairn_primitives::{Layout, ModelRoot, Nano, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{Compression, Layout, ModelRoot, Nano, OuterStep, Tensor, Uid, H256};
 use proptest::prelude::*;
 
-use crate::common::{any_layout, compression, contribution, header, layout, Numbers};
+use crate::common::{any_layout, compression, contribution, header, layout, Numbers, Sends};
 
 fn outer(learning_rate: f64, rho: f64) -> OuterStep {
     OuterStep {
@@ -25,7 +25,9 @@ fn sent(layout: &Layout, content: &[(u32, f32)]) -> Contribution {
     let kept = 4_096 / tensor.len() * content.len();
     Contribution {
         header: header(layout),
-        tensors: vec![SparseTensor::from_values(tensor, kept as u16, content).unwrap()],
+        tensors: vec![
+            SparseTensor::from_values(tensor, &compression(kept as u16), content).unwrap(),
+        ],
     }
 }
 
@@ -123,7 +125,9 @@ fn norms_are_per_tensor() {
     let of = |a: f32, b: f32| Contribution {
         header: header(&layout),
         tensors: [a, b]
-            .map(|value| SparseTensor::from_values(&layout.0[0], 4_096, &[(0, value)]).unwrap())
+            .map(|value| {
+                SparseTensor::from_values(&layout.0[0], &compression(4_096), &[(0, value)]).unwrap()
+            })
             .to_vec(),
     };
     let mut theta = vec![0.0; 2];
@@ -258,19 +262,19 @@ fn on_threads<T: Send>(threads: usize, job: impl FnOnce() -> T + Send) -> T {
 fn streamed(
     theta: &[f32],
     layout: &Layout,
-    kept: u16,
+    by: impl Fn(Uid) -> Compression,
     sent: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
 ) -> (Vec<f32>, ModelRoot) {
-    let compression = compression(kept);
+    let file = |uid: Uid, sent: &Contribution| encode(sent, layout, &by(uid)).unwrap();
     let files: Vec<(Uid, u16, Vec<u8>)> = sent
         .iter()
-        .map(|(uid, trust, sent)| (*uid, *trust, encode(sent, layout, &compression).unwrap()))
+        .map(|(uid, trust, sent)| (*uid, *trust, file(*uid, sent)))
         .collect();
-    let read = |file| Reader::new(file, layout, &compression).unwrap();
+    let read = |uid: Uid, file| Reader::new(file, layout, &by(uid)).unwrap();
     let readers = files
         .iter()
-        .map(|(uid, trust, file)| (*uid, *trust, read(&file[..])))
+        .map(|(uid, trust, file)| (*uid, *trust, read(*uid, &file[..])))
         .collect();
     let mut step = StreamedStep::new(readers, outer).unwrap();
     let mut theta = theta.to_vec();
@@ -289,15 +293,17 @@ proptest! {
     fn neither_order_nor_threads_can_be_seen(
         layout in any_layout(),
         kept in 1u16..2_000,
+        turns in prop::option::of(2..=Turn::MOST),
         members in prop::collection::btree_map(any::<u16>().prop_map(Uid), prop_oneof![1u16..4, 1u16..], 1..8),
         rho in prop_oneof![Just(0u64), Just(500_000_000), Just(1_000_000_000), 0u64..1_000_000_000],
         seed: u64,
     ) {
+        let sends = |uid| turns.map_or(kept.into(), |of| Sends::from(Turn::in_round(uid, 7, of)));
         let mut numbers = Numbers(seed);
         let theta = numbers.vector(layout.parameters());
         let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho), combine: Default::default() };
         let ascending: Vec<(Uid, u16, Contribution)> =
-            members.iter().map(|(uid, trust)| (*uid, *trust, contribution(&layout, kept, numbers.next()).0)).collect();
+            members.iter().map(|(uid, trust)| (*uid, *trust, contribution(&layout, sends(*uid), numbers.next()).0)).collect();
         let expected = reference(&theta, &layout, &ascending, &outer);
         let mut shuffled = ascending;
         for threads in [1, 2, 5] {
@@ -307,7 +313,7 @@ proptest! {
             let mut stepped = theta.clone();
             on_threads(threads, || outer_step(&mut stepped, &layout, &shuffled, &outer)).unwrap();
             prop_assert!(same_bits(&stepped, &expected), "{threads} threads");
-            prop_assert_eq!(&on_threads(threads, || streamed(&theta, &layout, kept, &shuffled, &outer)),
+            prop_assert_eq!(&on_threads(threads, || streamed(&theta, &layout, |uid| compression(sends(uid)), &shuffled, &outer)),
                 &(expected.clone(), model_root(&expected)));
         }
     }

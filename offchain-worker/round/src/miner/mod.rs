@@ -475,24 +475,25 @@ impl Miner {
         if is_made || is_none || self.is_out(view) {
             return None;
         }
-        let (slot, plan, deadline) = match round == view.round.round {
+        let ((uid, slot), plan, deadline) = match round == view.round.round {
             true => {
                 let deadline = self.deadline(view);
                 let is_time = view.round.timetable().phase(now) == Phase::Train && now < deadline;
                 // A commitment on chain without an intent here: another process has the same key, or the disk was
                 // lost. Nothing can be added to it.
                 let is_free = view.contribution_of(self.hotkey).is_none();
-                let slot = view.slot_of(self.hotkey);
-                let slot = slot.filter(|_| is_time && is_free)?;
-                (slot, &view.plan, deadline)
+                let seat = view.seat_of(self.hotkey);
+                let seat = seat.filter(|_| is_time && is_free)?;
+                (seat, &view.plan, deadline)
             }
             false => {
                 let next = view.next.as_ref().filter(|next| next.round == round)?;
-                (next.slot_of(self.hotkey)?, &next.plan, BlockNumber::MAX)
+                (next.seat_of(self.hotkey)?, &next.plan, BlockNumber::MAX)
             }
         };
         Some(Task::Train {
             round,
+            uid,
             slot,
             plan: plan.clone(),
             deadline,

@@ -1,6 +1,6 @@
 //! What a miner does, and how it ends.
 
-use cairn_primitives::{BlockNumber, Commitment, Round, SealedRoot, Secret, Served};
+use cairn_primitives::{BlockNumber, Commitment, Round, SealedRoot, Secret, Served, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::{ahead::Sealed, audit::Demand, plan::Plan, validator::Id};
@@ -23,6 +23,8 @@ pub enum Task {
     Train {
         /// The round.
         round: Round,
+        /// The miner's uid in it.
+        uid: Uid,
         /// The miner's slot in it.
         slot: u64,
         /// Which data that is.

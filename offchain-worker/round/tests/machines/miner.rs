@@ -22,6 +22,7 @@ fn miner(round: Round, made: Option<Intent>) -> Driven<Miner> {
 fn train(round: Round, deadline: BlockNumber) -> Action<Task> {
     Action::Do(Task::Train {
         round,
+        uid: MINER,
         slot: 1,
         plan: plan(round),
         deadline,
@@ -236,6 +237,7 @@ fn slot_commitment_and_inclusion_are_found_by_the_hotkey() {
     ];
     let train = Action::Do(Task::Train {
         round: 0,
+        uid: OTHER,
         slot: 2,
         plan: plan(0),
         deadline: 104,

@@ -201,13 +201,14 @@ impl Run {
         match action {
             Action::Do(Task::Train {
                 round,
+                uid,
                 slot,
                 plan: data,
                 deadline: _,
                 anew,
             }) => {
                 assert!(!anew, "rounds do not overlap");
-                assert_eq!((slot, data), (1, plan(round)));
+                assert_eq!((uid, slot, data), (MINER, 1, plan(round)));
                 assert_eq!((held.round, made), (round, None));
                 assert_eq!(self.view().round.round, round);
                 self.begin(Job::Train(round));

@@ -36,6 +36,7 @@ fn ahead(view: View) -> View {
 fn train(round: Round, deadline: BlockNumber, anew: bool) -> Action<Task> {
     Action::Do(Task::Train {
         round,
+        uid: MINER,
         slot: 1,
         plan: plan(round),
         deadline,

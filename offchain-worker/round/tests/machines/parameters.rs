@@ -48,6 +48,7 @@ pub fn run() -> RunConfig {
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(500_000_000),
             final_error_decay: None,

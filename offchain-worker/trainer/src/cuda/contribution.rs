@@ -8,7 +8,7 @@
 //! The codec only has to encode what the card selected, and parameters never cross to the host for it.
 
 use cairn_primitives::{
-    blocks::{checked_kept, Grid},
+    blocks::{Grid, Kept, Turn},
     Layout, LayoutError, Selected,
 };
 
@@ -40,8 +40,8 @@ pub struct OuterRule {
 
 /// Makes and applies contributions to models of one layout.
 pub struct Contributions {
-    /// How many of 4,096 elements are sent.
-    kept: u16,
+    /// Which elements are sent.
+    kept: Kept,
     blocks: Buffer<Block>,
     parts: Vec<Part>,
 }
@@ -53,14 +53,13 @@ struct Part {
 }
 
 impl Contributions {
-    /// For models of `layout`, of which `kept` of 4,096 elements are sent.
+    /// For models of `layout`, of which these elements are sent.
     ///
     /// # Errors
     ///
     /// [`CudaError::Shape`] if nothing can be sent of such tensors, [`CudaError::OutOfMemory`] if the card has no room
     /// for the list of blocks.
-    pub fn new(device: &Device, layout: &Layout, kept: u16) -> Result<Contributions, CudaError> {
-        let kept = checked_kept(kept).map_err(impossible)?;
+    pub fn new(device: &Device, layout: &Layout, kept: Kept) -> Result<Contributions, CudaError> {
         let (mut blocks, mut parts, mut out) = (Vec::new(), Vec::new(), 0);
         for (number, (tensor, range)) in layout.ranges().enumerate() {
             let grid = Grid::of(tensor).map_err(impossible)?;
@@ -80,14 +79,14 @@ impl Contributions {
             }));
         }
         Ok(Contributions {
-            kept: kept as u16,
+            kept,
             blocks: device.uploaded(&blocks, "a contribution's blocks")?,
             parts,
         })
     }
 
-    /// How many of 4,096 elements are sent.
-    pub fn kept(&self) -> u16 {
+    /// Which elements are sent.
+    pub fn kept(&self) -> Kept {
         self.kept
     }
 
@@ -120,6 +119,7 @@ impl Contributions {
             after.ptr(),
             (self.blocks.ptr(), self.blocks.len()),
             beta,
+            self.turn(),
         )?;
         if device.downloaded(&fault)? != [0] {
             return Ok(None);
@@ -189,13 +189,21 @@ impl Contributions {
         )
     }
 
+    /// Whose turn it is, if members take turns.
+    fn turn(&self) -> Option<Turn> {
+        match self.kept {
+            Kept::Largest(_) => None,
+            Kept::Turn(turn) => Some(turn),
+        }
+    }
+
     fn codes(&self) -> usize {
         self.parts.iter().map(|part| part.codes).sum()
     }
 }
 
 /// The blocks of a tensor that begins at `start`, in the order in which they are sent.
-fn blocks_of(grid: Grid, start: u64, kept: usize) -> impl Iterator<Item = Block> {
+fn blocks_of(grid: Grid, start: u64, kept: Kept) -> impl Iterator<Item = Block> {
     (0..grid.strip_count()).flat_map(move |number| {
         let strip = grid.strip(number);
         strip.blocks(kept).map(move |block| Block {
@@ -210,9 +218,9 @@ fn blocks_of(grid: Grid, start: u64, kept: usize) -> impl Iterator<Item = Block>
     })
 }
 
-fn impossible(_: LayoutError) -> CudaError {
+pub(super) fn impossible(_: LayoutError) -> CudaError {
     CudaError::Shape {
-        reason: "its tensors cannot be contributed to, or not with so many values per block",
+        reason: "its tensors cannot be contributed to, or not with these values of a block",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cairn_primitives::{Compression, Layout, Matrices, Selected};
+use cairn_primitives::{blocks::Kept, Compression, Layout, Matrices, Selected};
 
 use super::{
     contribution::Contributions,
@@ -196,7 +196,7 @@ impl Open {
     pub fn contributions(
         &mut self,
         layout: &Layout,
-        kept: u16,
+        kept: Kept,
     ) -> Result<(&Contributions, &Resident, &Device), CudaError> {
         let Open {
             contributions,
@@ -231,7 +231,7 @@ impl Open {
         } = &mut self.resident;
         self.device.upload(before, &mut parameters.gradient)?;
         self.device.upload(error, room.as_mut().unwrap_or(m))?;
-        let kept = compression.kept_per_block;
+        let kept = Kept::of(compression).map_err(super::contribution::impossible)?;
         let (contributions, resident, device) = self.contributions(layout, kept)?;
         let parameters = &resident.parameters;
         let (before, after) = (&parameters.gradient, &parameters.values);

@@ -3,6 +3,7 @@
 //! Everything runs on the device's one stream, in the order in which it is called; a function returns when the
 //! kernel is queued. Pointers must be to buffers of the sizes that the kernel's source states.
 
+use cairn_primitives::blocks::Turn;
 use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 use half::bf16;
 
@@ -637,7 +638,10 @@ impl Device {
         after: Ptr<f32>,
         list: (Ptr<Block>, usize),
         beta: f32,
+        turn: Option<Turn>,
     ) -> Done {
+        let of = |turn: Turn| (turn.number.into(), turn.of.into());
+        let (number, turns): (u32, u32) = turn.map_or((0, 0), of);
         launch!(
             self,
             "compress_blocks",
@@ -650,6 +654,8 @@ impl Device {
             after,
             list.0,
             beta,
+            number,
+            turns,
         )
     }
 

@@ -1,5 +1,7 @@
 //! Parameters on the card that are measured as they are, and as contributions would make them.
 
+use cairn_primitives::blocks::Kept;
+
 use super::{
     contribution::{OuterRule, Share},
     trainer::{lost, CudaTrainer, UnderWay},
@@ -48,8 +50,8 @@ impl Trial<'_> {
             .with_card(|open, model, options| open.losses(model, options, windows, length))
     }
 
-    /// Makes the parameters those that were given, moved by an outer step with these contributions, of which `kept` of
-    /// 4,096 elements were sent, in ascending order of uid: the bits are those of `cairn_gradient::outer_step`. With
+    /// Makes the parameters those that were given, moved by an outer step with these contributions, of which these
+    /// elements were sent, in ascending order of uid: the bits are those of `cairn_gradient::outer_step`. With
     /// none, those that were given.
     ///
     /// # Errors
@@ -57,7 +59,7 @@ impl Trial<'_> {
     /// [`TrainerError`] if a contribution is of another layout or density, or the card fails: the trial is then over.
     pub fn step(
         &mut self,
-        kept: u16,
+        kept: Kept,
         shares: &[Share],
         rule: OuterRule,
     ) -> Result<(), TrainerError> {

@@ -2,6 +2,7 @@
 
 use cairn_gradient::{compress, encode, outer_step, Contribution, Header, SparseTensor, Work};
 use cairn_primitives::{
+    blocks::{Kept, Turn},
     Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Selected, Tensor, Uid,
 };
 use cairn_trainer::{
@@ -52,6 +53,7 @@ fn compression(kept_per_block: u16) -> Compression {
     Compression {
         kept_per_block,
         error_decay: Nano(950_000_000),
+        turn: None,
     }
 }
 
@@ -69,18 +71,38 @@ fn header(layout: &Layout) -> Header {
     }
 }
 
+/// All values whose turn of four it is.
+fn turn(number: u8) -> Compression {
+    let turn = Some(Turn { number, of: 4 });
+    Compression {
+        turn,
+        ..compression(4_096)
+    }
+}
+
+fn kept(compression: &Compression) -> Kept {
+    Kept::of(compression).unwrap()
+}
+
 /// What the CPU makes of the same, and the error feedback after it.
-fn on_the_cpu(layout: &Layout, kept: u16, delta: &[f32], error: &mut [f32]) -> Contribution {
-    let made = compress(layout, &compression(kept), delta, error, header(layout));
+fn on_the_cpu(
+    layout: &Layout,
+    compression: &Compression,
+    delta: &[f32],
+    error: &mut [f32],
+) -> Contribution {
+    let made = compress(layout, compression, delta, error, header(layout));
     made.unwrap().0
 }
 
 /// What the card selected, as the codec has it.
-fn sparse(layout: &Layout, kept: u16, selected: &[Selected]) -> Vec<SparseTensor> {
+fn sparse(layout: &Layout, compression: &Compression, selected: &[Selected]) -> Vec<SparseTensor> {
     assert_eq!(selected.len(), layout.0.len());
     let tensors = layout.0.iter().zip(selected);
     tensors
-        .map(|(tensor, sent)| SparseTensor::from_selected(tensor, kept, sent.clone()).unwrap())
+        .map(|(tensor, sent)| {
+            SparseTensor::from_selected(tensor, compression, sent.clone()).unwrap()
+        })
         .collect()
 }
 
@@ -102,22 +124,29 @@ fn bits(numbers: &[f32]) -> Vec<u32> {
 fn a_contribution_has_the_cpus_bits() {
     let layout = layout();
     let n = layout.parameters();
-    for (seed, kept) in [(0, 64), (1, 64), (2, 1), (3, 700), (4, 4096)] {
+    let runs = [64, 64, 1, 700, 4_096].map(compression).into_iter();
+    let runs = runs.chain([0, 1, 3].map(turn));
+    for (seed, compression) in (0..).zip(runs) {
         driver().seed(seed);
         let device = Device::open(0, 16).unwrap();
         let (before, after) = (numbers(n, seed), numbers(n, seed + 10));
         let mut want_error = numbers(n, seed + 20);
         let on_card = |numbers: &[f32]| device.uploaded(numbers, "a test").unwrap();
         let error = on_card(&want_error);
-        let want = on_the_cpu(&layout, kept, &difference(&before, &after), &mut want_error);
-        let contributions = Contributions::new(&device, &layout, kept).unwrap();
-        let beta = compression(kept).error_decay.to_f32();
+        let want = on_the_cpu(
+            &layout,
+            &compression,
+            &difference(&before, &after),
+            &mut want_error,
+        );
+        let contributions = Contributions::new(&device, &layout, kept(&compression)).unwrap();
+        let beta = compression.error_decay.to_f32();
         let (before, after) = (on_card(&before), on_card(&after));
         let sent = contributions.select(&device, &before, &after, &error, beta);
-        let sent = sparse(&layout, kept, &sent.unwrap().unwrap());
-        assert_eq!(sent, want.tensors, "{kept} kept, schedule {seed}");
+        let sent = sparse(&layout, &compression, &sent.unwrap().unwrap());
+        assert_eq!(sent, want.tensors, "{compression:?}, schedule {seed}");
         let error = device.downloaded(&error).unwrap();
-        assert_eq!(bits(&error), bits(&want_error), "{kept} kept");
+        assert_eq!(bits(&error), bits(&want_error), "{compression:?}");
     }
 }
 
@@ -128,7 +157,7 @@ fn the_outer_step_has_the_cpus_bits() {
     for (seed, rho) in [(5, 0), (6, 500_000_000), (7, 1_000_000_000)] {
         driver().seed(seed);
         let device = Device::open(0, 16).unwrap();
-        let contributions = Contributions::new(&device, &layout, 700).unwrap();
+        let contributions = Contributions::new(&device, &layout, Kept::Largest(700)).unwrap();
         // The same magnitudes with other signs: all norms are equal, and nothing is clipped.
         let magnitudes = numbers(n, 40);
         // 3, 2 and 5 over their common divisor.
@@ -138,7 +167,7 @@ fn the_outer_step_has_the_cpus_bits() {
                 let signs = numbers(n, 50 + u64::from(uid));
                 let with_signs = magnitudes.iter().zip(&signs).map(|(x, s)| x.copysign(*s));
                 let delta: Vec<f32> = with_signs.collect();
-                let sent = on_the_cpu(&layout, 700, &delta, &mut vec![0.0; n]);
+                let sent = on_the_cpu(&layout, &compression(700), &delta, &mut vec![0.0; n]);
                 (Uid(uid), trusts[usize::from(uid)], sent)
             })
             .collect();
@@ -225,7 +254,7 @@ fn a_round_on_the_card_ends_in_the_bytes_that_the_cpu_would_have_sent() {
         (3 * dense..3 * dense + dense / 8).contains(&copied),
         "{copied}"
     );
-    let tensors = sparse(&layout, 64, &sending.selected);
+    let tensors = sparse(&layout, &compression, &sending.selected);
     let contribution = Contribution { header, tensors };
     assert_eq!(encode(&contribution, &layout, &compression).unwrap(), file);
     assert_eq!(bits(&sending.error), bits(&error));
@@ -261,7 +290,12 @@ fn a_trial_measures_the_parameters_that_the_outer_step_makes() {
     driver();
     let (layout, start) = (Layout::of(&shape()), initial_parameters(&shape(), 4));
     let delta = numbers(start.len(), 80);
-    let contribution = on_the_cpu(&layout, 64, &delta, &mut vec![0.0; start.len()]);
+    let contribution = on_the_cpu(
+        &layout,
+        &compression(64),
+        &delta,
+        &mut vec![0.0; start.len()],
+    );
     let outer = OuterStep {
         learning_rate: Nano(700_000_000),
         rho: Nano::ONE,
@@ -291,10 +325,10 @@ fn a_trial_measures_the_parameters_that_the_outer_step_makes() {
     assert_eq!(trial.losses(&slices(&batch)).unwrap(), at_first);
     // Each begins with the parameters that were given.
     for _ in 0..2 {
-        trial.step(64, &[share], rule).unwrap();
+        trial.step(Kept::Largest(64), &[share], rule).unwrap();
         assert_eq!(trial.losses(&slices(&batch)).unwrap(), afterwards);
     }
-    trial.step(64, &[], rule).unwrap();
+    trial.step(Kept::Largest(64), &[], rule).unwrap();
     assert_eq!(trial.losses(&slices(&batch)).unwrap(), at_first);
 }
 

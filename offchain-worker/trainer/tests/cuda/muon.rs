@@ -220,6 +220,7 @@ fn what_is_sent_has_the_cpus_bits_and_moments_come_with_it() {
     let compression = Compression {
         kept_per_block: 64,
         error_decay: Nano(950_000_000),
+        turn: None,
     };
     let mut card = card(false);
     let mut of_rounds = Vec::new();

@@ -152,6 +152,7 @@ fn what_is_sent_has_the_bits_of_the_cpu_and_measuring_those_of_one_card() {
     let compression = Compression {
         kept_per_block: 64,
         error_decay: Nano(950_000_000),
+        turn: None,
     };
     let mut card = opened(from(0, 2));
     for round in 0..2 {

@@ -14,7 +14,7 @@ use cairn_gradient::{
     decode_header, inspect, Compressor, Header, Opened, Reader, SparseTensor, TensorSummary, Work,
     Writer, HEADER_LENGTH, MAGIC,
 };
-use cairn_primitives::{Carried, Compression, Layout, ModelRoot, Nano, Netuid, H256};
+use cairn_primitives::{blocks::Turn, Carried, Compression, Layout, ModelRoot, Nano, Netuid, H256};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -75,6 +75,9 @@ struct DensityArg {
         value_name = "N"
     )]
     kept_per_block: u16,
+    /// The miner's turn, in a run in which members take turns: its uid and the round together, less whole times M
+    #[arg(long, env = "CAIRN_TURN", value_name = "N/M", value_parser = parse_turn)]
+    turn: Option<Turn>,
 }
 
 #[derive(Args, Debug)]
@@ -208,7 +211,17 @@ fn compression(density: &DensityArg, error_decay: Nano) -> Compression {
     Compression {
         kept_per_block: density.kept_per_block,
         error_decay,
+        turn: density.turn,
     }
+}
+
+/// A turn, as in `0/4`.
+fn parse_turn(text: &str) -> Result<Turn, String> {
+    let parts = text.split_once('/');
+    let number = |part: &str| part.parse().ok();
+    let turn = parts.and_then(|(n, m)| Some((number(n)?, number(m)?)));
+    let (number, of) = turn.ok_or("write the turn and how many there are, for example 0/4")?;
+    Ok(Turn { number, of })
 }
 
 /// A decimal number, exactly.

@@ -190,7 +190,7 @@ fn describe(config: &RunConfig) -> String {
            initial root {:?}\n  \
            data         manifest {:?}, {} windows of {} tokens\n  \
            inner        {} steps of {} sequences, learning rate {}{}\n  \
-           compression  {} of 4,096 values, error decay {}\n  \
+           compression  {}\n  \
            outer        learning rate {}, rho {}; combined by {}\n  \
            round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions{}\n  \
            checkpoints  {}\n  \
@@ -210,8 +210,7 @@ fn describe(config: &RunConfig) -> String {
         i.sequences,
         i.learning_rate,
         matrices(&i.matrices),
-        config.compression.kept_per_block,
-        decay(&config.compression),
+        sent(&config.compression),
         config.outer.learning_rate,
         config.outer.rho,
         config.outer.combine.in_words(),
@@ -262,6 +261,18 @@ fn cards(rules: &AuditRules) -> String {
             "; a card's work within {:.1} %, behind {} times the least bond",
             f64::from(rules.tolerance) * 100.0 / f64::from(AuditRules::EACH),
             rules.card_bond
+        ),
+    }
+}
+
+/// What members send, in words.
+fn sent(schedule: &CompressionSchedule) -> String {
+    match schedule.turns {
+        turns @ 2.. => format!("all values, a member one in {turns}, in turn"),
+        _ => format!(
+            "{} of 4,096 values, error decay {}",
+            schedule.kept_per_block,
+            decay(schedule)
         ),
     }
 }
@@ -325,6 +336,7 @@ mod tests {
     #[test]
     fn a_decay_that_changes_is_told_from_one_that_does_not() {
         let schedule = |last| CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(500_000_000),
             final_error_decay: last,

@@ -109,6 +109,7 @@ pub fn check(run: &Run, claim: &Claim, before: Before, sealed: &[u8]) -> Result<
     let claim = checked::Claim {
         round: claim.round,
         hotkey: claim.hotkey,
+        uid: claim.uid,
         commitment: claim.commitment.clone(),
         key: claim.key,
         parent_root: claim.parent_root,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use cairn_chain::{AccountId, RoundInfo, RunInfo};
 use cairn_data::{DataSet, Manifest};
 use cairn_gradient::max_encoded_len;
-use cairn_primitives::{BlockNumber, Layout, Netuid, RunConfig, H256};
+use cairn_primitives::{BlockNumber, Layout, Netuid, RunConfig, Uid, H256};
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
     verdict::Ends,
@@ -83,7 +83,7 @@ impl Run {
             hotkey,
             started_at: info.started_at,
             layout_hash: layout.hash(),
-            max_len: max_encoded_len(&layout, &config.compression_in(0)),
+            max_len: max_encoded_len(&layout, &config.compression_of(Uid(0), 0)),
             config,
             layout,
             manifest,

@@ -59,6 +59,7 @@ pub fn config() -> RunConfig {
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 64,
             error_decay: Nano(800_000_000),
             final_error_decay: Some(Nano(950_000_000)),
@@ -110,7 +111,15 @@ pub fn train(
         .map(|step| sequences(u64::from(round * steps + step)))
         .collect();
     let mut give = |step: u32| text[step as usize].iter().map(Vec::as_slice).collect();
-    engine.train(&Order { round, steps }, &mut give, &mut go_on)
+    engine.train(
+        &Order {
+            round,
+            uid: Uid(0),
+            steps,
+        },
+        &mut give,
+        &mut go_on,
+    )
 }
 
 /// With the run's first parameters.
@@ -159,10 +168,11 @@ pub fn checked(config: &RunConfig, plain: &[u8]) -> Arc<Checked> {
     let (key, mut sealed) = ([7; 32], plain.to_vec());
     seal(&mut sealed, &key);
     let layout = Layout::of(&config.model);
-    let compression = config.compression_in(0);
+    let compression = config.compression_of(Uid(0), 0);
     let header = verify(plain, &layout, &compression).unwrap().header;
     let claim = Claim {
         round: header.round,
+        uid: Uid(0),
         hotkey: header.hotkey,
         commitment: Commitment {
             parent_root: header.parent_root,

@@ -89,21 +89,29 @@ DEVICE void two_levels(const u32* ascending, u32 count, u32& low, u32& high, u32
 }
 
 // One block of the grid per block of the model. Codes come in ascending order of their place; `levels` gets two per
-// block, the low one first. `fault` becomes 1 if anything is not finite.
+// block, the low one first. `fault` becomes 1 if anything is not finite. With `turns` those are sent whose turn `turn`
+// is, as `cairn_primitives::blocks::Turn` has it: others count for less than any magnitude, which all count for one more.
 KERNEL(256) compress_blocks(u16* codes, u16* levels, float* error, u32* fault, const float* before, const float* after,
-                            const Block* blocks, float beta) {
+                            const Block* blocks, float beta, u32 turn, u32 turns) {
     __shared__ u32 magnitudes[BLOCK + BLOCK / PER_THREAD];
     __shared__ u32 largest[BLOCK];
     __shared__ u16 kept[BLOCK];
     __shared__ u32 low, high, threshold;
     Block block = blocks[blockIdx.x];
+    u32 rows = block.length / block.width, more = turns > 0;
+    bool has_none = turn + 2 > rows + block.width;
+    auto is_sent = [&](u32 place) {
+        if (turns == 0) return true;
+        if (has_none) return place == turn % block.length;
+        return (place / block.width + place % block.width) % turns == turn;
+    };
     for (u32 place = threadIdx.x; place < block.length; place += blockDim.x) {
         u64 at = index_of(block, place);
         float x = beta * error[at] + (before[at] - after[at]);
         error[at] = x;
         u32 bits = __float_as_uint(x) & 0x7fffffffu;
         if (bits >= 0x7f800000u) *fault = 1;
-        magnitudes[padded(place)] = bits;
+        magnitudes[padded(place)] = is_sent(place) ? bits + more : 0;
     }
     __syncthreads();
 
@@ -131,7 +139,7 @@ KERNEL(256) compress_blocks(u16* codes, u16* levels, float* error, u32* fault, c
     for (u32 place = first; place < last; place++) {
         u32 bits = magnitudes[padded(place)];
         if (bits > smallest || (bits == smallest && rank++ < equal_sent)) {
-            largest[slot] = bits;
+            largest[slot] = bits - more;
             kept[slot++] = (u16)place;
         }
     }

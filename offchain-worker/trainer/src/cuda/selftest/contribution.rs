@@ -104,6 +104,7 @@ fn compress(lab: &mut Lab, list: &Buffer<Block>, sent: &Sent) -> Done {
                 after_at.ptr(),
                 (list.ptr(), list.len()),
                 0.95,
+                None,
             )
         },
         || {

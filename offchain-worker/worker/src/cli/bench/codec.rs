@@ -191,6 +191,7 @@ impl Codec {
             compression: Compression {
                 kept_per_block: self.kept_per_block,
                 error_decay: Nano(950_000_000),
+                turn: None,
             },
             outer: OuterStep {
                 learning_rate: Nano(1_000_000),

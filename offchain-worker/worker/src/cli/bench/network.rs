@@ -261,6 +261,7 @@ impl Network {
     pub fn train(&mut self, round: Round, slot: u64) -> Result<Trained, Failure> {
         let order = Order {
             round,
+            uid: uid(slot),
             steps: self.config.inner.steps.into(),
         };
         let (plan, data) = (self.plan(round), &self.data);
@@ -289,6 +290,7 @@ impl Network {
         let claim = Claim {
             round,
             hotkey: header.hotkey,
+            uid: uid(slot),
             commitment: Commitment {
                 parent_root: header.parent_root,
                 sealed_root: root,
@@ -310,6 +312,10 @@ impl Network {
             trained,
         })
     }
+}
+
+fn uid(slot: u64) -> Uid {
+    Uid(slot as u16)
 }
 
 fn hotkey(slot: u64) -> Hotkey {

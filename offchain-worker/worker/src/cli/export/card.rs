@@ -158,10 +158,13 @@ fn training(found: &Found) -> String {
     rows.add("AdamW", adam);
     rows.add("weight decay", inner.weight_decay);
     rows.add("gradients clipped to the norm", inner.clip_norm);
-    let sent = format!(
-        "{} of 4,096 values of a block",
-        config.compression.kept_per_block
-    );
+    let sent = match config.compression.turns {
+        turns @ 2.. => format!("one in {turns} of all values, in turn"),
+        _ => format!(
+            "{} of 4,096 values of a block",
+            config.compression.kept_per_block
+        ),
+    };
     rows.add("what is sent of a contribution", sent);
     let step = format!(
         "learning rate {}, ρ {}, combined by {}",

@@ -102,6 +102,7 @@ export function run(value) {
     traceEvery: number(inner.trace_every),
     matrices: matrices(inner.matrices),
     kept: number(object(config.compression).kept_per_block),
+    turns: number(object(config.compression).turns ?? 1),
     overlap: number(config.overlap),
     checkpointEvery: number(config.checkpoint_every),
     windows: number(object(config.data).windows),

@@ -22,8 +22,8 @@ const SHORT_TOKENS = 65_536;
 /** What all of it is counted from. */
 const COUNTED = [
   'parameters', 'layers', 'width', 'heads', 'kvHeads', 'ffn', 'vocabulary', 'isTied', 'steps', 'sequences',
-  'sequenceLength', 'traceEvery', 'matrices', 'kept', 'overlap', 'checkpointEvery', 'windows', 'most', 'auditRate',
-  'tolerance',
+  'sequenceLength', 'traceEvery', 'matrices', 'kept', 'turns', 'overlap', 'checkpointEvery', 'windows', 'most',
+  'auditRate', 'tolerance',
 ];
 
 /**
@@ -37,7 +37,7 @@ export function needs(run) {
   if (COUNTED.some((name) => run[name] === null) || run.traceEvery === 0) return null;
   const shape = shapeOf(run);
   const vectors = vectorsOf(run, shape);
-  const contribution = longest(shape.tensors, run.kept);
+  const contribution = longest(shape.tensors, run.kept, run.turns);
   if (contribution === null) return null;
   const isAudited = run.auditRate > 0;
   const tokens = run.windows * run.sequenceLength;

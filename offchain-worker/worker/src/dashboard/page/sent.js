@@ -1,5 +1,7 @@
 // How long a contribution is at most, by what is sent: of a matrix blocks of 64 × 64, of a vector of 4,096.
 
+/** The most turns that members take. */
+const MOST_TURNS = 4;
 /** Elements of a full block, and rows and columns of a matrix's. */
 const [BLOCK, SIDE] = [4_096, 64];
 /** Bytes before the tensors' parts, and of a part's own parameters. */
@@ -10,26 +12,39 @@ const [HIGH, LOW, LEVEL] = [17, 16, 15];
 const MOST_SHORT = 11;
 
 /**
- * The most bytes of a contribution of which each block keeps `kept` of 4,096 values. `tensors` are `[times, rows,
- * columns]`, or `[times, elements]` of vectors. Null if a run cannot have that.
+ * The most bytes of a contribution of which each block keeps `kept` of 4,096 values, or, where members take `turns`, all
+ * whose turn it is. `tensors` are `[times, rows, columns]`, or `[times, elements]` of vectors. Null if a run cannot have
+ * that.
  */
-export function longest(tensors, kept) {
-  if (kept < 1 || kept > BLOCK) return null;
+export function longest(tensors, kept, turns) {
+  if (kept < 1 || kept > BLOCK || turns < 1 || turns > MOST_TURNS) return null;
   return tensors.reduce((sum, [times, ...shape]) => {
-    const bytes = part(sizes(shape, kept), kept);
+    const parts = Array.from({ length: turns }, (_, turn) =>
+      part(sizes(shape, turns === 1 ? largest(kept) : inTurn(turn, turns)), kept));
+    const bytes = Math.max(...parts);
     return sum + times * (lengthBytes(bytes) + bytes);
   }, HEADER);
 }
 
+/** How many values a block of so many rows and columns sends, of those of largest magnitude. */
+const largest = (kept) => (rows, columns) =>
+  Math.max(1, Math.floor((rows * columns * kept + BLOCK / 2) / BLOCK));
+
+/** The same of those whose row and column add up to a turn, but for multiples of how many turns there are. */
+const inTurn = (turn, turns) => (rows, columns) => {
+  const ofRow = (row) => Math.ceil(Math.max(0, columns - ((turn + turns - (row % turns)) % turns)) / turns);
+  const rest = Array.from({ length: rows % turns }, (_, row) => ofRow(row));
+  return Math.max(1, Math.floor(rows / turns) * columns + rest.reduce((all, one) => all + one, 0));
+};
+
 /** How many blocks a tensor has of each size: `{ count, length, keep }`. */
-function sizes([rows, columns], kept) {
-  const block = (count, length) =>
-    ({ count, length, keep: Math.max(1, Math.floor((length * kept + BLOCK / 2) / BLOCK)) });
+function sizes([rows, columns], keeps) {
+  const block = (count, height, width) => ({ count, length: height * width, keep: keeps(height, width) });
   const cut = (whole, at) => [[Math.floor(whole / at), at], [1, whole % at]];
   const all = columns === undefined
-    ? cut(rows, BLOCK).map(([count, length]) => block(count, length))
+    ? cut(rows, BLOCK).map(([count, length]) => block(count, 1, length))
     : cut(rows, SIDE).flatMap(([down, height]) => cut(columns, SIDE).map(([across, width]) =>
-      block(down * across, height * width)));
+      block(down * across, height, width)));
   return all.filter(({ count, length }) => count > 0 && length > 0);
 }
 

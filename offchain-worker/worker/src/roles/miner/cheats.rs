@@ -85,7 +85,7 @@ fn bring(
     let (run, parent_root) = (&order.run, engine.root(Version::Held)?);
     let mut header = header(order, parent_root, &trained);
     header.work = work;
-    let compression = run.config.compression_in(order.round);
+    let compression = run.config.compression_of(order.uid, order.round);
     let mut feedback = vec![0.0; values.len()];
     let made = compress(&run.layout, &compression, values, &mut feedback, header);
     let (_, plain) = made.map_err(|error| RoleError::Run(error.to_string()))?;
@@ -271,9 +271,11 @@ pub(super) fn copier(
         header: header(order, parent_root, &trained),
         ..found
     };
-    let compression = run.config.compression_in(order.round);
-    let plain = encode(&copy, &run.layout, &compression);
-    let plain = plain.map_err(|error| RoleError::Run(error.to_string()))?;
+    let compression = run.config.compression_of(order.uid, order.round);
+    // What another one sent in its turn cannot be sent in this one's.
+    let Ok(plain) = encode(&copy, &run.layout, &compression) else {
+        return Ok(None);
+    };
     seal_up(order, trained, plain, parent_root).map(Some)
 }
 
@@ -322,7 +324,7 @@ async fn found_in<C: Chain>(
     };
     let opened = tokio::task::spawn_blocking(move || {
         let checked = inspect::check(&run, &claim, Before::default(), &sealed).ok()?;
-        checked.decode(&run.layout, &run.config).ok()
+        checked.decode(&run.layout).ok()
     });
     Ok(opened.await?)
 }

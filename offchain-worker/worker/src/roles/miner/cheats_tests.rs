@@ -26,6 +26,7 @@ use crate::{
 
 const MINERS: u64 = 3;
 const SLOT: u64 = 1;
+const UID: Uid = Uid(0);
 pub(in super::super) const STEPS: u32 = 6;
 /// Every second state is traced, so that no interval is one step.
 pub(in super::super) const EVERY: u16 = 2;
@@ -70,6 +71,7 @@ pub(in super::super) async fn desk_of(
         plan: plan(&run),
         run: Arc::new(run),
         round,
+        uid: UID,
         slot: SLOT,
         deadline: 100,
         anew: false,
@@ -98,7 +100,7 @@ impl Desk {
         let (run, commitment) = (&self.order.run, made.intent.commitment.clone());
         let claim = Claim {
             round: self.order.round,
-            uid: Uid(0),
+            uid: UID,
             hotkey: run.hotkey.hotkey(),
             commitment,
             key: *made.intent.key.expose(),
@@ -214,7 +216,7 @@ async fn noise_is_good_by_its_form_other_in_each_round_and_serves_nothing() {
     mallory.order.round = 1;
     let (_, second) = mallory.sends(noise);
     let Order { run, .. } = &mallory.order;
-    let tensors = [first, second].map(|one| one.decode(&run.layout, &run.config).unwrap().tensors);
+    let tensors = [first, second].map(|one| one.decode(&run.layout).unwrap().tensors);
     assert_ne!(tensors[0], tensors[1]);
 }
 
@@ -247,7 +249,11 @@ async fn the_step_that_lazy_made_is_one() {
     let Order { run, plan, .. } = &mallory.order;
     let held = mallory.engine.state(Version::Held).unwrap().parameters;
     let only = OneStep::make(mallory.engine.as_mut(), held, run, (plan, SLOT)).unwrap();
-    let order = cairn_engine::Order { round: 0, steps: 1 };
+    let order = cairn_engine::Order {
+        round: 0,
+        uid: UID,
+        steps: 1,
+    };
     let mut sequences = |step| run.windows(&ASSIGNED(plan, SLOT, step));
     let engine = &mut mallory.engine;
     let one = engine.train(&order, &mut sequences, &mut |_| true);
@@ -310,7 +316,7 @@ async fn a_copier_sends_what_another_sent_under_its_own_name_or_nothing() {
     let mut mallory = desk(&network, "Mallory", 1).await;
     let Order { run, .. } = &mallory.order;
     let run = run.clone();
-    let found = checked.decode(&run.layout, &run.config).unwrap();
+    let found = checked.decode(&run.layout).unwrap();
     let tensors = found.tensors.clone();
     let (made, copy) = mallory.sends(|order, engine| copier(Some(found), order, engine));
     assert!(claims_all(copy.header()));
@@ -318,7 +324,7 @@ async fn a_copier_sends_what_another_sent_under_its_own_name_or_nothing() {
         (copy.header().round, copy.header().hotkey),
         (1, run.hotkey.hotkey())
     );
-    let decoded = copy.decode(&run.layout, &run.config).unwrap();
+    let decoded = copy.decode(&run.layout).unwrap();
     assert!(decoded.tensors == tensors, "other values");
     assert_eq!(mallory.serves(open_nothing, &made, 0), None);
     let nothing = copier(None, &mallory.order, mallory.engine.as_mut());
@@ -333,7 +339,7 @@ async fn no_cheat_sends_anything_in_a_round_that_is_over() {
     let mut mallory = desk(&network, "Mallory", 1).await;
     let run = mallory.order.run.clone();
     mallory.order.control.abandon();
-    let found = checked.decode(&run.layout, &run.config).ok();
+    let found = checked.decode(&run.layout).ok();
     let (order, engine) = (&mallory.order, mallory.engine.as_mut());
     let made = [
         noise(order, engine),

@@ -51,6 +51,7 @@ fn train(
     let inner = &order.run.config.inner;
     let steps = cairn_engine::Order {
         round: order.round,
+        uid: order.uid,
         steps: u32::from(inner.steps),
     };
     let mut sequences = |step| order.run.windows(&text(&order.plan, order.slot, step));

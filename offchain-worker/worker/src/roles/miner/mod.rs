@@ -206,6 +206,7 @@ impl Role for MinerRole {
         match task {
             Task::Train {
                 round,
+                uid,
                 slot,
                 plan,
                 deadline,
@@ -216,6 +217,7 @@ impl Role for MinerRole {
                     run: desk.run.clone(),
                     plan,
                     round,
+                    uid,
                     slot,
                     deadline,
                     anew,

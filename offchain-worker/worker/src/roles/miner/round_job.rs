@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use cairn_engine::{Engine, EngineError, Part, Shared, Version};
-use cairn_primitives::{BlockNumber, Round};
+use cairn_primitives::{BlockNumber, Round, Uid};
 use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
 
@@ -135,6 +135,7 @@ pub(super) struct Order {
     pub run: Arc<Run>,
     pub plan: Plan,
     pub round: Round,
+    pub uid: Uid,
     pub slot: u64,
     pub deadline: BlockNumber,
     /// Whether what was made since the last included contribution is void.

@@ -104,6 +104,7 @@ pub fn config() -> RunConfig {
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 512,
             error_decay: nano(0.5),
             final_error_decay: Some(nano(0.95)),

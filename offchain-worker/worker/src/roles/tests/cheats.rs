@@ -42,9 +42,7 @@ async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
         Before::default(),
         &sealed.expect("it is stored"),
     );
-    let decoded = checked
-        .expect("it is good")
-        .decode(&run.layout, &run.config);
+    let decoded = checked.expect("it is good").decode(&run.layout);
     decoded.expect("it is one of this run").tensors
 }
 

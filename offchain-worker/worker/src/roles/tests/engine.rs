@@ -31,7 +31,7 @@ async fn classes(network: &Network, round: Round) -> Vec<EngineClass> {
         let sealed = sealed_file(&run.store, round, &entry.commitment).await;
         let mut file = sealed.expect("it is stored").to_vec();
         open(&mut file, &entry.key.expect("it was revealed"));
-        let checked = verify(&file, &layout, &run.config.compression_in(round));
+        let checked = verify(&file, &layout, &run.config.compression_of(entry.uid, round));
         classes.push(checked.expect("it is good").header.work.engine);
     }
     classes

@@ -38,7 +38,7 @@ async fn replay(network: &Network, device: Device) {
     let run = Run::load(NETUID, alice, &info, &store).await;
     let run = run.expect("it is there");
     let (mut engine, _) = cairn_engine::open(device, &run.config, 1).expect("the device is there");
-    let decays = [0, 1].map(|round| run.config.compression_in(round).error_decay);
+    let decays = [0, 1].map(|round| run.config.compression_of(ALICE, round).error_decay);
     assert_ne!(decays[0], decays[1]);
     let parameters = initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).expect("it fits");
@@ -69,6 +69,7 @@ async fn replay(network: &Network, device: Device) {
         let plan = run.plan(&info.expect("a round"));
         let order = Order {
             round,
+            uid: ALICE,
             steps: u32::from(run.config.inner.steps),
         };
         let mut sequences = |step| run.windows(&plan.of_step(0, step));

@@ -58,6 +58,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             matrices: Default::default(),
         },
         compression: CompressionSchedule {
+            turns: CompressionSchedule::usual_turns(),
             kept_per_block: 1,
             error_decay: Nano(0),
             final_error_decay: Some(Nano(1)),

@@ -7,7 +7,7 @@ use std::{
 
 use cairn_engine::{Device, Engine, EngineError, Order, State};
 use cairn_gradient::max_encoded_len;
-use cairn_primitives::{api::Duty, Layout, RunConfig};
+use cairn_primitives::{api::Duty, Layout, RunConfig, Uid};
 use cairn_protocol::{
     audit,
     limits::{EVIDENCE_BYTES, HISTORY_ROUNDS},
@@ -37,7 +37,10 @@ const HIDDEN_ROWS: u64 = 5;
 
 /// What the run makes of a contribution at most, in bytes.
 pub fn contribution(config: &RunConfig) -> u64 {
-    max_encoded_len(&Layout::of(&config.model), &config.compression_in(0))
+    max_encoded_len(
+        &Layout::of(&config.model),
+        &config.compression_of(Uid(0), 0),
+    )
 }
 
 /// The most bytes that a worker of this duty holds in memory: what [`crate::needs`] counts, and the data. What is kept
@@ -153,6 +156,7 @@ fn timed(
     let tokens: Vec<u32> = invented(vocabulary).take(count).collect();
     let order = Order {
         round: 0,
+        uid: Uid(0),
         steps: TIMED.saturating_add(1),
     };
     let (began, mut marks) = (Instant::now(), Vec::new());
