@@ -210,7 +210,7 @@ fn describe(config: &RunConfig) -> String {
         i.sequences,
         i.learning_rate,
         matrices(&i.matrices),
-        sent(&config.compression),
+        sending(&config.compression),
         config.outer.learning_rate,
         config.outer.rho,
         config.outer.combine.in_words(),
@@ -266,7 +266,7 @@ fn cards(rules: &AuditRules) -> String {
 }
 
 /// What members send, in words.
-fn sent(schedule: &CompressionSchedule) -> String {
+fn sending(schedule: &CompressionSchedule) -> String {
     match schedule.turns {
         turns @ 2.. => format!("all values, a member one in {turns}, in turn"),
         _ => format!(
@@ -344,5 +344,12 @@ mod tests {
         assert_eq!(decay(&schedule(None)), "0.5");
         let changing = decay(&schedule(Some(Nano(950_000_000))));
         assert_eq!(changing, "0.5 in the first round, 0.95 in the last");
+        let in_turns = CompressionSchedule {
+            turns: 4,
+            ..schedule(None)
+        };
+        let said = [schedule(None), in_turns].map(|schedule| sending(&schedule));
+        assert_eq!(said[0], "64 of 4,096 values, error decay 0.5");
+        assert_eq!(said[1], "all values, a member one in 4, in turn");
     }
 }
