@@ -82,6 +82,7 @@ fn config(layers: u16, width: u32, sequences: u16, length: u32) -> Anything<RunC
         outer: OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::ONE,
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: Phases {

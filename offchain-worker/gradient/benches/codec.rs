@@ -64,6 +64,7 @@ impl Place {
             outer: OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano::ONE,
+                clip: OuterStep::USUAL_CLIP,
                 combine: Default::default(),
             },
             header,

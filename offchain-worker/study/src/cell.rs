@@ -214,6 +214,9 @@ pub struct Cell {
     /// In how many turns workers of ours send all values, one another in each round; 0: all send alike.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub turns: u8,
+    /// How far above the median norm a contribution of ours may be, if further than to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
 }
 
 /// Whether a setting is what a line without it has.
@@ -261,6 +264,7 @@ impl Cell {
             shares,
             evened,
             turns,
+            clip,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -313,6 +317,9 @@ impl Cell {
         setting(!is_usual(shares), format!("shares={shares:?}"));
         setting(!is_usual(evened), format!("evened={evened}"));
         setting(!is_usual(turns), format!("turns={turns}"));
+        if let Some(clip) = clip {
+            setting(true, format!("clip={clip}"));
+        }
         name.to_lowercase()
     }
 
@@ -362,6 +369,9 @@ impl Cell {
         }
         if self.turns > 0 {
             settings.push(format!("in {} turns", self.turns));
+        }
+        if let Some(clip) = self.clip {
+            settings.push(format!("clipped at {clip}"));
         }
         if self.evened != 0.0 {
             settings.push(format!("steps evened by rate^{}", self.evened));
@@ -442,6 +452,10 @@ impl Cell {
         let by_rows = self.code == Code::Sign;
         if self.shares != Shares::None && (self.method != Method::Dense || by_rows) {
             return Some("`shares` takes the method dense, and no code by rows");
+        }
+        let is_clipped = matches!(self.method, Method::Cairn | Method::Templar);
+        if self.clip.is_some() && !is_clipped {
+            return Some("`clip` takes cairn or templar");
         }
         if self.turns > 0 && !self.can_take_turns() {
             return Some("`turns` takes cairn, all values, and places as they are; 2 to 4 and no more than workers");

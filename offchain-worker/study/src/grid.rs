@@ -82,6 +82,7 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         shares: Shares::None,
         evened: 0.0,
         turns: 0,
+        clip: None,
     }
 }
 

@@ -311,6 +311,7 @@ impl<'a> Exchange<'a> {
         let outer = OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::from_f64(self.rho()).ok_or("ρ is not from 0 to 1")?,
+            clip: Nano::from_f64(self.cell.clip.unwrap_or(1.0)).ok_or("no such clip")?,
             combine: Default::default(),
         };
         outer_step(theta, self.layout, &contributions, &outer)?;

@@ -283,6 +283,9 @@ fn outer(config: &RunConfig) -> Result<(), Failure> {
             "at least 0.25: below it, what one miner alone sends moves by nearly a full step";
         return refuse("[outer] rho", o.rho, limit);
     }
+    if !(OuterStep::USUAL_CLIP..=OuterStep::MAX_CLIP).contains(&o.clip) {
+        return refuse("[outer] clip", o.clip, "from 1 to 2 times the median norm");
+    }
     if o.combine == Combination::Tokens && config.audits.rate == 0 {
         let limit =
             "\"trust\" in a run without [audits]: nothing else bears out what headers declare";
@@ -470,6 +473,7 @@ mod tests {
             outer: OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano::ONE,
+                clip: OuterStep::USUAL_CLIP,
                 combine: Default::default(),
             },
             phases: Phases {
@@ -588,6 +592,8 @@ mod tests {
                 "[outer] learning_rate is 0",
             ),
             (|c| c.outer.rho = Nano(1_000_000_001), "rho is 1.000000001"),
+            (|c| c.outer.clip = Nano(999_999_999), "clip is 0.999999999"),
+            (|c| c.outer.clip = Nano(2_000_000_001), "from 1 to 2 times"),
             (
                 |c| c.phases.reveal = 0,
                 "[phases] reveal is 0; it must be at least 1",

@@ -87,6 +87,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
     let outer = OuterStep {
         learning_rate: Nano::ONE,
         rho: Nano::ONE,
+        clip: OuterStep::USUAL_CLIP,
         combine: Default::default(),
     };
     for (round, windows) in windows.chunks(STEPS * WINDOWS).enumerate() {

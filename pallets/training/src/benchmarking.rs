@@ -112,6 +112,7 @@ pub fn run_config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano::ONE,
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: PHASES,

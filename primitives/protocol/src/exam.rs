@@ -221,6 +221,7 @@ mod tests {
             let outer = OuterStep {
                 learning_rate,
                 rho,
+                clip: OuterStep::USUAL_CLIP,
                 combine,
             };
             is_beside(&audits, &outer)

@@ -68,6 +68,7 @@ fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(1),
             rho: Nano(1),
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: Phases {

@@ -276,6 +276,10 @@ pub struct OuterStep {
     pub learning_rate: Nano,
     /// ρ: 1 is the mean over all contributions, 0 would be the mean over those that sent the coordinate.
     pub rho: Nano,
+    /// How far above the median a contribution's norm may lie: from 1, which is usual, to [`OuterStep::MAX_CLIP`] times
+    /// it. What is longer is made as short.
+    #[serde(default = "OuterStep::usual_clip")]
+    pub clip: Nano,
     /// By what contributions are combined: by trust if a configuration says nothing of it.
     #[serde(default)]
     pub combine: Combination,
@@ -284,6 +288,14 @@ pub struct OuterStep {
 impl OuterStep {
     /// The least ρ: below it, a coordinate that one miner alone sends would move by nearly a full step.
     pub const MIN_RHO: Nano = Nano(250_000_000);
+    /// No norm is above the median.
+    pub const USUAL_CLIP: Nano = Nano::ONE;
+    /// The most that norms may be above the median: beyond it a contribution would count for more than two.
+    pub const MAX_CLIP: Nano = Nano(2_000_000_000);
+
+    fn usual_clip() -> Nano {
+        Self::USUAL_CLIP
+    }
 }
 
 /// Lengths of a round's phases in blocks.
@@ -503,8 +515,8 @@ pub enum RunConfigError {
     /// [`Turn::MOST`], or turns in a run that does not keep all values, carries an error, or does not audit: who trained
     /// once could send what it found under as many names.
     ImpossibleCompression,
-    /// ρ above 1, above one over the turns, or below a quarter, no outer learning rate, or contributions combined by
-    /// tokens in a run that does not audit.
+    /// ρ above 1, above one over the turns, or below a quarter, norms clipped to less than the median or more than twice
+    /// it, no outer learning rate, or contributions combined by tokens in a run that does not audit.
     ImpossibleOuterStep,
     /// A phase without blocks, or an attest phase or a round that is too short.
     PhasesTooShort,
@@ -612,6 +624,8 @@ impl RunConfig {
         let rho = OuterStep::MIN_RHO..=Nano::ONE;
         ensure(rho.contains(&self.outer.rho), ImpossibleOuterStep)?;
         ensure(self.outer.learning_rate > Nano(0), ImpossibleOuterStep)?;
+        let clip = OuterStep::USUAL_CLIP..=OuterStep::MAX_CLIP;
+        ensure(clip.contains(&self.outer.clip), ImpossibleOuterStep)?;
         ensure(self.bears_out_tokens(), ImpossibleOuterStep)?;
         let p = self.phases;
         ensure(p.train > 0 && p.reveal > 0, PhasesTooShort)?;

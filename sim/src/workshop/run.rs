@@ -216,6 +216,7 @@ fn run_of(
         outer: OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::ONE,
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: Phases {

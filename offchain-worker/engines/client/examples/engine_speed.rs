@@ -121,6 +121,7 @@ fn config(name: &str, length: u32, sequences: u16) -> Option<RunConfig> {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano(500_000_000),
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: Phases {

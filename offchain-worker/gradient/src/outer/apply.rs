@@ -18,6 +18,8 @@ const PIECE: usize = 1 << 20;
 pub(crate) struct Step {
     /// α.
     rate: f32,
+    /// c.
+    clip: f64,
     /// t of each contribution, in ascending order of uid.
     trust: Trust,
     /// ⌈ρT⌉, and 1 at least, which a sum of trust is where there is a Δ̄.
@@ -36,6 +38,7 @@ impl Step {
         let least = scaled.div_ceil(u128::from(Nano::ONE.0)).max(1);
         Ok(Step {
             rate: outer.learning_rate.to_f32(),
+            clip: outer.clip.to_f64(),
             trust,
             least_divisor: least as f32,
             simd: Simd::best(),
@@ -88,15 +91,15 @@ impl Step {
         self.trust.lower_median(norms)
     }
 
-    /// All contributions' shares, clipped to the lower median of their norms.
+    /// All contributions' shares, clipped to c times the lower median of their norms.
     fn shares<'a>(&self, sent: &[&'a SparseTensor], energies: &[f64]) -> Vec<Share<'a>> {
         let norms: Vec<f64> = energies.iter().map(|energy| energy.sqrt()).collect();
-        let median = self.trust.lower_median(&norms);
+        let most = self.clip * self.trust.lower_median(&norms);
         let share = |((tensor, norm), trust): ((&&'a SparseTensor, &f64), &u16)| {
-            let clip = if *norm <= median {
+            let clip = if *norm <= most {
                 1.0
             } else {
-                (median / norm) as f32
+                (most / norm) as f32
             };
             let trust = f32::from(*trust);
             Share {
@@ -231,6 +234,7 @@ mod tests {
             let outer = OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano(rho),
+                clip: OuterStep::USUAL_CLIP,
                 combine: Default::default(),
             };
             let trust = Trust::new(trusts.iter().map(|trust| (Uid(0), *trust)))?;

@@ -6,7 +6,8 @@
 //! - t_p = its trust over the greatest common divisor of all R, an integer; T = Σ t_p < 2²⁴;
 //! - n_p = √(Σ v̂_p[i]²) in `f64`, summed block by block as [`SparseTensor::energy`] says;
 //! - m = the t-weighted lower median of the n_p: the least such that those with n_p ≤ m have 2 Σ t_p ≥ T;
-//! - f_p = 1 if n_p ≤ m, else m / n_p in `f64`, rounded to `f32`;
+//! - c·m in `f64`, rounded, with c from 1 to 2 as the run has it;
+//! - f_p = 1 if n_p ≤ c·m, else c·m / n_p in `f64`, rounded to `f32`;
 //! - w_p = t_p · f_p in `f32`, rounded;
 //! - s[i] = Σ w_p · v̂_p[i] over those that sent i, in `f32`, every product rounded before it is added, from +0;
 //! - d[i] = max(Σ t_p over those that sent i, ⌈ρT⌉), an integer, which `f32` holds exactly;
@@ -14,7 +15,8 @@
 //! - θ[i] ← θ[i] − (α · Δ̄[i]) in `f32`, where anybody sent i; elsewhere θ stays.
 //!
 //! Clipping to the median norm is Covenant-72B's rule (arXiv 2603.08163, section on SparseLoCo's outer step); ρ spans
-//! its mean over all contributions (ρ = 1) and the mean over senders of its code (ρ = 0). Trust takes the place of
+//! its mean over all contributions (ρ = 1) and the mean over senders of its code (ρ = 0). With c = 1 it is that rule;
+//! honest norms lie close together, and c a little above 1 leaves them as they are. Trust takes the place of
 //! counting heads, so that seats without trust move neither the median nor the mean. Equal trusts are t_p = 1: then
 //! all of it has the bits that counting heads gives. No operation is fused and threads split elements, never a sum,
 //! so that neither the number of threads nor the order in which contributions arrived can be seen in the result.

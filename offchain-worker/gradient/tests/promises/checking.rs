@@ -67,6 +67,7 @@ fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano::ONE,
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: Phases {

@@ -96,6 +96,7 @@ fn files_and_steps_are_pinned() {
             let outer = OuterStep {
                 learning_rate: Nano(700_000_000),
                 rho: Nano(rho),
+                clip: OuterStep::USUAL_CLIP,
                 combine: Default::default(),
             };
             outer_step(&mut theta, &layout, &of_trust(trusts), &outer).unwrap();

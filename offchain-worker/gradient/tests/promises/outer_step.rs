@@ -15,6 +15,7 @@ fn outer(learning_rate: f64, rho: f64) -> OuterStep {
     OuterStep {
         learning_rate: Nano::from_f64(learning_rate).unwrap(),
         rho: Nano::from_f64(rho).unwrap(),
+        clip: OuterStep::USUAL_CLIP,
         combine: Default::default(),
     }
 }
@@ -83,6 +84,22 @@ fn norms_are_clipped_to_the_lower_median() {
     );
     // one is its own median
     assert_eq!(moved(1.0, &[&[(0, 8.0)]]), [-8.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn norms_may_be_as_far_above_the_median_as_the_run_says() {
+    let contents: [&[(u32, f32)]; 4] = [&[(0, 8.0)], &[(1, 1.0)], &[(2, -3.0)], &[(3, 2.0)]];
+    // the median is 2, so that 3 is the most that a norm is
+    let outer = OuterStep {
+        clip: Nano(1_500_000_000),
+        ..outer(1.0, 0.0)
+    };
+    let layout = layout(&[&[4]]);
+    let made = |(uid, content): (u16, &&[(u32, f32)])| (Uid(uid), 1, sent(&layout, content));
+    let contributions: Vec<_> = (0..).zip(&contents).map(made).collect();
+    let mut theta = vec![0.0; 4];
+    outer_step(&mut theta, &layout, &contributions, &outer).unwrap();
+    assert_eq!(theta, [-3.0, -1.0, 3.0, -2.0]);
 }
 
 #[test]
@@ -167,7 +184,7 @@ fn reference(
             .iter()
             .map(|(.., c)| norm(&c.tensors[t], tensor))
             .collect();
-        let median = weighted_median(&norms, &trusts);
+        let most = outer.clip.to_f64() * weighted_median(&norms, &trusts);
         let values: Vec<HashMap<u32, f32>> = sent
             .iter()
             .map(|(.., c)| c.tensors[t].values().collect())
@@ -176,10 +193,10 @@ fn reference(
             let (mut sum, mut trusted) = (0f32, 0u64);
             for ((values, norm), trust) in values.iter().zip(&norms).zip(&trusts) {
                 if let Some(value) = values.get(&(i as u32)) {
-                    let clip = if *norm <= median {
+                    let clip = if *norm <= most {
                         1.0
                     } else {
-                        (median / norm) as f32
+                        (most / norm) as f32
                     };
                     let factor = *trust as f32 * clip;
                     let weighed = factor * value;
@@ -296,12 +313,13 @@ proptest! {
         turns in prop::option::of(2..=Turn::MOST),
         members in prop::collection::btree_map(any::<u16>().prop_map(Uid), prop_oneof![1u16..4, 1u16..], 1..8),
         rho in prop_oneof![Just(0u64), Just(500_000_000), Just(1_000_000_000), 0u64..1_000_000_000],
+        clip in prop_oneof![Just(1_000_000_000u64), 1_000_000_000u64..=2_000_000_000],
         seed: u64,
     ) {
         let sends = |uid| turns.map_or(kept.into(), |of| Sends::from(Turn::in_round(uid, 7, of)));
         let mut numbers = Numbers(seed);
         let theta = numbers.vector(layout.parameters());
-        let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho), combine: Default::default() };
+        let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho), clip: Nano(clip), combine: Default::default() };
         let ascending: Vec<(Uid, u16, Contribution)> =
             members.iter().map(|(uid, trust)| (*uid, *trust, contribution(&layout, sends(*uid), numbers.next()).0)).collect();
         let expected = reference(&theta, &layout, &ascending, &outer);

@@ -56,6 +56,7 @@ pub fn run() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::ONE,
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: PHASES,

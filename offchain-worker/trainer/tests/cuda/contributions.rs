@@ -174,6 +174,7 @@ fn the_outer_step_has_the_cpus_bits() {
         let outer = OuterStep {
             learning_rate: Nano(900_000_000),
             rho: Nano(rho),
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         };
         let mut want = numbers(n, 60);
@@ -299,6 +300,7 @@ fn a_trial_measures_the_parameters_that_the_outer_step_makes() {
     let outer = OuterStep {
         learning_rate: Nano(700_000_000),
         rho: Nano::ONE,
+        clip: OuterStep::USUAL_CLIP,
         combine: Default::default(),
     };
     let mut moved = start.clone();

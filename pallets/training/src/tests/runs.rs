@@ -2,8 +2,8 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    Combination, Hyperparameters, InitialParameters, Matrices, ModelRoot, Muon, Nano, RunConfig,
-    Text, Uid, H256,
+    Combination, CompressionSchedule, Hyperparameters, InitialParameters, Matrices, ModelRoot,
+    Muon, Nano, RunConfig, Text, Uid, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -85,10 +85,29 @@ fn what_is_not_running_cannot_be_stopped() {
     });
 }
 
+/// All that turns ask for, but for how many there are and ρ.
+fn take_turns(config: &mut RunConfig, turns: u8, rho: Nano) {
+    config.compression = CompressionSchedule {
+        kept_per_block: 4_096,
+        error_decay: Nano(0),
+        final_error_decay: None,
+        turns,
+    };
+    config.outer.rho = rho;
+    config.audits.rate = 1;
+}
+
+#[test]
+fn members_of_a_run_may_take_turns() {
+    let mut config = config();
+    take_turns(&mut config, 4, Nano(250_000_000));
+    assert_eq!(config.check(), Ok(()));
+}
+
 #[test]
 fn each_impossible_configuration_has_its_error() {
     type Change = fn(&mut RunConfig);
-    let cases: [(Change, Error<Test>); 25] = [
+    let cases: [(Change, Error<Test>); 33] = [
         (|c| c.model.heads = 3, Error::ImpossibleShape),
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.overlap = 2, Error::ImpossibleOverlap),
@@ -115,6 +134,44 @@ fn each_impossible_configuration_has_its_error() {
         (
             |c| c.compression.error_decay = Nano(1_000_000_001),
             Error::ImpossibleCompression,
+        ),
+        (|c| c.compression.turns = 0, Error::ImpossibleCompression),
+        (
+            |c| take_turns(c, 5, Nano(200_000_000)),
+            Error::ImpossibleCompression,
+        ),
+        (
+            |c| {
+                take_turns(c, 4, Nano(250_000_000));
+                c.compression.kept_per_block = 4_095;
+            },
+            Error::ImpossibleCompression,
+        ),
+        (
+            |c| {
+                take_turns(c, 4, Nano(250_000_000));
+                c.compression.error_decay = Nano(1);
+            },
+            Error::ImpossibleCompression,
+        ),
+        (
+            |c| {
+                take_turns(c, 4, Nano(250_000_000));
+                c.audits.rate = 0;
+            },
+            Error::ImpossibleCompression,
+        ),
+        (
+            |c| take_turns(c, 4, Nano(250_000_001)),
+            Error::ImpossibleOuterStep,
+        ),
+        (
+            |c| c.outer.clip = Nano(999_999_999),
+            Error::ImpossibleOuterStep,
+        ),
+        (
+            |c| c.outer.clip = Nano(2_000_000_001),
+            Error::ImpossibleOuterStep,
         ),
         (
             |c| c.compression.final_error_decay = Some(Nano(1_000_000_001)),

@@ -143,6 +143,7 @@ fn held_against(page: &Section) {
         let outer = OuterStep {
             learning_rate: Nano::ONE,
             rho,
+            clip: OuterStep::USUAL_CLIP,
             combine,
         };
         exam::is_beside(&audits, &outer)

@@ -67,6 +67,7 @@ pub fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano(500_000_000),
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: Phases {

@@ -196,6 +196,7 @@ impl Codec {
             outer: OuterStep {
                 learning_rate: Nano(1_000_000),
                 rho: Nano::ONE,
+                clip: OuterStep::USUAL_CLIP,
                 combine: Default::default(),
             },
             header,

@@ -112,6 +112,7 @@ pub fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: nano(1.0),
             rho: nano(1.0),
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: PHASES,

@@ -66,6 +66,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(1),
             rho: OuterStep::MIN_RHO,
+            clip: OuterStep::USUAL_CLIP,
             combine: Default::default(),
         },
         phases: Phases {
