@@ -213,6 +213,7 @@ struct Utilisation {
 enum Engine {
     Tiny,
     Muon,
+    Turns,
     Cost,
 }
 
@@ -221,6 +222,7 @@ impl From<Engine> for Kind {
         match engine {
             Engine::Tiny => Kind::Tiny,
             Engine::Muon => Kind::Muon,
+            Engine::Turns => Kind::Turns,
             Engine::Cost => Kind::Cost,
         }
     }
@@ -281,6 +283,7 @@ impl Run {
         match self.engine {
             Engine::Tiny => line.push_str(" --engine tiny"),
             Engine::Muon => line.push_str(" --engine muon"),
+            Engine::Turns => line.push_str(" --engine turns"),
             Engine::Cost => {}
         }
         if let Some(attack) = &self.attack {

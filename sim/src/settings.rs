@@ -28,6 +28,8 @@ pub enum Kind {
     Tiny,
     /// The same, its blocks' matrices stepped by Muon.
     Muon,
+    /// The same as that with Muon, and members take turns.
+    Turns,
     /// A bowl, for studies of scale.
     Cost,
 }
@@ -257,7 +259,7 @@ impl Settings {
 /// What the engines cost by default: a round's steps fit into the train phase, measuring, too.
 pub fn usual_costs(engine: Kind) -> Costs {
     let (step, window) = match engine {
-        Kind::Tiny | Kind::Muon => (900, 5),
+        Kind::Tiny | Kind::Muon | Kind::Turns => (900, 5),
         Kind::Cost => (1_800, 5),
     };
     Costs {

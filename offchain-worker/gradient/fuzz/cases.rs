@@ -5,8 +5,11 @@ use cairn_gradient::{
 };
 use cairn_primitives::{Compression, Layout, Nano, Tensor};
 
+/// Shapes, values kept of each block, and whose turn it is.
+type Run = (&'static [&'static [u32]], u16, Option<Turn>);
+
 /// Shapes and density of a few runs: blocks of every kind, one value, all of them, and a turn's.
-const RUNS: [(&[&[u32]], u16, Option<Turn>); 6] = [
+const RUNS: [Run; 6] = [
     (&[&[64, 64]], 64, None),
     (&[&[9, 70], &[30]], 400, None),
     (&[&[8]], 2_048, None),

@@ -297,6 +297,22 @@ mod tests {
     }
 
     #[test]
+    fn the_run_of_turns_is_that_of_muons_but_for_them() {
+        let [of_muon, of_turns] = [
+            include_str!("../../../chain-specs/run-tiny-muon.toml"),
+            include_str!("../../../chain-specs/run-tiny-turns.toml"),
+        ]
+        .map(|text| RunFile::parse(text).unwrap().unfilled());
+        let mut expected = of_muon;
+        expected.name = Text::new("tiny-turns").unwrap();
+        expected.compression.error_decay = Nano(0);
+        expected.compression.turns = 4;
+        expected.outer.rho = Nano(250_000_000);
+        expected.outer.clip = Nano(1_250_000_000);
+        assert_eq!(of_turns, expected);
+    }
+
+    #[test]
     fn what_steps_the_matrices_is_a_word_or_a_table() {
         let with = |line: &str| {
             let file = tiny("matrices = \"adamw\" ", &format!("{line} "));

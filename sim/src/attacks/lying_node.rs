@@ -80,7 +80,6 @@ impl Liar {
         let netuid = turn.netuid;
         let run = turn.chain.ask(turn.head, || readers::run(netuid))??;
         let layout = Layout::of(&run.config.model);
-        // Whose turn it was makes no difference: the run has none.
         let compression = run.config.compression_of(Uid(0), round);
         let sealed = turn.store.get(seen.sealed_root.0, turn.now)?;
         let mut plain = sealed.to_vec();

@@ -4,8 +4,8 @@
 use cairn_engine::{cost, cost::Cost, Cpu, Engine, EngineError};
 use cairn_gradient::model_root;
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Matrices,
-    ModelRoot, ModelShape, Muon, Nano, OuterStep, Phases, RunConfig, Text as Name, H256,
+    blocks::Turn, AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer,
+    Matrices, ModelRoot, ModelShape, Muon, Nano, OuterStep, Phases, RunConfig, Text as Name, H256,
     MAX_MEMBERS,
 };
 use cairn_trainer::initial_parameters;
@@ -68,8 +68,25 @@ pub(super) fn make(
     match kind {
         Kind::Tiny => tiny(rng, windows, Matrices::AdamW, terms),
         Kind::Muon => tiny(rng, windows, Matrices::Muon(Muon::default()), terms),
+        Kind::Turns => {
+            let mut made = tiny(rng, windows, Matrices::Muon(Muon::default()), terms)?;
+            take_turns(&mut made.run);
+            made.engine = Box::new(Cpu::new(&made.run, 1)?);
+            Ok(made)
+        }
         Kind::Cost => Ok(bowl(rng, windows, costs, terms)),
     }
+}
+
+/// Each sends one in four of all values, another one in each round.
+fn take_turns(run: &mut RunConfig) {
+    run.compression = CompressionSchedule {
+        kept_per_block: 4_096,
+        error_decay: Nano(0),
+        final_error_decay: None,
+        turns: Turn::MOST,
+    };
+    run.outer.rho = OuterStep::MIN_RHO;
 }
 
 /// A run on these terms, of which training runs so many rounds ahead.

@@ -6,7 +6,8 @@ mod start;
 
 use cairn_chain::{Call, RunInfo};
 use cairn_primitives::{
-    api::EndedRun, AuditRules, CompressionSchedule, Layout, Matrices, Muon, Netuid, RunConfig,
+    api::EndedRun, AuditRules, CompressionSchedule, Layout, Matrices, Muon, Netuid, OuterStep,
+    RunConfig,
 };
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -191,7 +192,7 @@ fn describe(config: &RunConfig) -> String {
            data         manifest {:?}, {} windows of {} tokens\n  \
            inner        {} steps of {} sequences, learning rate {}{}\n  \
            compression  {}\n  \
-           outer        learning rate {}, rho {}; combined by {}\n  \
+           outer        learning rate {}, rho {}; combined by {}{}\n  \
            round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions{}\n  \
            checkpoints  {}\n  \
            audits       {}\n",
@@ -214,6 +215,7 @@ fn describe(config: &RunConfig) -> String {
         config.outer.learning_rate,
         config.outer.rho,
         config.outer.combine.in_words(),
+        clip(&config.outer),
         p.train,
         p.reveal,
         p.attest,
@@ -222,6 +224,14 @@ fn describe(config: &RunConfig) -> String {
         checkpoints(config.checkpoint_every),
         audits(&config.audits),
     )
+}
+
+/// To what norms are clipped, if not to the median, in words.
+fn clip(outer: &OuterStep) -> String {
+    match outer.clip {
+        OuterStep::USUAL_CLIP => String::new(),
+        clip => format!("; norms at most {clip} times the median"),
+    }
 }
 
 /// Whether rounds overlap, in words.
