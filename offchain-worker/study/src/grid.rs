@@ -270,6 +270,7 @@ pub fn sections() -> Vec<Section> {
         ideas(),
         muon(),
         whole::cells(),
+        whole::turns(),
     ]
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, fs, path::Path};
 
+use cairn_gradient::Turn;
+
 use crate::cell::{Cell, Method};
 use crate::grid::{self, Section, SHORT, STEPS};
 use crate::overlap::late;
@@ -135,6 +137,10 @@ fn bytes(record: &Record) -> Plot {
     series.push(line(&format!("ours, H = {STEPS}, a round late"), &late));
     let whole = whole::LADDER.map(|(inner_steps, rounds)| whole::whole(4, inner_steps, rounds));
     series.push(line("ours, all values, Muon inside", &whole));
+    let turns = whole::LADDER.map(|(inner_steps, rounds)| {
+        whole::clipped(whole::in_turns(4, Turn::MOST, inner_steps, rounds))
+    });
+    series.push(line("the same, in four turns", &turns));
     let adamw = record.of(&grid::adamw(4, STEPS, 40));
     Plot {
         title: "Loss for bytes (R = 4, as many tokens as 40 rounds of 15 steps)",

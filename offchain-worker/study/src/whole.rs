@@ -1,5 +1,7 @@
 //! Cells that send all values, with Muon inside: what carries a round of Muon's is spread over all of them.
 
+use cairn_gradient::Turn;
+
 use crate::cell::{Cell, Method, Shares};
 use crate::dense::Code;
 use crate::grid::{
@@ -27,6 +29,57 @@ pub fn whole(workers: usize, inner_steps: usize, rounds: usize) -> Cell {
         error_decay: DECAY,
         ..cell
     })
+}
+
+/// Ours, and workers take turns.
+pub fn in_turns(workers: usize, turns: u8, inner_steps: usize, rounds: usize) -> Cell {
+    Cell {
+        turns,
+        rho: 1.0 / f64::from(turns),
+        error_decay: 0.0,
+        ..whole(workers, inner_steps, rounds)
+    }
+}
+
+/// Norms may be a quarter above the median.
+pub fn clipped(cell: Cell) -> Cell {
+    Cell {
+        clip: Some(1.25),
+        ..cell
+    }
+}
+
+/// Turns, and norms above the median.
+pub fn turns() -> Section {
+    let (r, most) = (4, Turn::MOST);
+    let of_seed = |seed, cell: Cell| Cell { seed, ..cell };
+    let mut cells = Vec::new();
+    for (inner_steps, rounds) in LADDER {
+        cells.extend([most, 2].map(|turns| clipped(in_turns(r, turns, inner_steps, rounds))));
+        cells.push(in_turns(r, most, inner_steps, rounds));
+    }
+    cells.push(in_turns(r, 2, 5, 120));
+    for (inner_steps, rounds) in [(10, 60), (5, 120)] {
+        cells.push(clipped(whole(r, inner_steps, rounds)));
+        for seed in [2, 3] {
+            cells.push(of_seed(seed, clipped(in_turns(r, most, inner_steps, rounds))));
+        }
+    }
+    let shorter = in_turns(r, most, 10, 60);
+    cells.extend([
+        of_seed(2, shorter.clone()),
+        of_seed(2, clipped(in_turns(r, 2, 5, 120))),
+        outside(0.7, 0.5, shorter.clone()),
+        outside(0.7, 0.5, clipped(shorter)),
+        in_turns(8, most, 5, 60),
+        clipped(in_turns(8, most, 5, 60)),
+        clipped(in_turns(8, 2, 5, 60)),
+        clipped(whole(8, 5, 60)),
+    ]);
+    Section {
+        title: "Workers take turns",
+        cells,
+    }
 }
 
 /// All values by a code that counts bits, each from one sender or from all.
