@@ -34,6 +34,19 @@ fn an_honest_network_learns_and_audits_bear_all_of_it_out() {
     );
 }
 
+/// A round is made, and its files are read, while another one is: each has the turns of its own round.
+#[test]
+fn turns_are_those_of_the_round_also_where_rounds_overlap() {
+    let result = run(Settings {
+        overlap: 1,
+        ..in_turns(7, 4, 8)
+    });
+    assert_eq!(result.faults, []);
+    assert!(result.rounds.iter().all(|round| round.goodput == 1.0));
+    assert!(result.audit_share > 0.0);
+    assert!(result.members.iter().all(|member| member.lost < CRN / 100));
+}
+
 /// Values of a member that is away wait for one that is there.
 #[test]
 fn a_storm_passes() {

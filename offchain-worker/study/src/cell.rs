@@ -368,10 +368,10 @@ impl Cell {
             Shares::Turns => settings.push("one sender in turn".into()),
         }
         if self.turns > 0 {
-            settings.push(format!("in {} turns", self.turns));
+            settings.push(format!("{} turns", self.turns));
         }
         if let Some(clip) = self.clip {
-            settings.push(format!("clipped at {clip}"));
+            settings.push(format!("clip {clip}"));
         }
         if self.evened != 0.0 {
             settings.push(format!("steps evened by rate^{}", self.evened));

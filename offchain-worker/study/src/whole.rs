@@ -62,19 +62,24 @@ pub fn turns() -> Section {
     for (inner_steps, rounds) in [(10, 60), (5, 120)] {
         cells.push(clipped(whole(r, inner_steps, rounds)));
         for seed in [2, 3] {
-            cells.push(of_seed(seed, clipped(in_turns(r, most, inner_steps, rounds))));
+            cells.push(of_seed(
+                seed,
+                clipped(in_turns(r, most, inner_steps, rounds)),
+            ));
         }
     }
     let shorter = in_turns(r, most, 10, 60);
     cells.extend([
         of_seed(2, shorter.clone()),
         of_seed(2, clipped(in_turns(r, 2, 5, 120))),
-        outside(0.7, 0.5, shorter.clone()),
-        outside(0.7, 0.5, clipped(shorter)),
+        outside(0.7, 0.5, shorter),
         in_turns(8, most, 5, 60),
         clipped(in_turns(8, most, 5, 60)),
         clipped(in_turns(8, 2, 5, 60)),
         clipped(whole(8, 5, 60)),
+        clipped(whole(r, STEPS, 40)),
+        clipped(remembering(0.5, 0.95, cairn(r, STEPS, 40, 96, 0.0))),
+        of_seed(3, adamw(r, STEPS, 40)),
     ]);
     Section {
         title: "Workers take turns",
