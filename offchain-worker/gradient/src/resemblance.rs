@@ -6,7 +6,7 @@ use cairn_primitives::{
 };
 use rayon::prelude::*;
 
-use crate::blocks::Plan;
+use crate::blocks::{Kept, Plan};
 use crate::contribution::{Contribution, MismatchError};
 use crate::sparse::{value_of, SparseTensor};
 
@@ -14,9 +14,11 @@ use crate::sparse::{value_of, SparseTensor};
 /// so that nobody hides a copy behind one tensor that it makes large.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resemblance {
-    /// Of each two, by their places, ascending.
+    /// Of each two, by their places, ascending. Where members take turns, of each two of the same turn: others have no
+    /// value in common.
     pub pairs: Vec<(usize, usize, f64)>,
-    /// Of each with the sum of those of the round before, all taken at the same norm; none, if there were none.
+    /// Of each with the sum of those of the round before, all taken at the same norm; none, if there were none. Where
+    /// members take turns, with that sum's values of the same turn.
     pub with_before: Vec<f64>,
 }
 
@@ -53,8 +55,11 @@ pub fn resemblance(
             .sum();
         sum / all.max(1.0)
     };
+    let kept = |at: usize| of.get(at).and_then(|one| Some(one.tensors.first()?.kept()));
     let places = (0..of.len()).flat_map(|one| (one + 1..of.len()).map(move |other| (one, other)));
-    let pairs = places.enumerate().map(|(number, (one, other))| {
+    let numbered = places.enumerate();
+    let comparable = numbered.filter(|(_, (one, other))| kept(*one) == kept(*other));
+    let pairs = comparable.map(|(number, (one, other))| {
         let cosine = mean(&|tensor| tensor.pairs[number]);
         (one, other, cosine)
     });
@@ -83,9 +88,9 @@ impl Cosines {
             (0..of.len()).flat_map(|one| (one + 1..of.len()).map(move |other| (one, other)));
         let pairs = places.zip(products(of));
         let pairs = pairs.map(|((one, other), product)| cosine(product, norms[one] * norms[other]));
-        let (products, length) = products_with_sum(of, before);
-        let with_before = products.iter().zip(&norms);
-        let with_before = with_before.map(|(product, norm)| cosine(*product, norm * length));
+        let with_before = products_with_sum(of, before).into_iter().zip(&norms);
+        let with_before =
+            with_before.map(|((product, length), norm)| cosine(product, norm * length));
         Cosines {
             pairs: pairs.collect(),
             with_before: with_before.collect(),
@@ -129,9 +134,9 @@ fn products(of: &[&SparseTensor]) -> Vec<f64> {
 }
 
 /// The product of each of these with the sum of those before, each of which is taken at the same norm; and the length
-/// of that sum. Strip by strip.
-fn products_with_sum(of: &[&SparseTensor], before: &[&SparseTensor]) -> (Vec<f64>, f64) {
-    let (mut products, mut squares) = (vec![0f64; of.len()], 0f64);
+/// of that sum, of a turn's the length in its values. Strip by strip.
+fn products_with_sum(of: &[&SparseTensor], before: &[&SparseTensor]) -> Vec<(f64, f64)> {
+    let (mut products, mut squares) = (vec![(0f64, 0f64); of.len()], 0f64);
     let norms: Vec<f64> = before.iter().map(|one| one.norm()).collect();
     let grid = before.first().map(|one| one.grid());
     let mut sum = vec![0f64; grid.map_or(0, |grid| grid.strip_len())];
@@ -143,13 +148,21 @@ fn products_with_sum(of: &[&SparseTensor], before: &[&SparseTensor]) -> (Vec<f64
             }
         }
         squares = sum.iter().fold(squares, |sum, value| sum + value * value);
-        for (tensor, product) in of.iter().zip(&mut products) {
+        for (tensor, (product, of_turn)) in of.iter().zip(&mut products) {
             for (at, value) in values(tensor, number) {
                 *product += f64::from(value) * sum[at];
+                *of_turn += sum[at] * sum[at];
             }
         }
     }
-    (products, squares.sqrt())
+    let length = |(tensor, (product, of_turn)): (&&SparseTensor, (f64, f64))| {
+        let squares = match tensor.kept() {
+            Kept::Largest(_) => squares,
+            Kept::Turn(_) => of_turn,
+        };
+        (product, squares.sqrt())
+    };
+    of.iter().zip(products).map(length).collect()
 }
 
 /// The values of a strip, with their places in it.

@@ -196,8 +196,8 @@ impl Selector {
         Some(chosen.levels)
     }
 
-    /// Finds elements among which the `keep` of largest magnitude are, or those whose turn it is: `false` if there is one
-    /// that is not finite among those that nobody looks at again.
+    /// Finds elements among which the `keep` of largest magnitude are, or those whose turn it is: `false` if there is
+    /// one that is not finite among those that nobody looks at again.
     #[inline(always)]
     fn gather<L: Lanes>(
         &mut self,

@@ -306,8 +306,8 @@ mod tests {
         let mut expected = of_muon;
         expected.name = Text::new("tiny-turns").unwrap();
         expected.compression.error_decay = Nano(0);
-        expected.compression.turns = 4;
-        expected.outer.rho = Nano(250_000_000);
+        expected.compression.turns = 2;
+        expected.outer.rho = Nano(500_000_000);
         expected.outer.clip = Nano(1_250_000_000);
         assert_eq!(of_turns, expected);
     }

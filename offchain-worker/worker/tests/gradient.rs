@@ -124,6 +124,34 @@ fn what_is_encoded_is_decoded() {
 }
 
 #[test]
+fn four_turns_are_all_values() {
+    let place = Place::new();
+    let how = |turn| format!("--layout layout.json --kept-per-block 4096 --turn {turn}/4");
+    let mut sent = vec![0.0; 5_000];
+    for turn in 0..4 {
+        let how = how(turn);
+        place.works(&format!("encode {how} --error-decay 0 delta.f32 out.crnc"));
+        place.works(&format!("decode {how} out.crnc sent.f32"));
+        let of_turn = place.floats("sent.f32");
+        for (all, one) in sent.iter_mut().zip(&of_turn) {
+            assert!(*all == 0.0 || *one == 0.0);
+            *all += one;
+        }
+    }
+    let delta = place.floats("delta.f32");
+    let signs = sent.iter().zip(&delta);
+    assert!(signs
+        .into_iter()
+        .all(|(sent, delta)| sent * delta > 0.0 || *sent == 0.0));
+    assert!(sent.iter().filter(|value| **value != 0.0).count() > 4_500);
+    let few = "encode --layout layout.json --turn 1/4 delta.f32 other.crnc";
+    place.fails(few, &["turn 1 of 4", "keep 4096"]);
+    let none = format!("encode {} delta.f32 other.crnc", how(4));
+    place.fails(&none, &["turn 4 of 4"]);
+    assert!(!place.path("other.crnc").exists());
+}
+
+#[test]
 fn a_sealed_file_needs_its_key() {
     let place = Place::new();
     place.works("encode --layout layout.json delta.f32 out.crnc");

@@ -453,9 +453,11 @@ pub mod pallet {
         ImpossibleInnerSteps,
         /// A rate, decay or norm of the inner optimizer is outside its range.
         ImpossibleOptimizer,
-        /// `kept_per_block` is not within 1..=4,096, or the error's decay above 1.
+        /// `kept_per_block` is not within 1..=4,096, the error's decay above 1, or members take no turns or more than 4,
+        /// or take turns without keeping all values, with a decay of the error, or without audits.
         ImpossibleCompression,
-        /// ρ is above 1 or below a quarter, the outer learning rate zero, or tokens count in a run without audits.
+        /// ρ is above 1, above one over the turns, or below a quarter, norms are clipped below the median or above twice
+        /// it, the outer learning rate is zero, or tokens count in a run without audits.
         ImpossibleOuterStep,
         /// A phase has no blocks, the attest phase fewer than 4, or the round fewer than 10.
         PhasesTooShort,

@@ -511,12 +511,12 @@ pub enum RunConfigError {
     ImpossibleInnerSteps,
     /// A rate, decay, momentum or norm outside its range, or a warm-up longer than the schedule.
     ImpossibleOptimizer,
-    /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1; no turns or more than
-    /// [`Turn::MOST`], or turns in a run that does not keep all values, carries an error, or does not audit: who trained
-    /// once could send what it found under as many names.
+    /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1; no turns or more than [`Turn::MOST`],
+    /// or turns in a run that does not keep all values, carries an error, or does not audit: who trained once could
+    /// send what it found under as many names.
     ImpossibleCompression,
-    /// ρ above 1, above one over the turns, or below a quarter, norms clipped to less than the median or more than twice
-    /// it, no outer learning rate, or contributions combined by tokens in a run that does not audit.
+    /// ρ above 1, above one over the turns, or below a quarter, norms clipped to less than the median or more than
+    /// twice it, no outer learning rate, or contributions combined by tokens in a run that does not audit.
     ImpossibleOuterStep,
     /// A phase without blocks, or an attest phase or a round that is too short.
     PhasesTooShort,

@@ -46,6 +46,12 @@ pub fn layout(shapes: &[&[u32]]) -> Layout {
 #[derive(Clone, Copy, Debug)]
 pub struct Sends(u16, Option<Turn>);
 
+impl Sends {
+    pub fn is_a_turn(self) -> bool {
+        self.1.is_some()
+    }
+}
+
 impl From<u16> for Sends {
     fn from(kept: u16) -> Sends {
         Sends(kept, None)

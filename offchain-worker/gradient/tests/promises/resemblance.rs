@@ -1,6 +1,6 @@
 //! What contributions have in common.
 
-use cairn_gradient::{resemblance, Contribution, SparseTensor};
+use cairn_gradient::{resemblance, Contribution, SparseTensor, Turn};
 use proptest::prelude::*;
 
 use crate::common::{any_kept, any_layout, contribution, layout};
@@ -58,6 +58,26 @@ proptest! {
     }
 }
 
+/// Who has another turn has nothing in common, and is not compared: else all would be taken for as different as that.
+#[test]
+fn turns_are_compared_with_their_like() {
+    let layout = layout(&[&[5_000], &[70, 70]]);
+    let of = |number, seed| contribution(&layout, Turn { number, of: 4 }, seed).0;
+    let (one, twin, other) = (of(0, 1), of(0, 1), of(1, 1));
+    let last = [of(0, 1), of(1, 1), of(2, 7), of(3, 7)];
+    let before: Vec<&Contribution> = last.iter().collect();
+    let again = of(2, 8);
+    let found = resemblance(&layout, &[&one, &other, &twin, &again], &before);
+    let found = found.expect("they go together");
+    let [(0, 2, cosine)] = found.pairs[..] else {
+        panic!("{found:?}");
+    };
+    assert!(near(cosine, 1.0));
+    // What was sent last in the same turn is sent again by the first three.
+    assert!(found.with_before[..3].iter().all(|cosine| *cosine > 0.999));
+    assert!(found.with_before[3].abs() < 0.2);
+}
+
 /// A tensor's product with numbers at its elements, in the order in which values are sent.
 fn product(tensor: &SparseTensor, dense: &[f64]) -> f64 {
     let values = tensor.values();
@@ -91,8 +111,10 @@ proptest! {
                     sum[at as usize] += f64::from(value) / tensor.norm();
                 }
             }
-            let length = sum.iter().fold(0.0, |all, value| all + value * value).sqrt();
+            let whole = sum.iter().fold(0.0, |all, value| all + value * value).sqrt();
             for (all, tensor) in with_before.iter_mut().zip([one, other]) {
+                let own = tensor.values().map(|(at, _)| sum[at as usize] * sum[at as usize]);
+                let length = if kept.is_a_turn() { own.fold(0.0, |all, one| all + one).sqrt() } else { whole };
                 *all += sent * cosine(product(tensor, &sum), tensor.norm() * length);
             }
         }

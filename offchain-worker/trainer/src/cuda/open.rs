@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use cairn_primitives::{blocks::Kept, Compression, Layout, Matrices, Selected};
+use cairn_primitives::{
+    blocks::{Kept, Turn},
+    Compression, Layout, Matrices, Selected,
+};
 
 use super::{
     contribution::Contributions,
@@ -26,7 +29,7 @@ const SHARE_OF_FREE: usize = 95;
 pub(super) struct Open {
     plan: Option<Plan>,
     pub resident: Resident,
-    contributions: Option<Contributions>,
+    contributions: Vec<Contributions>,
     pub device: Device,
 }
 
@@ -109,7 +112,7 @@ impl Open {
         Ok(Open {
             plan: None,
             resident,
-            contributions: None,
+            contributions: Vec::new(),
             device,
         })
     }
@@ -192,7 +195,8 @@ impl Open {
         Ok((self.device.downloaded(m)?, self.device.downloaded(v)?))
     }
 
-    /// The blocks by which contributions are made and applied, listed on the card when they are first asked for.
+    /// The blocks by which contributions are made and applied, listed on the card when they are first asked for; of
+    /// each turn, since others' have to be tried out one after another.
     pub fn contributions(
         &mut self,
         layout: &Layout,
@@ -204,12 +208,18 @@ impl Open {
             device,
             ..
         } = self;
-        let known = contributions.take().filter(|known| known.kept() == kept);
-        let known = match known {
-            Some(known) => known,
-            None => Contributions::new(device, layout, kept)?,
+        let known = contributions.iter().position(|one| one.kept() == kept);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                if contributions.len() >= usize::from(Turn::MOST) {
+                    contributions.clear();
+                }
+                contributions.push(Contributions::new(device, layout, kept)?);
+                contributions.len() - 1
+            }
         };
-        Ok((contributions.insert(known), resident, device))
+        Ok((&contributions[at], resident, device))
     }
 
     /// What is to be sent of `before` − the parameters, and of `error`; in place of it, what is left. None if something

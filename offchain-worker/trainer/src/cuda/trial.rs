@@ -67,8 +67,10 @@ impl Trial<'_> {
         let layout = self.trainer.layout().clone();
         self.trainer.with_card(|open, model, _| {
             open.return_parameters()?;
-            let (contributions, resident, device) = open.contributions(&layout, kept)?;
-            contributions.step(device, &resident.parameters.values, shares, rule)?;
+            if !shares.is_empty() {
+                let (contributions, resident, device) = open.contributions(&layout, kept)?;
+                contributions.step(device, &resident.parameters.values, shares, rule)?;
+            }
             open.round_parameters(model)
         })
     }

@@ -71,9 +71,9 @@ fn header(layout: &Layout) -> Header {
     }
 }
 
-/// All values whose turn of four it is.
-fn turn(number: u8) -> Compression {
-    let turn = Some(Turn { number, of: 4 });
+/// All values whose turn it is.
+fn turn((number, of): (u8, u8)) -> Compression {
+    let turn = Some(Turn { number, of });
     Compression {
         turn,
         ..compression(4_096)
@@ -125,7 +125,7 @@ fn a_contribution_has_the_cpus_bits() {
     let layout = layout();
     let n = layout.parameters();
     let runs = [64, 64, 1, 700, 4_096].map(compression).into_iter();
-    let runs = runs.chain([0, 1, 3].map(turn));
+    let runs = runs.chain([(0, 4), (1, 4), (3, 4), (1, 3), (2, 3), (1, 2)].map(turn));
     for (seed, compression) in (0..).zip(runs) {
         driver().seed(seed);
         let device = Device::open(0, 16).unwrap();

@@ -5,7 +5,8 @@
 //! five times its median deviation. Not all pairs, since of ten copies among fourteen half of the pairs are pairs of
 //! copies. Two bounds hold whatever they say: below [`FLOOR`] nothing is a copy, so that a round of few and even
 //! pairs makes none of honest miners; above [`CEILING`] all is, so that copies in a great majority do not pass for
-//! what is usual.
+//! what is usual. Where members take turns only two of the same turn can be compared. Those pairs are too few to say
+//! what is usual, and one that repeats the last round is in many of them: then only [`CEILING`] holds.
 
 use alloc::{vec, vec::Vec};
 
@@ -44,10 +45,19 @@ fn median(sorted: &[f64]) -> Option<f64> {
 }
 
 /// Of each of `count` contributions, how many of them are one group with it, itself included. `pairs` are the cosines
-/// of two each, by their place; whoever resembles one of a group belongs to it.
+/// of two each, by their place; whoever resembles one of a group belongs to it. Pairs that are not there cannot be
+/// compared.
 pub fn alike(count: usize, pairs: &[(usize, usize, f64)]) -> Vec<u16> {
-    let cosines: Vec<f64> = pairs.iter().map(|(_, _, cosine)| *cosine).collect();
-    let bound = bound(&cosines);
+    let all = count.saturating_mul(count.saturating_sub(1)) / 2;
+    let bound = match pairs.len() < all {
+        true => CEILING,
+        false => bound(
+            &pairs
+                .iter()
+                .map(|(_, _, cosine)| *cosine)
+                .collect::<Vec<_>>(),
+        ),
+    };
     let mut groups: Vec<usize> = (0..count).collect();
     for (one, other, cosine) in pairs {
         let found = groups.get(*one).copied().zip(groups.get(*other).copied());
@@ -111,6 +121,14 @@ mod tests {
                 .collect();
             assert_eq!(found, expected);
         }
+    }
+
+    /// What is usual in some pairs would make copies of the two honest ones.
+    #[test]
+    fn of_pairs_that_are_not_all_there_only_the_ceiling_is_asked() {
+        let some = [(0, 1, 0.77), (2, 3, 0.6), (2, 4, 0.61), (3, 4, 0.95)];
+        assert!(bound(&some.map(|(_, _, cosine)| cosine)) < 0.77);
+        assert_eq!(alike(5, &some), [1, 1, 1, 2, 2]);
     }
 
     #[test]

@@ -90,7 +90,7 @@ DEVICE void two_levels(const u32* ascending, u32 count, u32& low, u32& high, u32
 
 // One block of the grid per block of the model. Codes come in ascending order of their place; `levels` gets two per
 // block, the low one first. `fault` becomes 1 if anything is not finite. With `turns` those are sent whose turn `turn`
-// is, as `cairn_primitives::blocks::Turn` has it: others count for less than any magnitude, which all count for one more.
+// is, as `cairn_primitives::blocks::Turn` has it: others count for less than any magnitude, which count for one more.
 KERNEL(256) compress_blocks(u16* codes, u16* levels, float* error, u32* fault, const float* before, const float* after,
                             const Block* blocks, float beta, u32 turn, u32 turns) {
     __shared__ u32 magnitudes[BLOCK + BLOCK / PER_THREAD];

@@ -167,9 +167,10 @@ fn training(found: &Found) -> String {
     };
     rows.add("what is sent of a contribution", sent);
     let step = format!(
-        "learning rate {}, ρ {}, combined by {}",
+        "learning rate {}, ρ {}, norms at most {} times the median, combined by {}",
         outer.learning_rate,
         outer.rho,
+        outer.clip,
         outer.combine.in_words()
     );
     rows.add("outer step", step);

@@ -12,12 +12,13 @@ const [HIGH, LOW, LEVEL] = [17, 16, 15];
 const MOST_SHORT = 11;
 
 /**
- * The most bytes of a contribution of which each block keeps `kept` of 4,096 values, or, where members take `turns`, all
- * whose turn it is. `tensors` are `[times, rows, columns]`, or `[times, elements]` of vectors. Null if a run cannot have
- * that.
+ * The most bytes of a contribution of which each block keeps `kept` of 4,096 values, or, where members take `turns`,
+ * all whose turn it is. `tensors` are `[times, rows, columns]`, or `[times, elements]` of vectors. Null if a run cannot
+ * have that.
  */
 export function longest(tensors, kept, turns) {
   if (kept < 1 || kept > BLOCK || turns < 1 || turns > MOST_TURNS) return null;
+  if (turns > 1 && kept !== BLOCK) return null;
   return tensors.reduce((sum, [times, ...shape]) => {
     const parts = Array.from({ length: turns }, (_, turn) =>
       part(sizes(shape, turns === 1 ? largest(kept) : inTurn(turn, turns)), kept));
