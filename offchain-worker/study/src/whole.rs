@@ -78,6 +78,8 @@ pub fn turns() -> Section {
         clipped(in_turns(8, 2, 5, 60)),
         clipped(whole(8, 5, 60)),
         clipped(whole(r, STEPS, 40)),
+        outside(0.7, 0.5, muon(shared(Shares::None, Code::Two, 5, 120))),
+        outside(0.7, 0.5, muon(shared(Shares::None, Code::Two, 30, 20))),
         clipped(remembering(0.5, 0.95, cairn(r, STEPS, 40, 96, 0.0))),
         of_seed(3, adamw(r, STEPS, 40)),
     ]);
