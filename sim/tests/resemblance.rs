@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use cairn_gradient::{decode, model_root, outer_step, resemblance, Contribution};
+use cairn_gradient::{decode, model_root, outer_step, resemblance, Contribution, Resemblance};
 use cairn_primitives::{Layout, Netuid, Uid};
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
@@ -135,6 +135,28 @@ impl Field {
         sent.extend(again);
         sent
     }
+
+    /// What those of a round have in common, with each other and with the last one's.
+    fn in_common(&self, sent: &[Contribution]) -> Resemblance {
+        let all: Vec<&Contribution> = sent.iter().collect();
+        let before: Vec<&Contribution> = self.before.iter().collect();
+        resemblance(&self.layout, &all, &before).expect("they go together")
+    }
+}
+
+/// Makes sure that a round's honest miners are alone, but for the clone's model, and that only who sends again what the
+/// last round changed repeats it. Gives how many the model and the clone are taken for.
+fn sizes(round: u32, count: usize, common: &Resemblance) -> [u16; 2] {
+    let miners = MINERS as usize;
+    let groups = alike(count, &common.pairs);
+    let are_alone = groups[..miners - 1].iter().all(|size| *size == 1);
+    assert!(are_alone, "{groups:?}");
+    if round > 1 {
+        let found = repeats(&common.with_before);
+        assert!(found[..=miners].iter().all(|one| !one), "{found:?}");
+        assert!(found[miners + 1], "{found:?}");
+    }
+    [groups[miners - 1], groups[miners]]
 }
 
 #[test]
@@ -143,9 +165,7 @@ fn honest_miners_are_each_alone_and_copies_are_not() {
         let mut field = Field::new(Kind::Tiny, seed);
         for round in 0..12 {
             let sent = field.round(round);
-            let all: Vec<&Contribution> = sent.iter().collect();
-            let before: Vec<&Contribution> = field.before.iter().collect();
-            let common = resemblance(&field.layout, &all, &before).expect("they go together");
+            let common = field.in_common(&sent);
             let miners = MINERS as usize;
             let of_honest = |pair: &&(usize, usize, f64)| pair.1 < miners;
             let honest = common.pairs.iter().filter(of_honest).map(|pair| pair.2);
@@ -158,24 +178,14 @@ fn honest_miners_are_each_alone_and_copies_are_not() {
             let clone = clone.expect("it is there").2;
             println!("round {round}: honest {lowest:.2} to {highest:.2}, clone {clone:.2}, with the last round {:.2?}", common.with_before);
             assert!(highest < FLOOR && clone > FLOOR, "{highest} {clone}");
-            let groups = alike(sent.len(), &common.pairs);
-            assert!(
-                groups[..miners - 1].iter().all(|size| *size == 1),
-                "{groups:?}"
-            );
-            assert_eq!(groups[miners - 1..=miners], [2, 2]);
-            if round > 1 {
-                let found = repeats(&common.with_before);
-                assert!(found[..=miners].iter().all(|one| !one), "{found:?}");
-                assert!(found[miners + 1], "{found:?}");
-            }
+            assert_eq!(sizes(round, sent.len(), &common), [2, 2]);
             field.before = sent[..miners].to_vec();
         }
     }
 }
 
-/// Six miners take four turns, so that two have the turn of another one: none of them is taken for a copy. A clone in its
-/// model's turn mostly is, and who sends again what the last round changed is seen in all.
+/// Six miners take four turns, so that two have the turn of another one: none of them is taken for a copy. A clone in
+/// its model's turn mostly is, and who sends again what the last round changed is seen in all.
 #[test]
 fn in_turns_honest_miners_are_alone_too() {
     for seed in [7, 8] {
@@ -183,27 +193,14 @@ fn in_turns_honest_miners_are_alone_too() {
         let (mut found, mut rounds) = (0, 0);
         for round in 0..12 {
             let sent = field.round(round);
-            let all: Vec<&Contribution> = sent.iter().collect();
-            let before: Vec<&Contribution> = field.before.iter().collect();
-            let common = resemblance(&field.layout, &all, &before).expect("they go together");
-            let miners = MINERS as usize;
+            let common = field.in_common(&sent);
             println!(
                 "round {round}: {:.2?}, with the last round {:.2?}",
                 common.pairs, common.with_before
             );
-            let groups = alike(sent.len(), &common.pairs);
-            assert!(
-                groups[..miners - 1].iter().all(|size| *size == 1),
-                "{groups:?}"
-            );
-            found += usize::from(groups[miners - 1..=miners] == [2, 2]);
+            found += usize::from(sizes(round, sent.len(), &common) == [2, 2]);
             rounds += 1;
-            if round > 1 {
-                let repeated = repeats(&common.with_before);
-                assert!(repeated[..=miners].iter().all(|one| !one), "{repeated:?}");
-                assert!(repeated[miners + 1], "{repeated:?}");
-            }
-            field.before = sent[..miners].to_vec();
+            field.before = sent[..MINERS as usize].to_vec();
         }
         // A few numbers that are far larger than all others change both levels of a block, and so a clone.
         assert!(found > rounds / 2 && found < rounds, "{found} of {rounds}");
